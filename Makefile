@@ -1,0 +1,55 @@
+# Two commands are enough: `make demo` and `make test`. Everything lands in .venv and data folders here.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 8080
+STAMP := $(VENV)/.installed
+WIDGET_SOURCES := $(shell find widgets/src widgets/styles widgets/locales -type f 2>/dev/null) \
+	widgets/build.mjs widgets/package-lock.json
+
+.PHONY: demo test test-slow check bench types chromium clean
+
+demo: $(STAMP) widgets/dist/manifest.json
+	@exec $(BIN)/liveshop demo --port $(PORT)
+
+test: $(STAMP) widgets/dist/manifest.json chromium
+	$(BIN)/pytest $(ARGS)
+
+test-slow: $(STAMP) widgets/dist/manifest.json chromium
+	$(BIN)/pytest -m slow $(ARGS)
+
+check: $(STAMP) widgets/dist/manifest.json
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m tests.tools.widgets check
+
+bench: $(STAMP) widgets/dist/manifest.json
+	@$(BIN)/python -m tests.bench $(NAME)
+
+# The browser's types, written from the server's wire structs.
+types: $(STAMP)
+	$(BIN)/python -m tests.tools.wire_types
+
+$(STAMP): pyproject.toml widgets/build_hook.py
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@ widgets/dist/manifest.json
+
+widgets/dist/manifest.json: $(STAMP) $(WIDGET_SOURCES)
+	@$(BIN)/python widgets/build_hook.py
+	@touch $@
+
+# Browser tests drive the system's Chromium. Debian's package, where we may install it.
+chromium:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
+	command -v google-chrome >/dev/null || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; \
+	else \
+		echo "The browser tests need Chromium. Install it: sudo apt-get install chromium" >&2; exit 1; \
+	fi
+
+clean:
+	rm -rf $(VENV) widgets/node_modules widgets/dist

@@ -1,0 +1,1 @@
+"""Plugins: shop systems that products come from, channels that listings go to."""

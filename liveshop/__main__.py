@@ -1,0 +1,5 @@
+"""`python -m liveshop` is the command line."""
+
+from liveshop.cli import main
+
+main()

@@ -1,0 +1,391 @@
+"""The composition root: the one module that knows everything and decides nothing."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import structlog
+from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from liveshop import __version__, pages
+from liveshop.accounts import http as accounts_http
+from liveshop.accounts.service import AccountService
+from liveshop.catalog import http as catalog_http
+from liveshop.catalog import jobs as catalog_jobs
+from liveshop.catalog.display import CatalogDisplay
+from liveshop.catalog.media import MediaService
+from liveshop.catalog.service import CatalogService
+from liveshop.catalog.wire import ImageLinks
+from liveshop.chat import http as chat_http
+from liveshop.chat import live as chat_live
+from liveshop.chat import snapshot as chat_snapshot
+from liveshop.chat.service import ChatService
+from liveshop.checkout import http as checkout_http
+from liveshop.checkout.place import TOPIC as SETTLE
+from liveshop.checkout.place import PlaceOrder
+from liveshop.checkout.service import CartService
+from liveshop.connect import Connectors
+from liveshop.customers import http as customers_http
+from liveshop.customers.service import CustomerService
+from liveshop.insights import http as insights_http
+from liveshop.kernel.clock import Clock, SystemClock
+from liveshop.kernel.errors import ShopError
+from liveshop.kernel.ids import ShowId
+from liveshop.migrations import migrate
+from liveshop.orders import http as orders_http
+from liveshop.payments.model import PaymentProvider
+from liveshop.payments.providers.invoice import Invoice
+from liveshop.payments.providers.sandbox import Sandbox
+from liveshop.realtime.broker import MemoryBroker
+from liveshop.realtime.hub import Hub
+from liveshop.realtime.publisher import RoomPublisher
+from liveshop.realtime.socket import RoomSocket
+from liveshop.settings import BadSettings, Settings
+from liveshop.shows import http as shows_http
+from liveshop.shows import reminders
+from liveshop.shows import store as shows_store
+from liveshop.shows.service import ShowService
+from liveshop.shows.stock_board import StockBoard
+from liveshop.storage import Database, Worker
+from liveshop.video import http as video_http
+from liveshop.video.service import VideoService
+from liveshop.web import ANONYMOUS, PUBLIC, Call, Endpoint, Principal, files, health, openapi
+from liveshop.web import assets as web_assets
+from liveshop.web.metrics import Metrics
+from liveshop.web.server import WebKit, mount
+
+_log = structlog.get_logger("app")
+_SWEEP_SECONDS = 1.0
+_HOUSEKEEPING_SECONDS = 3600.0
+
+
+class Authentication:
+    """Who asks: staff by cookie or key, else a viewer by token, else nobody."""
+
+    def __init__(
+        self,
+        staff: accounts_http.StaffAuthenticator,
+        viewers: customers_http.ViewerAuthenticator,
+    ) -> None:
+        self._staff = staff
+        self._viewers = viewers
+
+    async def authenticate(self, request: web.Request) -> Principal:
+        return (
+            await self._staff.authenticate(request)
+            or await self._viewers.authenticate(request)
+            or ANONYMOUS
+        )
+
+    async def by_token(self, token: str) -> Principal:
+        return (
+            await self._staff.by_token(token)
+            or await self._viewers.by_token(token)
+            or ANONYMOUS
+        )
+
+
+@dataclass(slots=True)
+class Liveshop:
+    """A wired server: its services, its web application and its background work."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    accounts: AccountService
+    customers: CustomerService
+    catalog: CatalogService
+    media: MediaService
+    shows: ShowService
+    chat: ChatService
+    carts: CartService
+    orders: PlaceOrder
+    video: VideoService
+    hub: Hub
+    socket: RoomSocket
+    worker: Worker
+    stock_board: StockBoard
+    endpoints: list[Endpoint]
+    kit: WebKit
+
+    def web_application(self) -> web.Application:
+        app = web.Application(client_max_size=self.settings.server.max_body_bytes)
+        mount(app, self.kit, self.endpoints)
+        app.router.add_get("/live/{show_id}", self.socket.handle)
+        app.cleanup_ctx.append(self._background)
+        app.on_shutdown.append(self._say_goodbye)
+        return app
+
+    def openapi(self) -> dict[str, Any]:
+        return openapi.document(
+            self.endpoints,
+            title="Liveshop API",
+            version=__version__,
+            url=self.settings.public_url,
+        )
+
+    async def _say_goodbye(self, _: web.Application) -> None:
+        await self.socket.shutdown(self.settings.server.shutdown_seconds)
+
+    async def _background(self, _: web.Application) -> AsyncIterator[None]:
+        jobs: Mapping[str, Callable[[], Awaitable[None]]] = {
+            "worker": self.worker.run,
+            "stock board": self.stock_board.run,
+            "hub": self.hub.run,
+            "sweeper": self._sweep,
+            "housekeeping": self._keep_house,
+        }
+        tasks = [
+            asyncio.create_task(supervised(name, job), name=name) for name, job in jobs.items()
+        ]
+        yield
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            try:
+                await self.carts.sweep()
+            except ShopError as error:
+                _log.warning("sweeper_waits", reason=error.detail)
+
+
+    async def _keep_house(self) -> None:
+        while True:
+            try:
+                await self.chat.forget_addresses()
+            except ShopError as error:
+                _log.warning("housekeeping_waits", reason=error.detail)
+            await asyncio.sleep(_HOUSEKEEPING_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Browser:
+    """What browsers load and the pages they load it from; read before the loop runs."""
+
+    assets: web_assets.Assets
+    pages: pages.Pages
+
+    @classmethod
+    def load(cls, settings: Settings) -> "Browser":
+        """Blocking. Raises AssetsMissing."""
+        assets = web_assets.load()
+        return cls(assets, pages.Pages(settings, assets))
+
+
+async def supervised(name: str, job: Callable[[], Awaitable[None]]) -> None:
+    """Run a job for ever; one that breaks is logged and started again, not quickly."""
+    while True:
+        try:
+            await job()
+            return
+        except Exception:  # a broken background job must not take the server with it
+            _log.exception("background_job_broke", job=name)
+            await asyncio.sleep(1.0)
+
+
+def payment_providers(settings: Settings, database: Database) -> dict[str, PaymentProvider]:
+    """The configured providers by method. Raises BadSettings for one that does not exist."""
+    found: dict[str, PaymentProvider] = {}
+    for method in settings.payments.methods:
+        if method == "invoice":
+            found[method] = Invoice()
+        elif method == "sandbox":
+            found[method] = Sandbox(database, mode=settings.mode)
+        else:
+            raise BadSettings([f"payments.methods: there is no method {method!r}"])
+    return found
+
+
+@asynccontextmanager
+async def opened(
+    settings: Settings, browser: Browser | None = None, *, clock: Clock | None = None
+) -> AsyncIterator[Liveshop]:
+    """Migrate the database, wire everything, and close it in the end.
+
+    Without `browser` there are no pages: enough for the worker and for commands.
+    """
+    await migrate(settings.database_url)
+    database = Database.open(
+        settings.database_url,
+        pool_size=settings.database.pool_size,
+        busy_timeout_seconds=settings.database.busy_timeout_seconds,
+    )
+    try:
+        shop = wire(settings, database, browser, clock or SystemClock())
+        try:
+            yield shop
+        finally:
+            shop.media.close()
+    finally:
+        await database.close()
+
+
+def wire(
+    settings: Settings, database: Database, browser: Browser | None, clock: Clock
+) -> Liveshop:
+    """Make everything and tie it together."""
+    metrics = Metrics()
+    accounts = AccountService(database, clock, settings)
+    customers = CustomerService(database, clock, settings)
+    links = ImageLinks(settings.public_url, settings.media.widths)
+    media = MediaService(database, clock, settings.data_path, settings.media)
+    catalog = CatalogService(database, clock, settings.shop)
+    display = CatalogDisplay(links)
+    shows = ShowService(database, clock, settings, display)
+    carts = CartService(database, clock, settings, display)
+    orders = PlaceOrder(
+        database, clock, settings, carts, payment_providers(settings, database)
+    )
+    video = VideoService(clock=clock)
+    broker = MemoryBroker(log_size=settings.realtime.log_size)
+
+    async def show_state(conn: AsyncConnection, show_id: str) -> str | None:
+        return await shows_store.state_of(conn, ShowId(show_id))
+
+    chat = ChatService(
+        database,
+        clock,
+        settings.chat,
+        viewer_name=customers.display_name,
+        show_state=show_state,
+        secret=settings.server.secret,
+    )
+    async def on_viewers(show_id: str, viewers: int) -> None:
+        async with database.write() as tx:
+            await shows_store.raise_peak(tx.conn, ShowId(show_id), viewers)
+
+    hub = Hub(
+        broker,
+        buffer_bytes=settings.realtime.buffer_bytes,
+        idle_seconds=settings.realtime.idle_seconds,
+        metrics=metrics,
+        on_hearts=chat.add_hearts,
+        on_viewers=on_viewers,
+    )
+    database.publish = RoomPublisher(broker, metrics)
+
+    authentication = Authentication(
+        accounts_http.StaffAuthenticator(accounts),
+        customers_http.ViewerAuthenticator(customers),
+    )
+    public = urlsplit(settings.public_url)
+    kit = WebKit(
+        clock=clock,
+        authenticator=authentication,
+        public_origin=f"{public.scheme}://{public.netloc}",
+        embed_origins=frozenset(settings.server.embed_origins),
+        max_body_bytes=settings.server.max_body_bytes,
+        trusted_proxies=settings.server.trusted_proxies,
+        metrics=metrics,
+    )
+
+    async def room_access(show_id: str, who: Principal) -> None:
+        await shows.show_for(ShowId(show_id), who)
+
+    socket = RoomSocket(
+        hub,
+        kit,
+        settings.realtime,
+        commands=chat_live.commands(chat, hub),
+        bearer=authentication.by_token,
+        room_access=room_access,
+    )
+
+    async def viewers_now(show_id: str) -> int:
+        return hub.viewers(show_id)
+
+    worker_jobs = {SETTLE: orders.settle_job, **catalog_jobs.handlers(media)}
+    mailer = reminders.mailer_of(settings.mail)
+    if mailer is not None:
+        worker_jobs[reminders.TOPIC] = reminders.SendReminders(
+            database, clock, settings.mail, mailer, lambda show: f"{settings.public_url}/s/{show}"
+        )
+    worker = Worker(database, worker_jobs, clock)
+    database.on_enqueue = worker.wake
+
+    shop: Liveshop
+    endpoints = [
+        *accounts_http.endpoints(accounts),
+        *customers_http.endpoints(customers),
+        *catalog_http.endpoints(
+            catalog,
+            media,
+            Connectors.installed(),
+            links,
+            max_image_bytes=settings.media.max_bytes,
+        ),
+        *shows_http.endpoints(shows, database),
+        *chat_http.endpoints(chat),
+        *chat_snapshot.endpoints(database, shows, chat, hub),
+        *checkout_http.endpoints(carts, orders, settings),
+        *orders_http.endpoints(database),
+        *insights_http.endpoints(database, settings, shows, chat, viewers_now),
+        *video_http.endpoints(video),
+        *health.endpoints({"database": database.ping}, metrics),
+    ]
+    if browser is not None:
+        endpoints += files.endpoints(browser.assets)
+        endpoints += pages.endpoints(
+            browser.pages, shows, database, settings, lambda: shop.openapi()  # noqa: PLW0108  # shop is made below
+        )
+
+    async def openapi_json(_: Call) -> web.Response:
+        return web.json_response(shop.openapi())
+
+    endpoints.append(
+        Endpoint("GET", "/api/openapi.json", openapi_json, PUBLIC, "This document", "operations",
+                 raw=True, any_origin=True, documented=False)
+    )
+    shop = Liveshop(
+        settings=settings,
+        clock=clock,
+        database=database,
+        accounts=accounts,
+        customers=customers,
+        catalog=catalog,
+        media=media,
+        shows=shows,
+        chat=chat,
+        carts=carts,
+        orders=orders,
+        video=video,
+        hub=hub,
+        socket=socket,
+        worker=worker,
+        stock_board=StockBoard(database, display, clock),
+        endpoints=endpoints,
+        kit=kit,
+    )
+    return shop
+
+
+@asynccontextmanager
+async def listening(application: web.Application, host: str, port: int) -> AsyncIterator[int]:
+    """Serve an application; yields the port (for port 0, the one the system chose)."""
+    runner = web.AppRunner(
+        application, access_log=None, handle_signals=False, shutdown_timeout=5.0
+    )
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port, reuse_address=True)
+        await site.start()
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+async def until_stopped() -> None:
+    """Returns on SIGINT or SIGTERM."""
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, stopped.set)
+    await stopped.wait()

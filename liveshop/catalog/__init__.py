@@ -1,0 +1,1 @@
+"""Products, variants, prices, stock by location, pictures and their renditions, import."""

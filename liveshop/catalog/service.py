@@ -1,0 +1,330 @@
+"""What merchants do with the catalog, and what everybody reads of it."""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from liveshop.catalog import media_store, store
+from liveshop.catalog.importer import Importer, ImportReport, Progress
+from liveshop.catalog.model import (
+    LOCATION_KINDS,
+    BadProduct,
+    Location,
+    ProductChanged,
+    ProductDraft,
+    ProductsTouched,
+    StockedProduct,
+    StockHeld,
+    StockLevel,
+    StockTouched,
+    UnknownLocation,
+    UnknownProduct,
+    UnknownVariant,
+    Variant,
+    VariantDraft,
+    check_label,
+    check_quantity,
+    checked,
+)
+from liveshop.connect import FileSource
+from liveshop.kernel.clock import Clock
+from liveshop.kernel.errors import Invalid
+from liveshop.kernel.ids import LocationId, ProductId, VariantId, has_prefix, new_id
+from liveshop.settings import ShopSettings
+from liveshop.storage import Database
+
+MAX_PAGE = 100
+
+
+class BadCursor(Invalid):
+    code = "bad_cursor"
+
+
+@dataclass(frozen=True, slots=True)
+class ProductPage:
+    """`next` is the cursor of the page after this one; None on the last."""
+
+    products: list[StockedProduct]
+    next: str | None
+
+
+class CatalogService:
+    def __init__(self, database: Database, clock: Clock, shop: ShopSettings) -> None:
+        self._database = database
+        self._clock = clock
+        self._currency = shop.currency
+
+    async def create_product(self, draft: ProductDraft) -> StockedProduct:
+        """Raises BadProduct, BadText."""
+        good = checked(draft, self._currency)
+        now = self._clock.now()
+        product_id = ProductId(new_id("prd", now))
+        async with self._database.write() as tx:
+            await _check_pictures(tx.conn, good)
+            await store.add_product(
+                tx.conn,
+                {"id": product_id, "version": 1, "created_at": now, "updated_at": now,
+                 "source": None, "source_id": None, "gallery": None, "digest": None}
+                | _product_values(good),
+            )
+            new = [
+                {"id": new_id("var", now), "product_id": product_id}
+                | _variant_values(variant, good, place)
+                for place, variant in enumerate(good.variants)
+            ]
+            await store.write_variants(tx.conn, new=new, changed=[])
+            await _set_pictures(tx.conn, product_id, good)
+            tx.notify(ProductsTouched((product_id,)))
+            return await _stocked(tx.conn, product_id, now)
+
+    async def replace_product(
+        self, product_id: str, draft: ProductDraft, *, expected_version: int | None = None
+    ) -> StockedProduct:
+        """Variants keep their id if the draft names it, or else by SKU, or else by their values;
+        those no longer in it are withdrawn. Raises UnknownProduct, ProductChanged, BadProduct."""
+        good = checked(draft, self._currency)
+        now = self._clock.now()
+        async with self._database.write() as tx:
+            present = await store.product_by_id(tx.conn, product_id)
+            if present is None:
+                raise UnknownProduct("There is no such product.")
+            if expected_version not in (None, present.version):
+                raise _changed(present.version)
+            await _check_pictures(tx.conn, good)
+            is_still = await store.change_product(
+                tx.conn,
+                product_id,
+                version=present.version,
+                values={"updated_at": now} | _product_values(good),
+            )
+            if not is_still:
+                raise _changed(present.version + 1)
+            await self._replace_variants(tx.conn, present.id, good, now)
+            await _set_pictures(tx.conn, present.id, good)
+            tx.notify(ProductsTouched((present.id,)))
+            return await _stocked(tx.conn, present.id, now)
+
+    async def _replace_variants(
+        self, conn: AsyncConnection, product_id: ProductId, good: ProductDraft, now: datetime
+    ) -> None:
+        before = await store.all_variants_of(conn, product_id)
+        kept = _match(good.variants, before)
+        new: list[dict[str, Any]] = []
+        changed: list[dict[str, Any]] = []
+        for place, (variant, old_id) in enumerate(zip(good.variants, kept, strict=True)):
+            values = _variant_values(variant, good, place)
+            if old_id is None:
+                new.append({"id": new_id("var", now), "product_id": product_id} | values)
+            else:
+                changed.append({"id": old_id} | values)
+        await store.withdraw_variants(
+            conn, [variant.id for variant in before if variant.id not in kept]
+        )
+        await store.write_variants(conn, new=new, changed=changed)
+
+    async def product(self, product_id: str, *, include_inactive: bool = False) -> StockedProduct:
+        """Raises UnknownProduct."""
+        async with self._database.read() as conn:
+            stocked = await store.stocked_products(conn, [product_id], self._clock.now())
+            found = stocked.get(ProductId(product_id))
+        if found is None or not (found.product.is_active or include_inactive):
+            raise UnknownProduct("There is no such product.")
+        return found
+
+    async def products(
+        self,
+        *,
+        query: str = "",
+        cursor: str | None = None,
+        limit: int = 50,
+        include_inactive: bool = False,
+    ) -> ProductPage:
+        """A page in the order of creation; each word of the query must occur in the title, brand,
+        category, SKU or GTIN. Raises BadCursor."""
+        if cursor is not None and not has_prefix(cursor, "prd"):
+            raise BadCursor("The cursor is not one that this list gave out.")
+        words = store.fold(query).split()[:10]
+        size = min(max(limit, 1), MAX_PAGE)
+        async with self._database.read() as conn:
+            ids = await store.product_ids_page(
+                conn, words=words, after=cursor, limit=size + 1, include_inactive=include_inactive
+            )
+            found = await store.stocked_products(conn, ids[:size], self._clock.now())
+        return ProductPage(list(found.values()), ids[size - 1] if len(ids) > size else None)
+
+    async def products_by_ids(self, product_ids: Iterable[str]) -> list[StockedProduct]:
+        """Those that exist, in the order asked; inactive ones too."""
+        async with self._database.read() as conn:
+            found = await store.stocked_products(conn, product_ids, self._clock.now())
+            return list(found.values())
+
+    async def locations(self) -> list[Location]:
+        """By priority, the one asked first first."""
+        async with self._database.read() as conn:
+            return await store.locations_by_priority(conn)
+
+    async def create_location(
+        self, name: str, *, kind: str = "warehouse", priority: int = 0
+    ) -> Location:
+        cleaned = check_label(name, "name", 200)
+        if cleaned is None:
+            raise BadProduct("A location needs a name.", data={"field": "name"})
+        if kind not in LOCATION_KINDS:
+            raise BadProduct(f"kind must be one of {', '.join(LOCATION_KINDS)}",
+                             data={"field": "kind"})
+        new = Location(LocationId(new_id("loc", self._clock.now())), cleaned, kind, priority)
+        async with self._database.write() as tx:
+            await store.add_location(tx.conn, new)
+        return new
+
+    async def stock_of(self, variant_id: str) -> list[StockLevel]:
+        """One level for each location. Raises UnknownVariant."""
+        async with self._database.read() as conn:
+            await _known_variant(conn, variant_id)
+            return await store.stock_levels(conn, variant_id)
+
+    async def set_stock(self, variant_id: str, location_id: str, on_hand: int) -> list[StockLevel]:
+        """Raises UnknownVariant, UnknownLocation, StockHeld when carts hold more than that."""
+        check_quantity(on_hand)
+        async with self._database.write() as tx:
+            known = await _known_variant(tx.conn, variant_id)
+            locations = await store.locations_by_priority(tx.conn)
+            if location_id not in [location.id for location in locations]:
+                raise UnknownLocation("There is no such location.")
+            if not await store.set_on_hand(tx.conn, variant_id, location_id, on_hand):
+                levels = await store.stock_levels(tx.conn, variant_id)
+                held = next(level.held for level in levels if level.location_id == location_id)
+                raise StockHeld(
+                    f"{held} pieces are held by carts and orders, so the stock cannot be "
+                    f"{on_hand}. Set at least {held}, or wait until they are released.",
+                    data={"held": held},
+                )
+            tx.notify(StockTouched((known.id,)))
+            return await store.stock_levels(tx.conn, variant_id)
+
+    async def available(self, variant_ids: Sequence[str]) -> dict[VariantId, int]:
+        async with self._database.read() as conn:
+            return await store.available_by_variant(conn, variant_ids, self._clock.now())
+
+    async def import_file(
+        self,
+        source: FileSource,
+        chunks: AsyncIterator[bytes],
+        *,
+        source_name: str | None = None,
+        progress: Progress | None = None,
+    ) -> ImportReport:
+        """Read a file into the catalog, a few hundred rows a transaction; may be run again.
+
+        `source_name` says whose ids these are (the connector's name by default): the same id of
+        the same source is the same product. Raises BadFile.
+        """
+        importer = Importer(
+            self._database,
+            self._clock,
+            source=source_name or source.name,
+            currency=self._currency,
+            progress=progress,
+        )
+        return await importer.run(source, chunks)
+
+
+async def _stocked(
+    conn: AsyncConnection, product_id: ProductId, now: datetime
+) -> StockedProduct:
+    return (await store.stocked_products(conn, [product_id], now))[product_id]
+
+
+async def _known_variant(conn: AsyncConnection, variant_id: str) -> Variant:
+    found = (await store.variants_by_ids(conn, [variant_id])).get(VariantId(variant_id))
+    if found is None:
+        raise UnknownVariant("There is no such variant.")
+    return found
+
+
+async def _check_pictures(conn: AsyncConnection, draft: ProductDraft) -> None:
+    known = await media_store.media_by_ids(conn, draft.image_ids)
+    missing = [media_id for media_id in draft.image_ids if media_id not in known]
+    if missing:
+        raise BadProduct(f"There is no picture {missing[0]}. Upload it first.",
+                         data={"field": "image_ids"})
+
+
+async def _set_pictures(conn: AsyncConnection, product_id: ProductId, draft: ProductDraft) -> None:
+    rows = [
+        {"product_id": product_id, "key": media_id, "position": place, "url": None,
+         "media_id": media_id, "problem": None}
+        for place, media_id in enumerate(draft.image_ids)
+    ]
+    await store.set_pictures(conn, [product_id], rows)
+
+
+def _changed(version: int) -> ProductChanged:
+    return ProductChanged(
+        "The product was changed in the meantime. Load it again and repeat your change.",
+        data={"version": version},
+    )
+
+
+def _match(drafts: Sequence[VariantDraft], before: Sequence[Variant]) -> list[VariantId | None]:
+    """Which stored variant each draft is; every stored one at most once. Raises BadProduct."""
+    free = {variant.id: variant for variant in before}
+    kept: list[VariantId | None] = [None] * len(drafts)
+    for place, draft in enumerate(drafts):
+        if draft.id is not None:
+            if draft.id not in free:
+                raise BadProduct(f"This product has no variant {draft.id}.",
+                                 data={"field": "variants"})
+            kept[place] = free.pop(draft.id).id
+    for is_alike in (_same_sku, _same_values):
+        for place, draft in enumerate(drafts):
+            if kept[place] is None:
+                alike = next((old.id for old in free.values() if is_alike(old, draft)), None)
+                if alike is not None:
+                    kept[place] = free.pop(alike).id
+    return kept
+
+
+def _same_sku(old: Variant, draft: VariantDraft) -> bool:
+    return old.sku == draft.sku
+
+
+def _same_values(old: Variant, draft: VariantDraft) -> bool:
+    return old.is_active and old.values == draft.values
+
+
+def _product_values(draft: ProductDraft) -> dict[str, Any]:
+    return {
+        "title": draft.title,
+        "description_html": draft.description_html,
+        "brand": draft.brand,
+        "category": draft.category,
+        "url": draft.url,
+        "options": store.options_to_json(draft.options),
+        "is_active": draft.is_active,
+        "search_text": store.search_text(
+            title=draft.title,
+            brand=draft.brand,
+            category=draft.category,
+            codes=[code for variant in draft.variants for code in (variant.sku, variant.gtin)],
+        ),
+    }
+
+
+def _variant_values(draft: VariantDraft, product: ProductDraft, place: int) -> dict[str, Any]:
+    picture = None if draft.image_index is None else product.image_ids[draft.image_index]
+    return {
+        "position": place,
+        "sku": draft.sku,
+        "gtin": draft.gtin,
+        "option_values": list(draft.values),
+        "price_amount": draft.price.amount,
+        "compare_at_amount": None if draft.compare_at is None else draft.compare_at.amount,
+        "currency": draft.price.currency,
+        "tax_class": draft.tax_class,
+        "picture_key": picture,
+        "is_active": True,
+    }

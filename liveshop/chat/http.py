@@ -1,0 +1,44 @@
+"""The chat over HTTP: what moderators read. Everything that happens live is in `live.py`."""
+
+from liveshop.chat import wire
+from liveshop.chat.service import ChatService
+from liveshop.kernel.errors import NotFound
+from liveshop.kernel.ids import MessageId, ShowId
+from liveshop.web.access import permission
+from liveshop.web.endpoint import Call, Endpoint
+
+
+def endpoints(service: ChatService) -> list[Endpoint]:
+    async def list_messages(call: Call) -> wire.MessagePage:
+        before = None if call.query.before is None else MessageId(call.query.before)
+        found = await service.history(ShowId(call.params["show_id"]), before=before)
+        return wire.MessagePage(messages=found)
+
+    async def list_sanctions(call: Call) -> wire.SanctionList:
+        found = await service.sanctions(ShowId(call.params["show_id"]))
+        return wire.SanctionList(sanctions=found)
+
+    moderate = permission("chat:moderate")
+    return [
+        Endpoint(
+            "GET",
+            "/api/shows/{show_id}/messages",
+            list_messages,
+            moderate,
+            "The last 100 messages, or those before one of them, with what moderators deleted",
+            "chat",
+            query=wire.MessagesQuery,
+            answer=wire.MessagePage,
+            errors=(NotFound,),
+        ),
+        Endpoint(
+            "GET",
+            "/api/shows/{show_id}/sanctions",
+            list_sanctions,
+            moderate,
+            "Mutes of this show and bans of the shop that are in force",
+            "chat",
+            answer=wire.SanctionList,
+            errors=(NotFound,),
+        ),
+    ]

@@ -1,0 +1,370 @@
+"""The chat's use cases, one transaction each.
+
+Sanctions are read from the database with every message, so that a ban made on any node holds from
+the next message on. A banned viewer may go on watching: the ban is the chat's, not the shop's, and
+a closed connection would only tell a spammer that it is time for a new guest token.
+
+Events carry wire structs, so here `wire` lies below `service`, not above it.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from liveshop.chat import store, wire
+from liveshop.chat.model import (
+    ADDRESS_BAN,
+    REPEAT_WINDOW,
+    SHOP_WIDE,
+    InForce,
+    Limits,
+    NoSuchMessage,
+    NoSuchViewer,
+    NotAChatter,
+    NotYourMessage,
+    Role,
+    RoomRules,
+    address_mark,
+    judge_message,
+)
+from liveshop.kernel.clock import Clock, rfc3339
+from liveshop.kernel.errors import Forbidden, NotFound
+from liveshop.kernel.ids import MessageId, ShowId, ViewerId, new_id
+from liveshop.settings import ChatSettings
+from liveshop.storage import Database, Tx
+from liveshop.web.access import Principal
+
+ViewerName = Callable[[AsyncConnection, ViewerId], Awaitable[str | None]]
+"""The name a guest or customer goes by in the chat now; None: the one in their token."""
+ShowState = Callable[[AsyncConnection, ShowId], Awaitable[str | None]]
+"""The state of a show; None: there is no such show."""
+
+SNAPSHOT_MESSAGES = 50
+PAGE_MESSAGES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ChatCounts:
+    messages: int
+    hearts: int
+
+
+class ChatService:
+    """`secret` keys the marks kept of network addresses; changing it forgets them."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        settings: ChatSettings,
+        *,
+        viewer_name: ViewerName,
+        show_state: ShowState,
+        secret: str,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._viewer_name = viewer_name
+        self._show_state = show_state
+        self._limits = Limits(settings.max_length, settings.rate_per_10_seconds)
+        self._default_rules = RoomRules(
+            settings.slow_mode_seconds, settings.links_allowed, paused=False
+        )
+        self._address_key = hmac.new(
+            secret.encode(), b"liveshop chat addresses", hashlib.sha256
+        ).digest()
+
+    # -- writing
+
+    async def post_message(
+        self, show_id: ShowId, who: Principal, text: str, *, address: str
+    ) -> MessageId:
+        """Say something. Raises what `judge_message` raises, NotFound, NotAChatter."""
+        role = _role(who)
+        author_id = ViewerId(who.id)
+        now = self._clock.now()
+        async with self._database.write() as tx:
+            conn = tx.conn
+            state = await self._state(conn, show_id)
+            name = await self._name(conn, who)
+            mark = address_mark(address, self._address_key) if who.is_viewer else None
+            # First of the writes: it makes one author's messages wait for each other, or several
+            # sent at once would all see the same past and slip through slow mode together.
+            await store.touch_author(
+                conn, show_id, author_id, name=name, address_mark=mark, now=now
+            )
+            rules = (await store.room(conn, show_id, default=self._default_rules)).rules
+            window = max(REPEAT_WINDOW, timedelta(seconds=rules.slow_mode_seconds))
+            clean = judge_message(
+                text,
+                role=role,
+                state=state,
+                rules=rules,
+                limits=self._limits,
+                sanctions=await self._sanctions(conn, show_id, who, mark),
+                recent=await store.said_lately(
+                    conn,
+                    show_id,
+                    author_id,
+                    since=now - window,
+                    limit=self._limits.rate_per_10_seconds + 5,
+                ),
+                now=now,
+            )
+            message = store.Message(
+                id=MessageId(new_id("msg", now)),
+                show_id=show_id,
+                author_id=author_id,
+                name=name,
+                role=role,
+                text=clean,
+                at=now,
+            )
+            await store.add_message(conn, message)
+            posted = wire.MessagePosted(message=wire.ChatMessage.of(message))
+            tx.publish(show_id, "chat.message", posted, at=now)
+        return message.id
+
+    async def delete_message(self, show_id: ShowId, who: Principal, message_id: MessageId) -> None:
+        """Delete one's own message (its text is erased) or, as a moderator, anybody's (it stays
+        in the record, so that the decision can be looked at again). Twice is once."""
+        now = self._clock.now()
+        async with self._database.write() as tx:
+            message = await self._message(tx.conn, show_id, message_id)
+            is_own = message.author_id == who.id
+            if not is_own and not who.may("chat:moderate"):
+                raise NotYourMessage("You can delete your own messages only.")
+            if await store.delete_message(tx.conn, message_id, by=who.id, now=now, erase=is_own):
+                deleted = wire.MessageDeleted(message_id=message_id)
+                tx.publish(show_id, "chat.deleted", deleted, at=now)
+                await self._unpin(tx, show_id, [message_id])
+
+    # -- moderating
+
+    async def mute(
+        self, show_id: ShowId, by: Principal, viewer_id: ViewerId, *, seconds: int
+    ) -> wire.Sanction:
+        """Silence a viewer in this show for a while. Raises NoSuchViewer, Forbidden (staff)."""
+        now = self._clock.now()
+        async with self._database.write() as tx:
+            name, _ = await self._sanctionable(tx.conn, show_id, viewer_id)
+            sanction = store.Sanction(
+                viewer_id=viewer_id,
+                scope=show_id,
+                kind="mute",
+                name=name,
+                until=now + timedelta(seconds=seconds),
+                by_id=by.id,
+                by_name=by.name,
+                at=now,
+            )
+            await store.put_sanction(tx.conn, sanction)
+            self._publish_sanction(tx, show_id, sanction)
+        return wire.Sanction.of(sanction)
+
+    async def ban(self, show_id: ShowId, by: Principal, viewer_id: ViewerId) -> wire.Sanction:
+        """Ban a viewer from every chat of the shop and blank what they wrote in this show.
+
+        For a day the ban also covers guests who are new at the same network address, as a new
+        guest token is free. Customers there, and guests who were already writing, are not meant.
+        """
+        now = self._clock.now()
+        async with self._database.write() as tx:
+            name, mark = await self._sanctionable(tx.conn, show_id, viewer_id)
+            sanction = store.Sanction(
+                viewer_id=viewer_id,
+                scope=SHOP_WIDE,
+                kind="ban",
+                name=name,
+                until=None,
+                by_id=by.id,
+                by_name=by.name,
+                at=now,
+                address_mark=mark,
+                address_until=now + ADDRESS_BAN if mark is not None else None,
+            )
+            await store.put_sanction(tx.conn, sanction)
+            blanked = await store.delete_all_of(
+                tx.conn, show_id, viewer_id, by=by.id, now=now
+            )
+            self._publish_sanction(tx, show_id, sanction)
+            await self._unpin(tx, show_id, blanked)
+        return wire.Sanction.of(sanction)
+
+    async def lift(self, show_id: ShowId, viewer_id: ViewerId) -> None:
+        """Take back mute and ban. What was blanked stays blank. Without a sanction: nothing."""
+        now = self._clock.now()
+        async with self._database.write() as tx:
+            if await store.lift(tx.conn, show_id, viewer_id):
+                lifted = wire.ViewerSanctioned(viewer_id=viewer_id, kind="lifted", until=None)
+                tx.publish(show_id, "chat.sanctioned", lifted, at=now)
+
+    async def pin_message(self, show_id: ShowId, message_id: MessageId | None) -> None:
+        """Keep one message on top, or none. Raises NoSuchMessage, also for a deleted one."""
+        now = self._clock.now()
+        async with self._database.write() as tx:
+            await self._state(tx.conn, show_id)
+            shown = None
+            if message_id is not None:
+                message = await self._message(tx.conn, show_id, message_id)
+                if message.deleted_at is not None:
+                    raise NoSuchMessage("This message was deleted.")
+                shown = wire.ChatMessage.of(message)
+            await store.ensure_room(tx.conn, show_id, default=self._default_rules)
+            await store.update_room(tx.conn, show_id, {"pinned_message_id": message_id})
+            pinned = wire.MessagePinned(message=shown)
+            tx.publish(show_id, "chat.message_pinned", pinned, at=now)
+
+    async def configure(
+        self,
+        show_id: ShowId,
+        *,
+        slow_mode_seconds: int | None = None,
+        links_allowed: bool | None = None,
+        paused: bool | None = None,
+    ) -> wire.ChatSettings:
+        """Change the room's rules; None keeps what is there."""
+        now = self._clock.now()
+        async with self._database.write() as tx:
+            await self._state(tx.conn, show_id)
+            await store.ensure_room(tx.conn, show_id, default=self._default_rules)
+            rules = (await store.room(tx.conn, show_id, default=self._default_rules)).rules
+            if slow_mode_seconds is not None:
+                rules = replace(rules, slow_mode_seconds=slow_mode_seconds)
+            if links_allowed is not None:
+                rules = replace(rules, links_allowed=links_allowed)
+            if paused is not None:
+                rules = replace(rules, paused=paused)
+            await store.update_room(
+                tx.conn,
+                show_id,
+                {
+                    "slow_mode_seconds": rules.slow_mode_seconds,
+                    "links_allowed": rules.links_allowed,
+                    "paused": rules.paused,
+                },
+            )
+            settings = wire.ChatSettings.of(rules)
+            configured = wire.ChatConfigured(settings=settings)
+            tx.publish(show_id, "chat.configured", configured, at=now)
+        return settings
+
+    async def add_hearts(self, show_id: str, added: int) -> int:
+        """Keep hearts; the total. Called by the hub, at most once a second for a room."""
+        async with self._database.write() as tx:
+            show = ShowId(show_id)
+            await store.ensure_room(tx.conn, show, default=self._default_rules)
+            return await store.add_hearts(tx.conn, show, added)
+
+    async def forget_addresses(self) -> None:
+        """Housekeeping, hourly: nothing is kept of an address longer than a ban can use it."""
+        now = self._clock.now()
+        async with self._database.write() as tx:
+            await store.forget_addresses(tx.conn, now - ADDRESS_BAN, now)
+
+    # -- reading
+
+    async def recent(self, conn: AsyncConnection, show_id: ShowId) -> wire.ChatSnapshot:
+        """The chat's part of a snapshot."""
+        room = await store.room(conn, show_id, default=self._default_rules)
+        messages = await store.messages(conn, show_id, limit=SNAPSHOT_MESSAGES)
+        pinned = None
+        if room.pinned_message_id is not None:
+            pinned = await store.message(conn, show_id, room.pinned_message_id)
+        return wire.ChatSnapshot(
+            messages=[wire.ChatMessage.of(message) for message in messages],
+            pinned=None if pinned is None else wire.ChatMessage.of(pinned),
+            settings=wire.ChatSettings.of(room.rules),
+        )
+
+    async def counts(self, conn: AsyncConnection, show_id: ShowId) -> ChatCounts:
+        room = await store.room(conn, show_id, default=self._default_rules)
+        return ChatCounts(await store.count_messages(conn, show_id), room.hearts)
+
+    async def history(
+        self, show_id: ShowId, *, before: MessageId | None = None
+    ) -> list[wire.ChatMessage]:
+        """A page for moderators, oldest first: with the texts moderators deleted."""
+        async with self._database.read() as conn:
+            await self._state(conn, show_id)
+            found = await store.messages(conn, show_id, limit=PAGE_MESSAGES, before=before)
+        return [wire.ChatMessage.of(message, for_moderators=True) for message in found]
+
+    async def sanctions(self, show_id: ShowId) -> list[wire.Sanction]:
+        """What is in force in a show: its mutes and the bans of the shop, newest first."""
+        async with self._database.read() as conn:
+            await self._state(conn, show_id)
+            found = await store.sanctions(conn, show_id, self._clock.now())
+        return [wire.Sanction.of(sanction) for sanction in found]
+
+    # -- shared
+
+    async def _state(self, conn: AsyncConnection, show_id: ShowId) -> str:
+        state = await self._show_state(conn, show_id)
+        if state is None:
+            raise NotFound("There is no such show.")
+        return state
+
+    async def _name(self, conn: AsyncConnection, who: Principal) -> str:
+        known = await self._viewer_name(conn, ViewerId(who.id)) if who.is_viewer else None
+        return known or who.name or "Guest"
+
+    async def _message(
+        self, conn: AsyncConnection, show_id: ShowId, message_id: MessageId
+    ) -> store.Message:
+        message = await store.message(conn, show_id, message_id)
+        if message is None:
+            raise NoSuchMessage("There is no such message in this show.")
+        return message
+
+    async def _sanctions(
+        self, conn: AsyncConnection, show_id: ShowId, who: Principal, mark: str | None
+    ) -> list[InForce]:
+        viewer_id = ViewerId(who.id)
+        found = await store.sanctions_on(conn, show_id, viewer_id)
+        if who.kind == "guest" and mark is not None:
+            by_address = await store.address_ban(conn, mark, viewer_id, self._clock.now())
+            if by_address is not None:
+                found.append(by_address)
+        return found
+
+    async def _sanctionable(
+        self, conn: AsyncConnection, show_id: ShowId, viewer_id: ViewerId
+    ) -> tuple[str, str | None]:
+        """Name and address mark of a viewer who wrote here."""
+        if not viewer_id.startswith(("gst_", "cus_")):
+            raise Forbidden("Staff cannot be muted or banned; change their role instead.")
+        known = await store.lock_author(conn, show_id, viewer_id)
+        if known is None:
+            raise NoSuchViewer("Nobody with this id has written in this show.")
+        return known
+
+    def _publish_sanction(self, tx: Tx, show_id: ShowId, sanction: store.Sanction) -> None:
+        event = wire.ViewerSanctioned(
+            viewer_id=sanction.viewer_id,
+            kind=sanction.kind,
+            until=None if sanction.until is None else rfc3339(sanction.until),
+        )
+        tx.publish(show_id, "chat.sanctioned", event, at=sanction.at)
+
+    async def _unpin(self, tx: Tx, show_id: ShowId, message_ids: list[str]) -> None:
+        if message_ids and await store.unpin(tx.conn, show_id, message_ids):
+            unpinned = wire.MessagePinned(message=None)
+            tx.publish(show_id, "chat.message_pinned", unpinned, at=self._clock.now())
+
+
+def _role(who: Principal) -> Role:
+    """Whoever may change shows speaks as the host, whoever may moderate as a moderator."""
+    if who.kind == "guest":
+        return "guest"
+    if who.kind == "customer":
+        return "customer"
+    if who.may("shows:write"):
+        return "host"
+    if who.may("chat:moderate"):
+        return "moderator"
+    raise NotAChatter("This account has no part in the chat.")

@@ -1,0 +1,238 @@
+"""`liveshop demo`: everything at once, on a data folder of its own, with a storefront beside it."""
+
+import asyncio
+import errno
+import shutil
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+from aiohttp import web
+
+from liveshop.app import Browser, Liveshop, listening, opened, supervised, until_stopped
+from liveshop.demo import media, seed
+from liveshop.demo.autopilot import Autopilot
+from liveshop.demo.film import FILM_SECONDS
+from liveshop.demo.shop import CURRENCY, SHOP_NAME
+from liveshop.kernel.ids import ShowId, new_secret
+from liveshop.settings import Settings, load
+from liveshop.video.ingest.loop import LoopSource
+from liveshop.web import assets as web_assets
+
+_HEAD_START_SECONDS = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """What a demo prints when it is ready; the keys of the `--json` line."""
+
+    storefront: str
+    studio: str
+    desk: str
+    api: str
+    show_id: str
+    host_token: str
+    merchant_token: str
+    embed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything read and made before the event loop runs."""
+
+    settings: Settings
+    state: seed.DemoState
+    state_path: Path
+    film: Path
+    pictures: Mapping[str, bytes]
+    browser: Browser
+    storefront_port: int
+    storefront_files: Mapping[str, tuple[str, str]]
+
+
+def prepare(
+    *,
+    data: Path,
+    host: str,
+    port: int,
+    fresh: bool,
+    progress: media.Progress,
+    environ: Mapping[str, str],
+) -> Plan:
+    """Blocking: draw what is missing, read what is there. Raises OSError, AssetsMissing."""
+    check_port_free(host, port)
+    if fresh and (data / "demo.json").is_file():
+        shutil.rmtree(data)
+    data.mkdir(parents=True, exist_ok=True)
+    state_path = data / "demo.json"
+    state = seed.read_state(state_path)
+    if state is None or not state.is_complete:
+        # A first start that was interrupted left half a shop behind; begin again.
+        for half in data.glob("liveshop.sqlite3*"):
+            half.unlink()
+        state = seed.DemoState(secret=new_secret(32))
+        seed.write_state(state_path, state)
+    cache = media.cache_folder()
+    media.prepare(cache, progress)
+    storefront_port = _free_port_near(host, port + 1)
+    settings = load(
+        file=None,
+        environ=environ,
+        overrides={
+            "mode": "demo",
+            "data_dir": str(data),
+            "log_format": "console",
+            "log_level": "warning",
+            "server.host": host,
+            "server.port": port,
+            "server.secret": state.secret,
+            "server.embed_origins": [
+                f"http://{name}:{storefront_port}"
+                for name in dict.fromkeys((host, "127.0.0.1", "localhost"))
+            ],
+            "shop.name": SHOP_NAME,
+            "shop.currency": CURRENCY,
+            "shop.shipping": {"DE": 490, "AT": 890, "CH": 1490},
+            "shop.free_shipping_from": 15000,
+            "payments.methods": ["sandbox", "invoice"],
+            "mail.sender": "hello@lindholm.example",
+            "mail.folder": str(data / "mail"),
+        },
+    )
+    pictures = {}
+    if not state.is_complete:
+        pictures = {path.name: path.read_bytes() for path in sorted(cache.glob("*.jpg"))}
+    return Plan(
+        settings=settings,
+        state=state,
+        state_path=state_path,
+        film=cache / media.FILM,
+        pictures=pictures,
+        browser=Browser.load(settings),
+        storefront_port=storefront_port,
+        storefront_files={
+            path.name: (path.read_text(encoding="utf-8"), path.suffix)
+            for path in web_assets.folder("storefront").iterdir()
+            if path.is_file()
+        },
+    )
+
+
+async def run(plan: Plan, ready: Callable[[Addresses], None]) -> None:
+    """Serve until SIGINT or SIGTERM; calls `ready` once everything answers."""
+    host, port = plan.settings.server.host, plan.settings.server.port
+    async with opened(plan.settings, plan.browser) as shop:
+        if plan.state.is_complete:
+            await seed.refresh(shop, plan.state)
+        else:
+            await seed.seed(shop, plan.state, dict(plan.pictures))
+        await asyncio.to_thread(seed.write_state, plan.state_path, plan.state)
+        show_id = ShowId(plan.state.live_show_id)
+        source = LoopSource(
+            plan.film,
+            video=shop.video,
+            show_id=show_id,
+            clock=shop.clock,
+            head_start_seconds=_HEAD_START_SECONDS % FILM_SECONDS,
+        )
+        pilot = Autopilot(
+            shop.shows, shop.database, source, show_id, seed.lineup_of(plan.state),
+            shop.clock.now(),
+        )
+        async with (
+            listening(shop.web_application(), host, port),
+            listening(_storefront(plan, show_id), host, plan.storefront_port),
+        ):
+            tasks = [
+                asyncio.create_task(supervised("film", source.run)),
+                asyncio.create_task(supervised("autopilot", pilot.run)),
+            ]
+            await source.wait_until_started()
+            ready(_addresses(plan, shop))
+            await until_stopped()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _addresses(plan: Plan, shop: Liveshop) -> Addresses:
+    base = shop.settings.public_url
+    show_id = plan.state.live_show_id
+    return Addresses(
+        storefront=f"http://{shop.settings.server.host}:{plan.storefront_port}/",
+        studio=f"{base}/studio",
+        desk=f"{base}/desk",
+        api=f"{base}/api",
+        show_id=show_id,
+        host_token=plan.state.host_token,
+        merchant_token=plan.state.merchant_token,
+        embed=(
+            f'<script async src="{base}/embed.js"></script>'
+            f'<liveshop-show show="{show_id}"></liveshop-show>'
+        ),
+    )
+
+
+def _storefront(plan: Plan, show_id: str) -> web.Application:
+    """The example shop page, on its own origin and under a policy as strict as a careful shop's."""
+    base = plan.settings.public_url
+    socket_base = base.replace("http", "ws", 1)
+    policy = "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src 'self' {base}",
+            "style-src 'self'",
+            f"img-src 'self' {base} data:",
+            f"media-src {base} blob:",
+            f"connect-src {base} {socket_base}",
+            "base-uri 'none'",
+            "form-action 'none'",
+        )
+    )
+    environment = jinja2.Environment(autoescape=True)
+    types = {".html": "text/html", ".css": "text/css", ".js": "text/javascript",
+             ".svg": "image/svg+xml"}
+    rendered = {
+        name: (environment.from_string(text).render(base=base, show_id=show_id)
+               if suffix == ".html" else text, types.get(suffix, "text/plain"))
+        for name, (text, suffix) in plan.storefront_files.items()
+    }
+
+    async def page(request: web.Request) -> web.Response:
+        name = request.match_info.get("name") or "index.html"
+        if name not in rendered:
+            raise web.HTTPNotFound(text="There is nothing here.")
+        text, kind = rendered[name]
+        return web.Response(
+            text=text,
+            content_type=kind,
+            headers={"Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff"},
+        )
+
+    app = web.Application()
+    app.router.add_get("/", page)
+    app.router.add_get("/{name}", page)
+    return app
+
+
+def check_port_free(host: str, port: int) -> None:
+    """Raises OSError now rather than after a minute of drawing."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host, port))
+
+
+def _free_port_near(host: str, port: int) -> int:
+    for candidate in (port, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, candidate))
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+                continue
+            return int(probe.getsockname()[1])
+    raise OSError(errno.EADDRINUSE, "no free port for the storefront")

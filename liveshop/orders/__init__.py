@@ -1,0 +1,1 @@
+"""Orders: what was agreed, and what has become of it."""

@@ -1,0 +1,327 @@
+"""The HTML pages: shows for everybody, the shells of studio and desk, the API in words.
+
+They stand above the features because they show several at once, and below the composition root.
+"""
+
+import secrets
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+from zoneinfo import ZoneInfo
+
+import jinja2
+import msgspec
+from aiohttp import web
+from babel.dates import format_datetime
+from babel.numbers import format_currency, get_currency_precision
+
+from liveshop.catalog.wire import Product
+from liveshop.kernel.errors import Invalid, ShopError
+from liveshop.kernel.ids import ShowId
+from liveshop.settings import Settings
+from liveshop.shows import wire as shows_wire
+from liveshop.shows.model import UnknownShow
+from liveshop.shows.service import ShowService
+from liveshop.storage import Database
+from liveshop.web import ANONYMOUS, PUBLIC, Call, Endpoint, MoneyOut
+from liveshop.web import assets as web_assets
+from liveshop.web.assets import Assets
+
+LANGUAGES = ("en", "de")
+_MOMENTS = {"de": "EEEE, d. MMMM y, HH:mm zzz", "en": "EEEE, d MMMM y, HH:mm zzz"}
+
+
+class OembedQuery(msgspec.Struct):
+    url: str
+    format: str = "json"
+    maxwidth: int = 960
+    maxheight: int = 640
+
+
+class Pages:
+    """Renders templates. Reads them when it is made, before the loop runs."""
+
+    def __init__(self, settings: Settings, assets: Assets) -> None:
+        self._settings = settings
+        self._assets = assets
+        self._words = {language: _words(language) for language in LANGUAGES}
+        self._environment = jinja2.Environment(
+            loader=jinja2.DictLoader(_templates()),
+            autoescape=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            undefined=jinja2.StrictUndefined,
+        )
+        # Lookups like schema["enum"] on an OpenAPI document are questions, not mistakes.
+        self._lenient = self._environment.overlay(undefined=jinja2.ChainableUndefined)
+
+    def render(
+        self, template: str, call: Call, *, lang: str | None = None, status: int = 200, **data: Any
+    ) -> web.Response:
+        """An HTML answer under a strict content security policy."""
+        language = lang or _language(call.request)
+        nonce = secrets.token_urlsafe(12)
+        environment = self._lenient if template == "docs.html.j2" else self._environment
+        html = environment.get_template(template).render(
+            lang=language,
+            t=self._translator(language),
+            asset=self._assets.url,
+            nonce=nonce,
+            shop_name=self._settings.shop.name,
+            demo=self._settings.mode == "demo",
+            base_url=self._settings.public_url,
+            money=_money_writer(language),
+            moment=_moment_writer(language),
+            **data,
+        )
+        response = web.Response(text=html, content_type="text/html", status=status)
+        response.headers["Content-Security-Policy"] = _policy(nonce)
+        response.headers["Cache-Control"] = "no-cache"
+        response.headers["Content-Language"] = language
+        return response
+
+    def _translator(self, language: str) -> Callable[..., str]:
+        words, fallback = self._words[language], self._words["en"]
+
+        def translate(key: str, **values: Any) -> str:
+            text = words.get(key) or fallback.get(key) or key
+            for name, value in values.items():
+                text = text.replace("{" + name + "}", str(value))
+            return text
+
+        return translate
+
+
+def endpoints(
+    pages: Pages,
+    shows: ShowService,
+    database: Database,
+    settings: Settings,
+    openapi: Callable[[], dict[str, Any]],
+) -> list[Endpoint]:
+    async def home(call: Call) -> web.Response:
+        listed = await shows.list_shows(None, ANONYMOUS)
+        return pages.render(
+            "home.html.j2",
+            call,
+            live=[show for show in listed if show.state == "live"],
+            scheduled=sorted(
+                (show for show in listed if show.state == "scheduled"),
+                key=lambda show: show.starts_at or datetime.max.replace(tzinfo=call.now.tzinfo),
+            ),
+            past=[show for show in listed if show.state in ("ended", "replay")],
+        )
+
+    async def show_page(call: Call) -> web.Response:
+        show_id = ShowId(call.params["show_id"])
+        try:
+            async with database.read() as conn:
+                found = await shows.visible(conn, show_id, call.principal)
+                show = await shows.show_out(conn, found)
+                products = await shows.products_out(conn, found)
+        except UnknownShow as error:
+            return error_page(pages, call, error)
+        language = _chosen_language(call.request) or show.languages[0]
+        oembed = urlencode({"url": show.page, "format": "json"})
+        return pages.render(
+            "show.html.j2",
+            call,
+            lang=language if language in LANGUAGES else "en",
+            show=show,
+            products=products,
+            json_ld=json_ld(show, products, settings),
+            oembed_url=f"{settings.public_url}/oembed?{oembed}",
+            player_lang=language,
+        )
+
+    async def studio(call: Call) -> web.Response:
+        return pages.render("studio.html.j2", call)
+
+    async def desk(call: Call) -> web.Response:
+        return pages.render("desk.html.j2", call)
+
+    async def docs(call: Call) -> web.Response:
+        return pages.render("docs.html.j2", call, openapi=openapi())
+
+    async def oembed(call: Call) -> web.Response:
+        query: OembedQuery = call.query
+        if query.format != "json":
+            raise Invalid("Only format=json is answered.")
+        own = urlsplit(settings.public_url)
+        asked = urlsplit(query.url)
+        if asked.netloc != own.netloc or not asked.path.startswith("/s/"):
+            raise UnknownShow("This is not the address of a show here.")
+        show_id = ShowId(asked.path.removeprefix("/s/").strip("/"))
+        async with database.read() as conn:
+            show = await shows.show_out(
+                conn, await shows.visible(conn, show_id, ANONYMOUS)
+            )
+        width, height = min(query.maxwidth, 960), min(query.maxheight, 640)
+        answer: dict[str, Any] = {
+            "version": "1.0",
+            "type": "rich",
+            "title": show.title,
+            "provider_name": settings.shop.name,
+            "provider_url": settings.public_url,
+            "width": max(width, 300),
+            "height": max(height, 300),
+            "html": (
+                f'<script async src="{settings.public_url}/embed.js"></script>'
+                f'<liveshop-show show="{show.id}"></liveshop-show>'
+            ),
+        }
+        if show.cover is not None:
+            answer |= {
+                "thumbnail_url": show.cover.src,
+                "thumbnail_width": show.cover.width,
+                "thumbnail_height": show.cover.height,
+            }
+        return web.json_response(body=msgspec.json.encode(answer))
+
+    def page(path: str, handler: Any, what: str) -> Endpoint:
+        return Endpoint("GET", path, handler, PUBLIC, what, "pages", raw=True,
+                        produces=("text/html",), documented=False)
+
+    return [
+        page("/", home, "The shop's shows"),
+        page("/s/{show_id}", show_page, "A show's own page"),
+        page("/studio", studio, "The host's studio"),
+        page("/desk", desk, "The merchant's desk"),
+        page("/api/docs", docs, "The API in words"),
+        Endpoint("GET", "/oembed", oembed, PUBLIC, "oEmbed of a show's page", "pages",
+                 query=OembedQuery, raw=True, documented=False, any_origin=True),
+    ]
+
+
+def error_page(pages: Pages, call: Call, error: ShopError) -> web.Response:
+    return pages.render(
+        "error.html.j2",
+        call,
+        status=error.status,
+        detail=error.detail,
+        request_id=call.request_id,
+    )
+
+
+def json_ld(show: shows_wire.Show, products: Sequence[Product], settings: Settings) -> str:
+    """schema.org BroadcastEvent with the offers of its lineup, as JSON text."""
+    event: dict[str, Any] = {
+        "@context": "https://schema.org",
+        "@type": "BroadcastEvent",
+        "name": show.title,
+        "description": show.description,
+        "url": show.page,
+        "isLiveBroadcast": True,
+        "inLanguage": show.languages,
+        "eventStatus": "https://schema.org/EventScheduled",
+        "eventAttendanceMode": "https://schema.org/OnlineEventAttendanceMode",
+        "location": {"@type": "VirtualLocation", "url": show.page},
+        "organizer": {
+            "@type": "Organization",
+            "name": settings.shop.name,
+            "url": settings.public_url,
+        },
+        "offers": [offer for product in products for offer in _offers(show, product)],
+    }
+    start = show.started_at or show.starts_at
+    if start is not None:
+        event["startDate"] = start
+    if show.ended_at is not None:
+        event["endDate"] = show.ended_at
+    if show.cover is not None:
+        event["image"] = [show.cover.src]
+    if show.host_name:
+        event["performer"] = {"@type": "Person", "name": show.host_name}
+    return msgspec.json.encode(event).decode()
+
+
+def _offers(show: shows_wire.Show, product: Product) -> list[dict[str, Any]]:
+    item: dict[str, Any] = {
+        "@type": "Product",
+        "name": product.title,
+        "brand": {"@type": "Brand", "name": product.brand},
+        "image": [image.src for image in product.images],
+    }
+    return [
+        {
+            "@type": "Offer",
+            "url": show.page,
+            "price": _decimal(variant.price),
+            "priceCurrency": variant.price.currency,
+            "availability": "https://schema.org/"
+            + ("InStock" if variant.available > 0 else "OutOfStock"),
+            "itemOffered": item
+            | {"sku": variant.sku}
+            | ({"gtin13": variant.gtin} if variant.gtin and len(variant.gtin) == 13 else {}),
+        }
+        for variant in product.variants
+    ]
+
+
+def _decimal(money: MoneyOut) -> str:
+    digits = get_currency_precision(money.currency)
+    return f"{money.amount / 10**digits:.{digits}f}"
+
+
+def _money_writer(language: str) -> Callable[[MoneyOut], str]:
+    def write(money: MoneyOut) -> str:
+        return format_currency(_decimal(money), money.currency, locale=language)
+
+    return write
+
+
+def _moment_writer(language: str) -> Callable[[datetime, str], str]:
+    def write(moment: datetime, zone: str) -> str:
+        return format_datetime(
+            moment, _MOMENTS[language], tzinfo=ZoneInfo(zone), locale=language
+        )
+
+    return write
+
+
+def _chosen_language(request: web.Request) -> str | None:
+    chosen = request.query.get("lang", "")
+    return chosen if chosen in LANGUAGES else None
+
+
+def _language(request: web.Request) -> str:
+    """Asked for by `?lang=`, else the browser's first language that we speak, else English."""
+    chosen = _chosen_language(request)
+    if chosen is not None:
+        return chosen
+    for part in request.headers.get("Accept-Language", "").split(","):
+        language = part.split(";")[0].strip().lower()[:2]
+        if language in LANGUAGES:
+            return language
+    return "en"
+
+
+def _policy(nonce: str) -> str:
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src 'self' 'nonce-{nonce}'",
+            "style-src 'self'",
+            "img-src 'self' data: blob: https:",
+            "media-src 'self' blob: https:",
+            "font-src 'self'",
+            "connect-src 'self'",
+            "manifest-src 'self'",
+            "form-action 'self'",
+            "base-uri 'none'",
+            "frame-ancestors 'none'",
+        )
+    )
+
+
+def _templates() -> dict[str, str]:
+    folder = web_assets.folder("pages")
+    return {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.j2")}
+
+
+def _words(language: str) -> dict[str, str]:
+    words: dict[str, str] = {}
+    for path in sorted(web_assets.folder("locales").glob(f"*{language}.json")):
+        words |= msgspec.json.decode(path.read_bytes(), type=dict[str, str])
+    return words

@@ -1,0 +1,1 @@
+"""Payments: the port to providers, and what they answered."""

@@ -1,0 +1,19 @@
+"""Payment on invoice: nothing to charge now; the buyer owes the amount once the order stands."""
+
+from liveshop.kernel.ids import PaymentId
+from liveshop.payments.model import Charge, ChargeAnswer
+
+
+class Invoice:
+    method = "invoice"
+    is_test = False
+
+    def check(self, charge_input: str | None) -> None:
+        return None
+
+    async def charge(self, charge: Charge) -> ChargeAnswer:
+        return ChargeAnswer("authorised", f"invoice_{charge.order_number}")
+
+    async def find(self, key: PaymentId) -> ChargeAnswer | None:
+        # Nothing outside this database can have happened, so an unanswered invoice never was.
+        return None

@@ -1,0 +1,136 @@
+"""Where logs live and how events reach each node. In memory: one node, logs gone with the process.
+
+Whatever implements `Broker` passes `tests/contract/test_broker.py`.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from liveshop.kernel.ids import new_secret
+from liveshop.realtime.log import RoomLog
+from liveshop.realtime.model import Draft, Event, Position
+
+_FORGET_AFTER_SECONDS = 3600.0
+_SWEEP_EVERY_SECONDS = 60.0
+
+
+class Receiver(Protocol):
+    """A node's end of a broker. Neither method may wait or raise."""
+
+    def deliver(self, room: str, events: Sequence[Event]) -> None:
+        """Take events that follow each other, in order; called once for each append."""
+
+    def log_lost(self, room: str) -> None:
+        """The room's epoch is over; what viewers have cannot be continued."""
+
+
+class Broker(Protocol):
+    async def append(self, room: str, drafts: Sequence[Draft]) -> Position:
+        """Number the events and deliver them; returns the position of the last one."""
+
+    async def position(self, room: str) -> Position:
+        """The end of the room's log."""
+
+    async def since(self, room: str, position: Position, *, limit: int) -> list[Event] | None:
+        """Up to `limit` events after `position`; None when that place is not known any more."""
+
+    async def renew(self, room: str) -> Position:
+        """Start a new epoch, because an event is missing from the log."""
+
+    async def subscribe(self, room: str, receiver: Receiver) -> None:
+        """Deliver every event that is appended after this returns. Once per receiver."""
+
+    def unsubscribe(self, room: str, receiver: Receiver) -> None: ...
+
+
+@dataclass(slots=True)
+class _Room:
+    log: RoomLog
+    touched: float
+    receivers: list[Receiver] = field(default_factory=list)
+
+
+class MemoryBroker:
+    """Everything happens inside one call, so an appended event is a delivered event.
+
+    A room is kept once it has an event or a receiver. Until then its position is known without
+    keeping anything, or asking after rooms that do not exist would fill the memory.
+    """
+
+    def __init__(
+        self, *, log_size: int, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._log_size = log_size
+        self._monotonic = monotonic
+        self._rooms: dict[str, _Room] = {}
+        self._swept = monotonic()
+        self._new_epoch = new_secret(6)
+        """The epoch of rooms that are not kept yet; another one whenever rooms are forgotten."""
+
+    @property
+    def rooms(self) -> int:
+        """How many logs are in memory."""
+        return len(self._rooms)
+
+    async def append(self, room: str, drafts: Sequence[Draft]) -> Position:
+        place = self._kept(room)
+        events = place.log.append(drafts)
+        for receiver in tuple(place.receivers):
+            receiver.deliver(room, events)
+        return place.log.position
+
+    async def position(self, room: str) -> Position:
+        return self._log(room).position
+
+    async def since(self, room: str, position: Position, *, limit: int) -> list[Event] | None:
+        return self._log(room).since(position, limit=limit)
+
+    async def renew(self, room: str) -> Position:
+        place = self._kept(room)
+        place.log = RoomLog(new_secret(6), size=self._log_size)
+        for receiver in tuple(place.receivers):
+            receiver.log_lost(room)
+        return place.log.position
+
+    async def subscribe(self, room: str, receiver: Receiver) -> None:
+        receivers = self._kept(room).receivers
+        if receiver not in receivers:
+            receivers.append(receiver)
+
+    def unsubscribe(self, room: str, receiver: Receiver) -> None:
+        place = self._rooms.get(room)
+        if place is not None and receiver in place.receivers:
+            place.receivers.remove(receiver)
+            place.touched = self._monotonic()
+
+    def _log(self, room: str) -> RoomLog:
+        place = self._rooms.get(room)
+        return self._empty_log() if place is None else place.log
+
+    def _kept(self, room: str) -> _Room:
+        now = self._monotonic()
+        place = self._rooms.get(room)
+        if place is None:
+            self._sweep(now)
+            place = self._rooms[room] = _Room(self._empty_log(), now)
+        place.touched = now
+        return place
+
+    def _empty_log(self) -> RoomLog:
+        return RoomLog(self._new_epoch, size=self._log_size)
+
+    def _sweep(self, now: float) -> None:
+        """Forget rooms nobody is in. Who comes back later meets a new epoch, and so reloads."""
+        if now - self._swept < _SWEEP_EVERY_SECONDS:
+            return
+        self._swept = now
+        kept = {
+            name: place
+            for name, place in self._rooms.items()
+            if place.receivers or now - place.touched < _FORGET_AFTER_SECONDS
+        }
+        if len(kept) < len(self._rooms):
+            self._rooms = kept
+            self._new_epoch = new_secret(6)

@@ -1,0 +1,347 @@
+"""The WebSocket endpoint `/live/{show_id}`: who may come in, what they missed, what they say.
+
+A refused connection is upgraded first and closed after, because browsers show a page the close
+code of a WebSocket but never the status of a failed handshake.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
+
+import structlog
+from aiohttp import WSMsgType, hdrs, web
+
+from liveshop.kernel.clock import rfc3339
+from liveshop.kernel.errors import ShopError
+from liveshop.kernel.ids import has_prefix
+from liveshop.realtime import frames
+from liveshop.realtime.commands import CommandSpec, Session
+from liveshop.realtime.hub import Hub, Joined, Viewer
+from liveshop.realtime.model import (
+    SUBPROTOCOL,
+    CloseCode,
+    Position,
+    UpgradeRequired,
+    WrongSubprotocol,
+)
+from liveshop.realtime.protocol import CloseWith, Command, Peer, Refusal
+from liveshop.realtime.wire import Hello, Ping, Pong, You
+from liveshop.settings import RealtimeSettings
+from liveshop.web.access import ANONYMOUS, PUBLIC, BadToken, Principal
+from liveshop.web.server import WebKit
+
+_log = structlog.get_logger("realtime")
+
+_BEARER = "bearer."
+_CLOSE_SECONDS = 5.0  # how long a client may take to read the rest and say goodbye
+_GONE = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
+
+Bearer = Callable[[str], Awaitable[Principal]]
+"""The principal of a guest, customer or API token. Raises BadToken."""
+RoomAccess = Callable[[str, Principal], Awaitable[None]]
+"""`(show_id, principal)`: raises a ShopError when there is no such show for this principal."""
+
+
+class _Closed(Exception):
+    """The connection is to be ended with this code."""
+
+    def __init__(self, code: CloseCode, reason: str | None = None) -> None:
+        super().__init__(code)
+        self.code = code
+        self.reason = reason or code.reason
+
+
+class _Door:
+    """Wakes whoever waits for the client's next frame, without cancelling a running command."""
+
+    __slots__ = ("_scope",)
+
+    def __init__(self) -> None:
+        self._scope: asyncio.Timeout | None = None
+
+    def wake(self) -> None:
+        if self._scope is not None and not self._scope.expired():
+            self._scope.reschedule(asyncio.get_running_loop().time())
+
+    async def wait(self, what: Awaitable[Any]) -> Any:
+        """The result, or None when woken first."""
+        try:
+            async with asyncio.timeout(None) as self._scope:
+                return await what
+        except TimeoutError:
+            return None
+        finally:
+            self._scope = None
+
+
+class RoomSocket:
+    """Mount with `app.router.add_get("/live/{show_id}", socket.handle)`.
+
+    `await shutdown(seconds)` before the server closes its connections.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        kit: WebKit,
+        settings: RealtimeSettings,
+        *,
+        commands: Iterable[CommandSpec],
+        bearer: Bearer,
+        room_access: RoomAccess,
+    ) -> None:
+        self._hub = hub
+        self._kit = kit
+        self._settings = settings
+        self._bearer = bearer
+        self._room_access = room_access
+        self._commands = _by_name([self._ping_command(), *commands])
+        self._open = 0
+        self._nobody_left = asyncio.Event()
+        self._going_down = False
+
+    @property
+    def commands(self) -> Mapping[str, CommandSpec]:
+        return self._commands
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        _check_handshake(request)
+        ws = web.WebSocketResponse(
+            protocols=(SUBPROTOCOL,),
+            autoping=False,
+            compress=False,
+            decode_text=False,
+            max_msg_size=self._settings.max_frame_bytes * 2,
+            timeout=_CLOSE_SECONDS,
+        )
+        writer = await ws.prepare(request)
+        transport = request.transport
+        if transport is None:
+            return ws
+        self._open += 1
+        self._nobody_left.clear()
+        try:
+            await self._serve(request, ws, transport, writer.drain)
+        finally:
+            self._open -= 1
+            if not self._open:
+                self._nobody_left.set()
+        return ws
+
+    async def shutdown(self, seconds: float) -> None:
+        """Send everybody away with "come back", let running commands finish, keep the hearts."""
+        self._going_down = True
+        self._hub.close_all(CloseCode.GOING_DOWN)
+        try:
+            async with asyncio.timeout(seconds):
+                if self._open:
+                    await self._nobody_left.wait()
+        except TimeoutError:
+            _log.warning("connections_cut", count=self._open)
+        await self._hub.tick()
+
+    # -- one connection
+
+    async def _serve(
+        self,
+        request: web.Request,
+        ws: web.WebSocketResponse,
+        transport: asyncio.Transport,
+        drain: Callable[[], Awaitable[None]],
+    ) -> None:
+        code, reason = CloseCode.FAULT, CloseCode.FAULT.reason
+        try:
+            session = await self._admit(request)
+            await self._attend(request, ws, transport, drain, session)
+            return
+        except _Closed as closed:
+            code, reason = closed.code, closed.reason
+        except ConnectionError:
+            return
+        except Exception:  # one broken connection is logged and comes back; the rest go on
+            _log.exception("connection_failed")
+        finally:
+            await _finish(ws, transport, code, reason)
+
+    async def _attend(
+        self,
+        request: web.Request,
+        ws: web.WebSocketResponse,
+        transport: asyncio.Transport,
+        drain: Callable[[], Awaitable[None]],
+        session: Session,
+    ) -> None:
+        """From hello to goodbye; returns when the client left, raises _Closed when it must."""
+        door = _Door()
+        # Backlogs are sent in portions this size, each waited for; live events never are.
+        transport.set_write_buffer_limits(high=min(64 * 1024, self._settings.buffer_bytes // 2))
+        viewer = self._hub.viewer(
+            session.show_id, session.principal, transport, drain=drain, on_close=door.wake
+        )
+        try:
+            resume = _resume_position(request)
+            joined = await self._hub.join(viewer, resume)
+            self._greet(viewer, session.principal, joined)
+            await door.wait(self._hub.catch_up(viewer))
+            await self._converse(request, ws, viewer, session, door)
+        finally:
+            self._hub.leave(viewer)
+        if viewer.code is not None:
+            raise _Closed(viewer.code)
+
+    def _greet(self, viewer: Viewer, who: Principal, joined: Joined) -> None:
+        hello = Hello(
+            t="hello",
+            epoch=joined.position.epoch,
+            offset=joined.position.offset,
+            at=rfc3339(self._kit.clock.now()),
+            you=You(
+                kind=who.kind,
+                viewer_id=who.id or None,
+                name=who.name or None,
+                permissions=sorted(who.permissions),
+            ),
+        )
+        viewer.send(frames.hello(hello))
+        if joined.resume_failed:
+            viewer.send(frames.RESUME_FAILED)
+
+    async def _converse(
+        self,
+        request: web.Request,
+        ws: web.WebSocketResponse,
+        viewer: Viewer,
+        session: Session,
+        door: _Door,
+    ) -> None:
+        peer = Peer(
+            self._commands,
+            max_frame_bytes=self._settings.max_frame_bytes,
+            now=self._hub.monotonic(),
+        )
+        while viewer.code is None:
+            frame = await door.wait(ws.receive())
+            if frame is None or frame.type in _GONE:
+                return
+            now = self._hub.monotonic()
+            viewer.heard(now)
+            if frame.type in (WSMsgType.PING, WSMsgType.PONG):
+                flood = peer.receive_control(now)
+                if flood is not None:
+                    raise _Closed(flood.code, flood.reason)
+                if frame.type is WSMsgType.PING:
+                    viewer.send(frames.pong(frame.data))
+                continue
+            said = peer.receive(frame.data, now, binary=frame.type is WSMsgType.BINARY)
+            if isinstance(said, CloseWith):
+                raise _Closed(said.code, said.reason)
+            viewer.send(await self._answer(request, session, said))
+
+    async def _answer(
+        self, request: web.Request, session: Session, said: Command | Refusal
+    ) -> bytes:
+        if isinstance(said, Refusal):
+            return frames.refusal(said.id, said.error)
+        spec = said.spec
+        try:
+            if spec.access != PUBLIC:
+                # Proved for each command: a revoked key or session ends with its next word.
+                session.principal = await self._authenticate(request)
+                spec.access.check(session.principal)
+            return frames.answer(said.id, await spec.handler(session, said.args))
+        except BadToken as error:
+            raise _Closed(CloseCode.BAD_TOKEN) from error
+        except ShopError as error:
+            return frames.refusal(said.id, error)
+        except Exception:  # an unknown fault becomes one fixed text; the connection goes on
+            _log.exception("command_failed", command=spec.name)
+            fault = ShopError("Something broke here. Nothing more is known; try again later.")
+            return frames.refusal(said.id, fault)
+
+    # -- who may come in
+
+    async def _admit(self, request: web.Request) -> Session:
+        origin = request.headers.get(hdrs.ORIGIN)
+        if origin is not None and not self._is_welcome(request, origin):
+            raise _Closed(CloseCode.FOREIGN_ORIGIN)
+        if self._going_down:
+            raise _Closed(CloseCode.GOING_DOWN)
+        show_id = request.match_info["show_id"]
+        try:
+            who = await self._authenticate(request)
+            if not has_prefix(show_id, "shw"):
+                raise _Closed(CloseCode.NO_SUCH_SHOW)
+            await self._room_access(show_id, who)
+        except BadToken as error:
+            raise _Closed(CloseCode.BAD_TOKEN) from error
+        except ShopError as error:
+            code = CloseCode.UNAVAILABLE if error.retryable else CloseCode.NO_SUCH_SHOW
+            raise _Closed(code) from error
+        address = str(request.get("client_address") or self._kit.client_address(request))
+        return Session(show_id=show_id, principal=who, address=address)
+
+    def _is_welcome(self, request: web.Request, origin: str) -> bool:
+        return self._kit.is_own_origin(request, origin) or self._kit.may_embed(origin)
+
+    async def _authenticate(self, request: web.Request) -> Principal:
+        for offered in _subprotocols(request):
+            if offered.startswith(_BEARER):
+                return await self._bearer(offered.removeprefix(_BEARER))
+        who = await self._kit.authenticator.authenticate(request)
+        origin = request.headers.get(hdrs.ORIGIN)
+        if who.csrf_token is None or origin is None or self._kit.is_own_origin(request, origin):
+            return who
+        # A cookie that a storefront's page brought along unasked proves nothing about its reader.
+        return ANONYMOUS
+
+    def _ping_command(self) -> CommandSpec:
+        async def ping(_session: Session, _args: Ping) -> Pong:
+            return Pong(at=rfc3339(self._kit.clock.now()))
+
+        return CommandSpec("ping", Ping, PUBLIC, ping, "ask for the server's time", Pong)
+
+
+def _by_name(commands: Iterable[CommandSpec]) -> dict[str, CommandSpec]:
+    named: dict[str, CommandSpec] = {}
+    for spec in commands:
+        if spec.name in named:
+            raise ValueError(f"two commands are called {spec.name}")
+        named[spec.name] = spec
+    return named
+
+
+def _check_handshake(request: web.Request) -> None:
+    """Refused by status, before the upgrade: these callers are programs, not pages.
+
+    The subprotocol is checked here also because aiohttp would log the ones it does not know,
+    and one of them is the token.
+    """
+    if request.headers.get(hdrs.UPGRADE, "").lower() != "websocket":
+        raise UpgradeRequired("This address speaks WebSocket only.")
+    if SUBPROTOCOL not in _subprotocols(request):
+        raise WrongSubprotocol(f"Offer the subprotocol {SUBPROTOCOL}.")
+
+
+def _subprotocols(request: web.Request) -> list[str]:
+    offered = ",".join(request.headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, []))
+    return [name.strip() for name in offered.split(",") if name.strip()]
+
+
+def _resume_position(request: web.Request) -> Position | None:
+    """Where the client wants to go on. A place that cannot be read is one that is not known."""
+    if "epoch" not in request.query and "offset" not in request.query:
+        return None
+    offset = request.query.get("offset", "")
+    is_number = offset.isascii() and offset.isdigit() and len(offset) <= 15
+    return Position(request.query.get("epoch", ""), int(offset) if is_number else -1)
+
+
+async def _finish(
+    ws: web.WebSocketResponse, transport: asyncio.Transport, code: CloseCode, reason: str
+) -> None:
+    """Say goodbye. Who does not read it within seconds is cut off, and the buffer freed."""
+    try:
+        await ws.close(code=code, message=reason.encode(), drain=False)
+    finally:
+        if transport.get_write_buffer_size():
+            transport.abort()

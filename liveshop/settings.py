@@ -1,0 +1,273 @@
+"""One frozen tree of settings: defaults < liveshop.toml < LIVESHOP_A__B < LIVESHOP_A__B_FILE.
+
+Read once, in `cli.py`. All problems are reported together, in words.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import msgspec
+
+Mode = Literal["production", "demo", "test"]
+
+
+class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    host: str = "127.0.0.1"
+    port: int = 8080
+    public_url: str = ""
+    """How browsers reach this server, without a trailing slash; empty: http://host:port."""
+    secret: str = ""
+    """Signs guest tokens. At least 32 characters; `demo` makes its own and keeps it."""
+    embed_origins: tuple[str, ...] = ()
+    """Storefront origins that may embed shows, such as https://shop.example; `*` for any."""
+    trusted_proxies: int = 0
+    """How many proxies in front set X-Forwarded-For; 0: the socket's own address counts."""
+    max_body_bytes: int = 256 * 1024
+    shutdown_seconds: float = 5.0
+
+
+class DatabaseSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    url: str = ""
+    """`postgresql+asyncpg://...` or `sqlite+aiosqlite:///...`; empty: SQLite in the data folder."""
+    pool_size: int = 8
+    busy_timeout_seconds: float = 10.0
+
+
+class ShopSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: str = "Liveshop"
+    currency: str = "EUR"
+    languages: tuple[str, ...] = ("en", "de")
+    shipping: dict[str, int] = msgspec.field(default_factory=lambda: {"DE": 490, "AT": 890})
+    """Country -> flat shipping in minor units. A country not listed is not delivered to."""
+    free_shipping_from: int = 0
+    """Goods worth this many minor units ship free; 0: never."""
+    tax_permille: dict[str, int] = msgspec.field(
+        default_factory=lambda: {"standard": 190, "reduced": 70, "zero": 0}
+    )
+    """Tax class -> per mille, included in prices."""
+
+
+class CheckoutSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    hold_seconds: int = 600
+    payment_unclear_seconds: int = 30
+    """After this the provider is asked what became of a payment whose answer was not heard."""
+    max_quantity: int = 20
+    max_lines: int = 50
+
+
+class PaymentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    methods: tuple[str, ...] = ("invoice",)
+    timeout_seconds: float = 20.0
+
+
+class MailSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Mails go over SMTP, or into a folder as .eml files; with neither, none are promised."""
+
+    sender: str = ""
+    smtp_host: str = ""
+    smtp_port: int = 587
+    smtp_user: str = ""
+    smtp_password: str = ""
+    smtp_starttls: bool = True
+    folder: str = ""
+    reminder_minutes: int = 15
+    """How long before a show its reminders are sent."""
+
+    @property
+    def is_configured(self) -> bool:
+        return bool(self.sender and (self.smtp_host or self.folder))
+
+
+class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    max_length: int = 300
+    rate_per_10_seconds: int = 5
+    slow_mode_seconds: int = 0
+    links_allowed: bool = False
+
+
+class RealtimeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    max_frame_bytes: int = 8 * 1024
+    log_size: int = 2000
+    """Events a room remembers for viewers who come back."""
+    buffer_bytes: int = 512 * 1024
+    """Unsent bytes after which a viewer counts as too slow (close code 4008)."""
+    idle_seconds: float = 45.0
+
+
+class CustomerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Storefront sign-on: the storefront vouches for its customer with a JWT."""
+
+    algorithm: Literal["", "HS256", "RS256"] = ""
+    key: str = ""
+    """The shared secret (HS256, at least 32 characters) or the public key in PEM (RS256)."""
+    audience: str = "liveshop"
+    issuer: str = ""
+    guest_days: int = 180
+
+
+class MediaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    max_bytes: int = 20 * 1024 * 1024
+    max_pixels: int = 50_000_000
+    widths: tuple[int, ...] = (160, 320, 640, 1280)
+    fetch_private_addresses: bool = False
+    """Whether imports may fetch pictures from loopback and private networks."""
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    mode: Mode = "production"
+    data_dir: str = "liveshop-data"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+    server: ServerSettings = ServerSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    shop: ShopSettings = ShopSettings()
+    checkout: CheckoutSettings = CheckoutSettings()
+    payments: PaymentSettings = PaymentSettings()
+    mail: MailSettings = MailSettings()
+    chat: ChatSettings = ChatSettings()
+    realtime: RealtimeSettings = RealtimeSettings()
+    customers: CustomerSettings = CustomerSettings()
+    media: MediaSettings = MediaSettings()
+
+    @property
+    def data_path(self) -> Path:
+        return Path(self.data_dir)
+
+    @property
+    def database_url(self) -> str:
+        return self.database.url or f"sqlite+aiosqlite:///{self.data_path / 'liveshop.sqlite3'}"
+
+    @property
+    def public_url(self) -> str:
+        given = self.server.public_url.rstrip("/")
+        return given or f"http://{self.server.host}:{self.server.port}"
+
+
+class BadSettings(Exception):
+    """Everything that is wrong with the settings, one sentence each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+def load(
+    *,
+    file: Path | None,
+    environ: Mapping[str, str] = os.environ,
+    overrides: Mapping[str, Any] | None = None,
+) -> Settings:
+    """Read the settings. Raises BadSettings with every problem found, not just the first."""
+    problems: list[str] = []
+    tree: dict[str, Any] = {}
+    if file is not None:
+        try:
+            tree = tomllib.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            problems.append(f"{file}: no such file")
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            problems.append(f"{file}: {error}")
+    _merge_environment(tree, environ, problems)
+    for dotted, value in (overrides or {}).items():
+        _put(tree, dotted.split("."), value)
+    settings = _convert(tree, problems)
+    if settings is not None:
+        problems.extend(_contradictions(settings))
+    if problems or settings is None:
+        raise BadSettings(problems)
+    return settings
+
+
+def _merge_environment(
+    tree: dict[str, Any], environ: Mapping[str, str], problems: list[str]
+) -> None:
+    for name in sorted(environ):
+        if not name.startswith("LIVESHOP_"):
+            continue
+        path = name.removeprefix("LIVESHOP_").lower().split("__")
+        value = environ[name]
+        if path[-1].endswith("_file"):
+            try:
+                value = Path(value).read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                problems.append(f"{name}: cannot read {value}: {error}")
+                continue
+            path[-1] = path[-1].removesuffix("_file")
+        _put(tree, path, value)
+
+
+def _put(tree: dict[str, Any], path: list[str], value: Any) -> None:
+    for part in path[:-1]:
+        tree = tree.setdefault(part, {})
+    tree[path[-1]] = value
+
+
+def _convert(tree: dict[str, Any], problems: list[str]) -> Settings | None:
+    """Section by section, so that one bad value does not hide the next."""
+    known = {field.name: field.type for field in msgspec.structs.fields(Settings)}
+    good: dict[str, Any] = {}
+    for name, value in tree.items():
+        if name not in known:
+            problems.append(f"{name}: unknown setting; known are {', '.join(known)}")
+            continue
+        kind = known[name]
+        if isinstance(value, dict) and isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            good[name] = _convert_section(name, value, kind, problems)
+        else:
+            _convert_value(name, value, kind, good, name, problems)
+    return Settings(**good) if not problems else None
+
+
+def _convert_section(
+    section: str, values: dict[str, Any], kind: type[msgspec.Struct], problems: list[str]
+) -> msgspec.Struct:
+    known = {field.name: field.type for field in msgspec.structs.fields(kind)}
+    good: dict[str, Any] = {}
+    for name, value in values.items():
+        where = f"{section}.{name}"
+        if name not in known:
+            problems.append(f"{where}: unknown setting; known are {', '.join(known)}")
+            continue
+        _convert_value(where, value, known[name], good, name, problems)
+    return kind(**good)
+
+
+def _convert_value(
+    where: str, value: Any, kind: Any, good: dict[str, Any], name: str, problems: list[str]
+) -> None:
+    if isinstance(value, str) and get_origin(kind) is tuple:
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    if isinstance(value, str) and get_origin(kind) is dict:
+        value = dict(pair.split("=", 1) for pair in value.split(",") if "=" in pair)
+    try:
+        good[name] = msgspec.convert(value, kind, strict=False)
+    except msgspec.ValidationError as error:
+        choices = f" (one of {', '.join(map(str, get_args(kind)))})" if _is_literal(kind) else ""
+        problems.append(f"{where}: {error}{choices}")
+
+
+def _is_literal(kind: Any) -> bool:
+    return get_origin(kind) is Literal
+
+
+def _contradictions(settings: Settings) -> list[str]:
+    """Rules over several values, and defaults too dangerous to start with."""
+    found: list[str] = []
+    production = settings.mode == "production"
+    if len(settings.server.secret) < 32:
+        found.append(
+            "server.secret: set at least 32 random characters "
+            "(LIVESHOP_SERVER__SECRET or LIVESHOP_SERVER__SECRET_FILE)"
+        )
+    if production and "sandbox" in settings.payments.methods:
+        found.append("payments.methods: sandbox takes no money; it runs in demo and test only")
+    if settings.customers.algorithm and len(settings.customers.key) < 32:
+        found.append("customers.key: storefront sign-on needs its key (32 characters or a PEM)")
+    if not 0 <= settings.server.port <= 65535:
+        found.append("server.port: must be between 0 and 65535")
+    if settings.checkout.hold_seconds < 30:
+        found.append("checkout.hold_seconds: at least 30, or viewers cannot finish typing")
+    return found

@@ -1,0 +1,1 @@
+"""Shows: their states, lineup and pins. Every change is an event of the show's room."""

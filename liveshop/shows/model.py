@@ -1,0 +1,145 @@
+"""A show and its declared states; pure rules."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from liveshop.kernel.errors import Conflict, Invalid, NotFound
+from liveshop.kernel.ids import ProductId, ShowId
+
+ShowState = Literal["draft", "scheduled", "live", "ended", "replay"]
+TRANSITIONS: dict[ShowState, frozenset[ShowState]] = {
+    "draft": frozenset({"scheduled", "live"}),
+    "scheduled": frozenset({"draft", "live"}),
+    "live": frozenset({"ended"}),
+    "ended": frozenset({"replay"}),
+    "replay": frozenset({"ended"}),
+}
+PUBLIC_STATES: frozenset[ShowState] = frozenset({"scheduled", "live", "ended", "replay"})
+PINS_REMEMBERED = 20
+MAX_LINEUP = 200
+LANGUAGES = ("en", "de")
+
+
+class UnknownShow(NotFound):
+    code = "unknown_show"
+
+
+class WrongState(Conflict):
+    """The show's state does not allow this; `data` holds the state and what it allows."""
+
+    code = "wrong_show_state"
+
+
+class ShowNotLive(Conflict):
+    code = "show_not_live"
+
+
+class NotInLineup(Conflict):
+    code = "not_in_lineup"
+
+
+class NoStart(Conflict):
+    """A show without a start time cannot be scheduled."""
+
+    code = "no_start_time"
+
+
+class NoRecording(Conflict):
+    """There is nothing to replay."""
+
+    code = "no_recording"
+
+
+class BadShow(Invalid):
+    code = "bad_show"
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    id: ShowId
+    title: str
+    description: str
+    state: ShowState
+    languages: tuple[str, ...]
+    time_zone: str
+    starts_at: datetime | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    host_name: str
+    cover_id: str | None
+    replay_url: str | None
+    lineup: tuple[ProductId, ...]
+    version: int
+    created_at: datetime
+
+    @property
+    def is_public(self) -> bool:
+        return self.state in PUBLIC_STATES
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """From `at` on this product is in focus; None: no product is."""
+
+    product_id: ProductId | None
+    at: datetime
+
+
+def check_transition(show: Show, to: ShowState) -> None:
+    """Raises WrongState, NoStart or NoRecording."""
+    allowed = TRANSITIONS[show.state]
+    if to not in allowed:
+        raise WrongState(
+            f"A show that is {show.state} cannot become {to}; "
+            f"it can become {' or '.join(sorted(allowed))}.",
+            data={"state": show.state, "allowed": sorted(allowed)},
+        )
+    if to == "scheduled" and show.starts_at is None:
+        raise NoStart("Give the show a start time before you announce it.")
+    if to == "replay" and not show.replay_url:
+        raise NoRecording("There is no recording: set replay_url to an MP4 or HLS address first.")
+
+
+def check_pin(show: Show, product_id: ProductId) -> None:
+    if show.state != "live":
+        raise ShowNotLive("Products are pinned while the show is live.", data={"state": show.state})
+    if product_id not in show.lineup:
+        raise NotInLineup(
+            "This product is not in the lineup. Add it first.", data={"product_id": product_id}
+        )
+
+
+def check_time_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise BadShow(
+            f"There is no time zone {name!r}; write it like Europe/Berlin.",
+            data={"field": "time_zone"},
+        )
+    ZoneInfo(name)
+    return name
+
+
+def check_languages(languages: Sequence[str]) -> tuple[str, ...]:
+    unknown = [language for language in languages if language not in LANGUAGES]
+    if unknown or not languages:
+        raise BadShow(
+            f"Languages are one or more of {', '.join(LANGUAGES)}.", data={"field": "languages"}
+        )
+    return tuple(dict.fromkeys(languages))
+
+
+def check_replay_url(url: str) -> str:
+    if not url.startswith(("https://", "http://")) or any(sign in url for sign in " \"'<>\n\\"):
+        raise BadShow("replay_url must be an http(s) address.", data={"field": "replay_url"})
+    return url
+
+
+def check_lineup(product_ids: Sequence[ProductId]) -> tuple[ProductId, ...]:
+    if len(product_ids) > MAX_LINEUP:
+        raise BadShow(f"A lineup holds at most {MAX_LINEUP} products.", data={"field": "lineup"})
+    if len(set(product_ids)) != len(product_ids):
+        raise BadShow("A product stands in the lineup twice.", data={"field": "lineup"})
+    return tuple(product_ids)

@@ -1,0 +1,264 @@
+"""Everything that can be done with a show. One method, one use case, one transaction."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from liveshop.catalog.display import CatalogDisplay
+from liveshop.catalog.wire import Product
+from liveshop.kernel.clock import Clock
+from liveshop.kernel.errors import Forbidden, Invalid
+from liveshop.kernel.ids import MediaId, ProductId, ReminderId, ShowId, StaffId, new_id
+from liveshop.kernel.text import clean_line, clean_text
+from liveshop.settings import Settings
+from liveshop.shows import model, reminders, store, wire
+from liveshop.shows.model import Pin, Show, UnknownShow
+from liveshop.storage import Database, Tx
+from liveshop.web import Principal
+
+
+class RemindersOff(Invalid):
+    """This shop sends no mail, so it takes no addresses for it."""
+
+    code = "reminders_off"
+
+
+class ConsentMissing(Invalid):
+    code = "consent_missing"
+
+
+def room_of(show_id: ShowId) -> str:
+    """A show's room has the show's id."""
+    return str(show_id)
+
+
+class ShowService:
+    def __init__(
+        self, database: Database, clock: Clock, settings: Settings, catalog: CatalogDisplay
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._settings = settings
+        self._catalog = catalog
+
+    async def create_show(self, given: wire.ShowInput, *, by: StaffId | None = None) -> Show:
+        """A draft. Raises BadShow, BadText, UnknownProduct."""
+        now = self._clock.now()
+        lineup = model.check_lineup([ProductId(one) for one in given.product_ids])
+        new = Show(
+            id=ShowId(new_id("shw", now)),
+            title=clean_line(given.title, max_length=200, field="title"),
+            description=clean_text(
+                given.description, max_length=5000, field="description", empty=True
+            ),
+            state="draft",
+            languages=model.check_languages(
+                given.languages
+                if given.languages is not None
+                else self._settings.shop.languages
+            ),
+            time_zone=model.check_time_zone(given.time_zone),
+            starts_at=given.starts_at,
+            started_at=None,
+            ended_at=None,
+            host_name=clean_line(given.host_name, max_length=100, field="host_name", empty=True),
+            cover_id=given.cover_id,
+            replay_url=(
+                model.check_replay_url(given.replay_url) if given.replay_url is not None else None
+            ),
+            lineup=lineup,
+            version=1,
+            created_at=now,
+        )
+        async with self._database.write() as tx:
+            await self._check_references(tx.conn, new)
+            await store.add(tx.conn, new)
+        return new
+
+    async def change_show(self, show_id: ShowId, change: wire.ShowChange) -> Show:
+        """Change what is given. Raises UnknownShow, BadShow, BadText."""
+        async with self._database.write() as tx:
+            before = await self._locked(tx, show_id)
+            changed = replace(before, **_cleaned(change), version=before.version + 1)
+            if changed.state == "scheduled" and changed.starts_at is None:
+                raise model.NoStart("An announced show keeps a start time. Make it a draft first.")
+            await self._check_references(tx.conn, changed)
+            await store.save(tx.conn, changed)
+            if changed.state == "scheduled":
+                await reminders.plan(tx, changed, self._settings.mail, self._clock)
+            await self._publish_change(tx, changed)
+        return changed
+
+    async def change_state(self, show_id: ShowId, to: model.ShowState) -> Show:
+        """Move along the declared states. Raises UnknownShow, WrongState, NoStart, NoRecording."""
+        now = self._clock.now()
+        async with self._database.write() as tx:
+            before = await self._locked(tx, show_id)
+            model.check_transition(before, to)
+            changed = replace(
+                before,
+                state=to,
+                started_at=now if to == "live" else before.started_at,
+                ended_at=now if (before.state, to) == ("live", "ended") else before.ended_at,
+                version=before.version + 1,
+            )
+            await store.save(tx.conn, changed)
+            if to == "scheduled":
+                await reminders.plan(tx, changed, self._settings.mail, self._clock)
+            await self._publish_change(tx, changed)
+        return changed
+
+    async def set_lineup(self, show_id: ShowId, product_ids: Sequence[ProductId]) -> Show:
+        """Put products in this order. A pinned product that leaves the lineup is unpinned."""
+        now = self._clock.now()
+        async with self._database.write() as tx:
+            before = await self._locked(tx, show_id)
+            changed = replace(
+                before, lineup=model.check_lineup(product_ids), version=before.version + 1
+            )
+            await self._check_references(tx.conn, changed)
+            await store.save(tx.conn, changed)
+            await store.set_lineup(tx.conn, show_id, changed.lineup)
+            pins = await store.recent_pins(tx.conn, show_id)
+            if pins and pins[-1].product_id and pins[-1].product_id not in changed.lineup:
+                await self._unpin(tx, show_id, now)
+            show = await self.show_out(tx.conn, changed)
+            products = await self._catalog.products(tx.conn, changed.lineup, now)
+            tx.publish(
+                room_of(show_id), "lineup.changed", wire.LineupChanged(show, products), at=now
+            )
+        return changed
+
+    async def pin_product(self, show_id: ShowId, product_id: ProductId) -> Pin:
+        """Bring a product into focus now. Raises UnknownShow, ShowNotLive, NotInLineup."""
+        async with self._database.write() as tx:
+            show = await self._locked(tx, show_id)
+            model.check_pin(show, product_id)
+            pin = Pin(product_id, self._clock.now())
+            await store.add_pin(tx.conn, show_id, pin)
+            tx.publish(
+                room_of(show_id),
+                "product.pinned",
+                wire.ProductPinned(product_id, pin.at),
+                at=pin.at,
+            )
+        return pin
+
+    async def unpin_product(self, show_id: ShowId) -> Pin:
+        async with self._database.write() as tx:
+            await self._locked(tx, show_id)
+            return await self._unpin(tx, show_id, self._clock.now())
+
+    async def _unpin(self, tx: Tx, show_id: ShowId, now: datetime) -> Pin:
+        pin = Pin(None, now)
+        await store.add_pin(tx.conn, show_id, pin)
+        tx.publish(room_of(show_id), "product.unpinned", wire.ProductUnpinned(now), at=now)
+        return pin
+
+    async def show_for(self, show_id: ShowId, who: Principal) -> Show:
+        """A show as far as `who` may know of it. Raises UnknownShow for drafts of others too."""
+        async with self._database.read() as conn:
+            return await self.visible(conn, show_id, who)
+
+    async def visible(self, conn: AsyncConnection, show_id: ShowId, who: Principal) -> Show:
+        show = await store.by_id(conn, show_id)
+        if show is None or not (show.is_public or who.may("shows:read")):
+            raise UnknownShow("There is no such show. Check the address.")
+        return show
+
+    async def list_shows(self, state: model.ShowState | None, who: Principal) -> list[wire.Show]:
+        states: list[model.ShowState] = [state] if state else list(model.TRANSITIONS)
+        if not who.may("shows:read"):
+            if state == "draft":
+                raise Forbidden("Drafts are for the shop's staff.")
+            states = [one for one in states if one in model.PUBLIC_STATES]
+        async with self._database.read() as conn:
+            shows = await store.listed(conn, states=states)
+            return [await self.show_out(conn, show) for show in shows]
+
+    async def sign_up_for_reminder(
+        self, show_id: ShowId, given: wire.ReminderInput, who: Principal
+    ) -> wire.Reminder:
+        """Keep an address for one mail before the show, with the wording that was agreed to."""
+        now = self._clock.now()
+        if not self._settings.mail.is_configured:
+            raise RemindersOff("This shop sends no mail; put the show into your calendar instead.")
+        if not given.consent:
+            raise ConsentMissing("Tick the box to agree to one mail.", data={"field": "consent"})
+        email = clean_line(given.email, max_length=254, field="email").lower()
+        name, _, host = email.partition("@")
+        if not name or "." not in host or " " in email or "@" in host:
+            raise Invalid("This is not an e-mail address.", data={"field": "email"})
+        async with self._database.write() as tx:
+            show = await self.visible(tx.conn, show_id, who)
+            if show.state != "scheduled":
+                raise model.WrongState(
+                    "Reminders are for shows that have not begun.",
+                    data={"state": show.state, "allowed": ["scheduled"]},
+                )
+            reminder_id = await store.add_reminder(
+                tx.conn,
+                reminder_id=ReminderId(new_id("rem", now)),
+                show_id=show_id,
+                email=email,
+                language=given.language,
+                wording=clean_text(given.wording, max_length=1000, empty=True),
+                now=now,
+            )
+        return wire.Reminder(id=reminder_id, show_id=show_id, email=email)
+
+    async def show_out(self, conn: AsyncConnection, show: Show) -> wire.Show:
+        covers = await self._catalog.images(
+            conn, [MediaId(show.cover_id)] if show.cover_id else []
+        )
+        return wire.Show.of(show, public_url=self._settings.public_url, covers=covers)
+
+    async def products_out(self, conn: AsyncConnection, show: Show) -> list[Product]:
+        return await self._catalog.products(conn, show.lineup, self._clock.now())
+
+    async def _publish_change(self, tx: Tx, changed: Show) -> None:
+        show = await self.show_out(tx.conn, changed)
+        tx.publish(
+            room_of(changed.id), "show.changed", wire.ShowChanged(show), at=self._clock.now()
+        )
+
+    async def _locked(self, tx: Tx, show_id: ShowId) -> Show:
+        show = await store.by_id(tx.conn, show_id, for_update=True)
+        if show is None:
+            raise UnknownShow("There is no such show. Check the address.")
+        return show
+
+    async def _check_references(self, conn: AsyncConnection, show: Show) -> None:
+        await self._catalog.check_products(conn, show.lineup)
+        if show.cover_id:
+            await self._catalog.check_media(conn, MediaId(show.cover_id))
+
+
+def _cleaned(change: wire.ShowChange) -> dict[str, Any]:
+    given: dict[str, Any] = {
+        name: value
+        for name, value in msgspec.structs.asdict(change).items()
+        if value is not UNSET
+    }
+    if "title" in given:
+        given["title"] = clean_line(given["title"], max_length=200, field="title")
+    if "description" in given:
+        given["description"] = clean_text(
+            given["description"], max_length=5000, field="description", empty=True
+        )
+    if "host_name" in given:
+        given["host_name"] = clean_line(
+            given["host_name"], max_length=100, field="host_name", empty=True
+        )
+    if "languages" in given:
+        given["languages"] = model.check_languages(given["languages"])
+    if "time_zone" in given:
+        given["time_zone"] = model.check_time_zone(given["time_zone"])
+    if given.get("replay_url"):
+        given["replay_url"] = model.check_replay_url(given["replay_url"])
+    return given

@@ -1,0 +1,235 @@
+"""All SQL about shows."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from liveshop.catalog.tables import variant
+from liveshop.kernel.ids import ProductId, ReminderId, ShowId, VariantId
+from liveshop.shows.model import PINS_REMEMBERED, Pin, Show, ShowState
+from liveshop.shows.tables import show, show_lineup, show_pin, show_reminder
+from liveshop.storage import insert
+
+
+async def add(conn: AsyncConnection, new: Show) -> None:
+    await conn.execute(
+        sa.insert(show).values(id=new.id, created_at=new.created_at, **_columns(new))
+    )
+    await set_lineup(conn, new.id, new.lineup)
+
+
+async def save(conn: AsyncConnection, changed: Show) -> None:
+    """Write everything but the lineup."""
+    await conn.execute(sa.update(show).where(show.c.id == changed.id).values(**_columns(changed)))
+
+
+def _columns(of: Show) -> dict[str, Any]:
+    return {
+        "title": of.title,
+        "description": of.description,
+        "state": of.state,
+        "languages": list(of.languages),
+        "time_zone": of.time_zone,
+        "starts_at": of.starts_at,
+        "started_at": of.started_at,
+        "ended_at": of.ended_at,
+        "host_name": of.host_name,
+        "cover_id": of.cover_id,
+        "replay_url": of.replay_url,
+        "version": of.version,
+    }
+
+
+async def by_id(
+    conn: AsyncConnection, show_id: ShowId, *, for_update: bool = False
+) -> Show | None:
+    """`for_update` makes two changes of one show follow each other."""
+    query = sa.select(show).where(show.c.id == show_id)
+    if for_update:
+        query = query.with_for_update()
+    row = (await conn.execute(query)).one_or_none()
+    if row is None:
+        return None
+    return _show(row, (await _lineups(conn, [show_id]))[show_id])
+
+
+async def state_of(conn: AsyncConnection, show_id: ShowId) -> ShowState | None:
+    state: ShowState | None = await conn.scalar(sa.select(show.c.state).where(show.c.id == show_id))
+    return state
+
+
+async def listed(
+    conn: AsyncConnection, *, states: Sequence[ShowState], limit: int = 200
+) -> list[Show]:
+    rows = (
+        await conn.execute(
+            sa.select(show)
+            .where(show.c.state.in_(states))
+            .order_by(sa.func.coalesce(show.c.starts_at, show.c.created_at).desc(), show.c.id)
+            .limit(limit)
+        )
+    ).all()
+    lineups = await _lineups(conn, [ShowId(row.id) for row in rows])
+    return [_show(row, lineups[ShowId(row.id)]) for row in rows]
+
+
+async def set_lineup(
+    conn: AsyncConnection, show_id: ShowId, product_ids: Sequence[ProductId]
+) -> None:
+    await conn.execute(sa.delete(show_lineup).where(show_lineup.c.show_id == show_id))
+    if product_ids:
+        await conn.execute(
+            sa.insert(show_lineup),
+            [
+                {"show_id": show_id, "product_id": product_id, "position": position}
+                for position, product_id in enumerate(product_ids)
+            ],
+        )
+
+
+async def add_pin(conn: AsyncConnection, show_id: ShowId, pin: Pin) -> None:
+    number = (
+        sa.select(sa.func.coalesce(sa.func.max(show_pin.c.number), 0) + 1)
+        .where(show_pin.c.show_id == show_id)
+        .scalar_subquery()
+    )
+    await conn.execute(
+        sa.insert(show_pin).values(
+            show_id=show_id, number=number, product_id=pin.product_id, at=pin.at
+        )
+    )
+
+
+async def recent_pins(conn: AsyncConnection, show_id: ShowId) -> list[Pin]:
+    """The last pins, oldest first."""
+    rows = (
+        await conn.execute(
+            sa.select(show_pin.c.product_id, show_pin.c.at)
+            .where(show_pin.c.show_id == show_id)
+            .order_by(show_pin.c.number.desc())
+            .limit(PINS_REMEMBERED)
+        )
+    ).all()
+    return [Pin(row.product_id, row.at) for row in reversed(rows)]
+
+
+async def live_with_products(
+    conn: AsyncConnection, product_ids: Sequence[ProductId]
+) -> dict[ProductId, list[ShowId]]:
+    """Which running or announced shows have these products in their lineup."""
+    rows = await conn.execute(
+        sa.select(show_lineup.c.product_id, show_lineup.c.show_id)
+        .join(show, show.c.id == show_lineup.c.show_id)
+        .where(show_lineup.c.product_id.in_(product_ids), show.c.state.in_(("scheduled", "live",
+                                                                            "ended", "replay")))
+    )
+    found: dict[ProductId, list[ShowId]] = {}
+    for row in rows:
+        found.setdefault(ProductId(row.product_id), []).append(ShowId(row.show_id))
+    return found
+
+
+async def products_of_variants(
+    conn: AsyncConnection, variant_ids: Sequence[VariantId]
+) -> dict[VariantId, ProductId]:
+    rows = await conn.execute(
+        sa.select(variant.c.id, variant.c.product_id).where(variant.c.id.in_(variant_ids))
+    )
+    return {VariantId(row.id): ProductId(row.product_id) for row in rows}
+
+
+async def raise_peak(conn: AsyncConnection, show_id: ShowId, viewers: int) -> None:
+    await conn.execute(
+        sa.update(show)
+        .where(show.c.id == show_id, show.c.peak_viewers < viewers)
+        .values(peak_viewers=viewers)
+    )
+
+
+async def peak_viewers(conn: AsyncConnection, show_id: ShowId) -> int:
+    found = await conn.scalar(sa.select(show.c.peak_viewers).where(show.c.id == show_id))
+    return int(found or 0)
+
+
+async def add_reminder(
+    conn: AsyncConnection,
+    *,
+    reminder_id: ReminderId,
+    show_id: ShowId,
+    email: str,
+    language: str,
+    wording: str,
+    now: datetime,
+) -> ReminderId:
+    """Sign up for a reminder; signing up twice is one reminder."""
+    await conn.execute(
+        insert(conn, show_reminder)
+        .values(
+            id=reminder_id,
+            show_id=show_id,
+            email=email,
+            language=language,
+            wording=wording,
+            created_at=now,
+        )
+        .on_conflict_do_nothing(index_elements=["show_id", "email"])
+    )
+    found = await conn.scalar(
+        sa.select(show_reminder.c.id).where(
+            show_reminder.c.show_id == show_id, show_reminder.c.email == email
+        )
+    )
+    assert found is not None
+    return ReminderId(found)
+
+
+async def unsent_reminders(conn: AsyncConnection, show_id: ShowId) -> list[sa.Row[Any]]:
+    rows = await conn.execute(
+        sa.select(show_reminder).where(
+            show_reminder.c.show_id == show_id, show_reminder.c.sent_at.is_(None)
+        )
+    )
+    return list(rows.all())
+
+
+async def mark_sent(conn: AsyncConnection, reminder_id: str, now: datetime) -> None:
+    await conn.execute(
+        sa.update(show_reminder).where(show_reminder.c.id == reminder_id).values(sent_at=now)
+    )
+
+
+async def _lineups(
+    conn: AsyncConnection, show_ids: Sequence[ShowId]
+) -> dict[ShowId, tuple[ProductId, ...]]:
+    rows = await conn.execute(
+        sa.select(show_lineup.c.show_id, show_lineup.c.product_id)
+        .where(show_lineup.c.show_id.in_(show_ids))
+        .order_by(show_lineup.c.show_id, show_lineup.c.position)
+    )
+    found: dict[ShowId, list[ProductId]] = {show_id: [] for show_id in show_ids}
+    for row in rows:
+        found[ShowId(row.show_id)].append(ProductId(row.product_id))
+    return {show_id: tuple(products) for show_id, products in found.items()}
+
+
+def _show(row: sa.Row[Any], lineup: tuple[ProductId, ...]) -> Show:
+    return Show(
+        id=ShowId(row.id),
+        title=row.title,
+        description=row.description,
+        state=row.state,
+        languages=tuple(row.languages),
+        time_zone=row.time_zone,
+        starts_at=row.starts_at,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        host_name=row.host_name,
+        cover_id=row.cover_id,
+        replay_url=row.replay_url,
+        lineup=lineup,
+        version=row.version,
+        created_at=row.created_at,
+    )

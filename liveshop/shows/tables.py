@@ -1,0 +1,56 @@
+"""Shows, lineups, pins and reminders."""
+
+import sqlalchemy as sa
+
+from liveshop.storage import Json, UtcDateTime, metadata
+
+show = sa.Table(
+    "show",
+    metadata,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("title", sa.String(200), nullable=False),
+    sa.Column("description", sa.Text, nullable=False),
+    sa.Column("state", sa.String(12), nullable=False, index=True),
+    sa.Column("languages", Json, nullable=False),
+    sa.Column("time_zone", sa.String(60), nullable=False),
+    sa.Column("starts_at", UtcDateTime),
+    sa.Column("started_at", UtcDateTime),
+    sa.Column("ended_at", UtcDateTime),
+    sa.Column("host_name", sa.String(100), nullable=False),
+    sa.Column("cover_id", sa.String(40)),
+    sa.Column("replay_url", sa.String(2000)),
+    sa.Column("peak_viewers", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+)
+
+show_lineup = sa.Table(
+    "show_lineup",
+    metadata,
+    sa.Column("show_id", sa.ForeignKey("show.id"), primary_key=True),
+    sa.Column("product_id", sa.ForeignKey("product.id"), primary_key=True),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Index("ix_show_lineup_product_id", "product_id"),
+)
+
+show_pin = sa.Table(
+    "show_pin",
+    metadata,
+    sa.Column("show_id", sa.ForeignKey("show.id"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("product_id", sa.String(40)),
+    sa.Column("at", UtcDateTime, nullable=False),
+)
+
+show_reminder = sa.Table(
+    "show_reminder",
+    metadata,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("show_id", sa.ForeignKey("show.id"), nullable=False),
+    sa.Column("email", sa.String(254), nullable=False),
+    sa.Column("language", sa.String(5), nullable=False),
+    sa.Column("wording", sa.Text, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("sent_at", UtcDateTime),
+    sa.UniqueConstraint("show_id", "email"),
+)

@@ -1,0 +1,20 @@
+"""The database: SQLite and PostgreSQL made alike, one unit of work, a transactional outbox."""
+
+from liveshop.storage.engine import Database, StorageUnavailable
+from liveshop.storage.outbox import Jobs, Worker
+from liveshop.storage.sql import insert, metadata
+from liveshop.storage.types import Json, UtcDateTime
+from liveshop.storage.unit_of_work import Published, Tx
+
+__all__ = [
+    "Database",
+    "Jobs",
+    "Json",
+    "Published",
+    "StorageUnavailable",
+    "Tx",
+    "UtcDateTime",
+    "Worker",
+    "insert",
+    "metadata",
+]

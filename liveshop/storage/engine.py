@@ -1,0 +1,165 @@
+"""Engines for both databases, and the two ways in: `write` and `read`.
+
+SQLite has one writer by nature. It gets one writing connection behind a fair lock, so that
+transactions queue here, in order, instead of failing in the database; readers run beside it (WAL).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from liveshop.kernel.errors import Unavailable
+from liveshop.storage.unit_of_work import Published, Tx
+
+_log = structlog.get_logger("storage")
+
+
+class StorageUnavailable(Unavailable):
+    """The database cannot take this now: it is away, full, read-only or overloaded."""
+
+    code = "storage_unavailable"
+
+
+Publish = Callable[[list[Published]], Awaitable[None]]
+Listener = Callable[[Any], None]
+
+
+async def _publish_nothing(_: list[Published]) -> None:
+    return None
+
+
+class Database:
+    """Open with `Database.open(url)`, close with `close()`."""
+
+    def __init__(self, writer: AsyncEngine, reader: AsyncEngine) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._order: asyncio.Lock | None = asyncio.Lock() if self.is_sqlite else None
+        self.publish: Publish = _publish_nothing
+        self.on_enqueue: Callable[[], None] = lambda: None
+        self._listeners: list[tuple[type, Listener]] = []
+
+    @classmethod
+    def open(
+        cls, url: str, *, pool_size: int = 8, busy_timeout_seconds: float = 10.0
+    ) -> "Database":
+        if url.startswith("sqlite"):
+            return cls(
+                _sqlite_engine(url, "BEGIN IMMEDIATE", 1, busy_timeout_seconds),
+                _sqlite_engine(url, "BEGIN", pool_size, busy_timeout_seconds),
+            )
+        engine = create_async_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_timeout=busy_timeout_seconds,
+            pool_pre_ping=True,
+            connect_args={
+                "timeout": 5.0,
+                "command_timeout": 30.0,
+                "server_settings": {"application_name": "liveshop", "timezone": "UTC"},
+            },
+        )
+        return cls(engine, engine)
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self._writer.dialect.name == "sqlite"
+
+    def listen(self, kind: type, listener: Listener) -> None:
+        """Call `listener(signal)` for each `tx.notify(signal)` of that type, after its commit."""
+        self._listeners.append((kind, listener))
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Tx]:
+        """A transaction. Commits at the end, rolls back on any exception; then publishes."""
+        async with self._ordered():
+            async with _translated(), self._writer.begin() as conn:
+                tx = Tx(conn)
+                yield tx
+            # Still inside the lock: events leave in the order of their commits.
+            if tx.published:
+                await self.publish(tx.published)
+        if tx.enqueued:
+            self.on_enqueue()
+        for signal in tx.signals:
+            for kind, listener in self._listeners:
+                if isinstance(signal, kind):
+                    listener(signal)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A consistent view for reading. Nothing written here is kept."""
+        async with _translated(), self._reader.connect() as conn:
+            yield conn
+
+    async def ping(self) -> None:
+        async with self.read() as conn:
+            await conn.execute(sa.text("SELECT 1"))
+
+    async def close(self) -> None:
+        await self._writer.dispose()
+        if self._reader is not self._writer:
+            await self._reader.dispose()
+
+    def _ordered(self) -> AbstractAsyncContextManager[Any]:
+        return self._order if self._order is not None else nullcontext()
+
+
+def _sqlite_engine(url: str, begin: str, size: int, busy_timeout_seconds: float) -> AsyncEngine:
+    engine = create_async_engine(
+        url,
+        pool_size=size,
+        max_overflow=0,
+        pool_timeout=busy_timeout_seconds,
+        connect_args={"timeout": busy_timeout_seconds},
+    )
+
+    @sa.event.listens_for(engine.sync_engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        # The driver's own BEGIN is deferred and late; ours is sent by the event below.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        # FULL: a commit that was answered survives a power cut, not only a killed process.
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    @sa.event.listens_for(engine.sync_engine, "begin")
+    def start(conn: sa.Connection) -> None:
+        conn.exec_driver_sql(begin)
+
+    return engine
+
+
+@asynccontextmanager
+async def _translated() -> AsyncIterator[None]:
+    """Faults of the database, not of the statement, become one retryable answer."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeout, ConnectionError) as error:
+        raise _unavailable(error) from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise _unavailable(error) from error
+        raise
+
+
+def _unavailable(error: Exception) -> StorageUnavailable:
+    text = str(getattr(error, "orig", None) or error).lower()
+    _log.error("storage_unavailable", error=text)
+    if "disk is full" in text or "no space" in text or "disk i/o" in text:
+        reason = "The disk is full, so nothing can be saved. Free some space and try again."
+    elif "readonly" in text or "read-only" in text or "unable to open" in text:
+        reason = "The data folder cannot be written. Check its owner and permissions."
+    else:
+        reason = "The database does not answer at the moment. Nothing was changed; try again."
+    return StorageUnavailable(reason, retry_after=2.0)

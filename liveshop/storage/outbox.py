@@ -1,0 +1,184 @@
+"""The transactional outbox: work that commits with its cause and is done at least once.
+
+A job is claimed for a while, not for ever, so the work of a worker that died is taken up again.
+Handlers must therefore bear being run twice.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+import msgspec
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from liveshop.kernel.clock import Clock
+from liveshop.kernel.errors import ShopError
+from liveshop.kernel.ids import new_id
+from liveshop.storage.sql import insert, metadata
+from liveshop.storage.types import Json, UtcDateTime
+
+job = sa.Table(
+    "job",
+    metadata,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("topic", sa.String(80), nullable=False),
+    sa.Column("key", sa.String(120), unique=True),
+    sa.Column("payload", Json, nullable=False),
+    sa.Column("state", sa.String(12), nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("not_before", UtcDateTime, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("last_error", sa.Text),
+    sa.Index("ix_job_state_not_before", "state", "not_before"),
+)
+
+Handler = Callable[[dict[str, Any]], Awaitable[None]]
+
+_CLAIM = timedelta(seconds=60)
+_FIRST_DELAY = timedelta(seconds=2)
+_LONGEST_DELAY = timedelta(hours=1)
+MAX_ATTEMPTS = 20
+
+
+class Jobs:
+    """Statements on the job table."""
+
+    @staticmethod
+    async def add(
+        conn: AsyncConnection,
+        topic: str,
+        payload: msgspec.Struct,
+        *,
+        now: datetime,
+        key: str | None,
+        not_before: datetime,
+    ) -> None:
+        statement = insert(conn, job).values(
+            id=new_id("job", now),
+            topic=topic,
+            key=key,
+            payload=msgspec.to_builtins(payload),
+            state="queued",
+            attempts=0,
+            not_before=not_before,
+            created_at=now,
+        )
+        await conn.execute(statement.on_conflict_do_nothing(index_elements=["key"]))
+
+    @staticmethod
+    async def claim(conn: AsyncConnection, now: datetime, limit: int) -> list[sa.Row[Any]]:
+        """Take due jobs; they come back by themselves if they are not finished in time."""
+        due = (
+            sa.select(job)
+            .where(job.c.state == "queued", job.c.not_before <= now)
+            .order_by(job.c.not_before)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        rows = list((await conn.execute(due)).all())
+        if rows:
+            await conn.execute(
+                sa.update(job)
+                .where(job.c.id.in_([row.id for row in rows]))
+                .values(attempts=job.c.attempts + 1, not_before=now + _CLAIM)
+            )
+        return rows
+
+    @staticmethod
+    async def finish(conn: AsyncConnection, job_id: str) -> None:
+        await conn.execute(sa.delete(job).where(job.c.id == job_id))
+
+    @staticmethod
+    async def fail(
+        conn: AsyncConnection, job_id: str, *, error: str, again_at: datetime | None
+    ) -> None:
+        values: dict[str, Any] = {"last_error": error[:2000]}
+        if again_at is None:
+            values["state"] = "dead"
+        else:
+            values["not_before"] = again_at
+        await conn.execute(sa.update(job).where(job.c.id == job_id).values(**values))
+
+    @staticmethod
+    async def counts(conn: AsyncConnection) -> dict[str, int]:
+        rows = await conn.execute(sa.select(job.c.state, sa.func.count()).group_by(job.c.state))
+        return {row[0]: row[1] for row in rows}
+
+
+class _Transaction(Protocol):
+    @property
+    def conn(self) -> AsyncConnection: ...
+
+
+class _Writes(Protocol):
+    """What the worker needs of the database; `engine.Database` is one."""
+
+    def write(self) -> AbstractAsyncContextManager[_Transaction]: ...
+
+
+class Worker:
+    """Runs jobs one after another, woken by commits and by the clock. Supervised by its owner."""
+
+    def __init__(
+        self, database: _Writes, handlers: Mapping[str, Handler], clock: Clock, *, batch: int = 20
+    ) -> None:
+        self._database = database
+        self._handlers = handlers
+        self._clock = clock
+        self._batch = batch
+        self._wake = asyncio.Event()
+        self._log = structlog.get_logger("worker")
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    async def run(self, *, poll_seconds: float = 1.0) -> None:
+        """Work until cancelled. A database that is away is waited for."""
+        while True:
+            self._wake.clear()
+            try:
+                busy = await self.run_due()
+            except ShopError as error:
+                self._log.warning("worker_waits", reason=error.detail)
+                busy = False
+            if not busy:
+                try:
+                    await asyncio.wait_for(self._wake.wait(), poll_seconds)
+                except TimeoutError:
+                    continue
+
+    async def run_due(self) -> bool:
+        """Run what is due now; True when there was something."""
+        async with self._database.write() as tx:
+            rows = await Jobs.claim(tx.conn, self._clock.now(), self._batch)
+        for row in rows:
+            await self._run_one(row)
+        return bool(rows)
+
+    async def _run_one(self, row: sa.Row[Any]) -> None:
+        handler = self._handlers.get(row.topic)
+        try:
+            if handler is None:
+                raise LookupError(f"no handler for {row.topic}")
+            await handler(row.payload)
+        except Exception as error:
+            again_at = self._next_try(row.attempts + 1)
+            self._log.warning(
+                "job_failed", topic=row.topic, job=row.id, error=repr(error), dead=again_at is None
+            )
+            async with self._database.write() as tx:
+                await Jobs.fail(tx.conn, row.id, error=repr(error), again_at=again_at)
+            return
+        async with self._database.write() as tx:
+            await Jobs.finish(tx.conn, row.id)
+
+    def _next_try(self, attempts: int) -> datetime | None:
+        if attempts >= MAX_ATTEMPTS:
+            return None
+        delay: timedelta = min(_FIRST_DELAY * 2 ** (attempts - 1), _LONGEST_DELAY)
+        return self._clock.now() + delay * random.uniform(0.8, 1.2)

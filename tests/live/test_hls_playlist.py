@@ -1,0 +1,231 @@
+"""A film on air over real HTTP, read as a player reads it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import m3u8
+import pytest
+from aiohttp import ClientResponse, ClientSession, web
+from aiohttp.test_utils import TestServer
+from video_builders import (
+    Picture,
+    decode_pictures,
+    demux,
+    grey_of,
+    make_film_file,
+    of_track,
+)
+
+from liveshop.kernel.clock import SystemClock
+from liveshop.kernel.ids import ShowId
+from liveshop.video.http import endpoints, playlist_path
+from liveshop.video.ingest.loop import Chapter, LoopSource
+from liveshop.video.model import BadFilm, Track
+from liveshop.video.service import VideoService
+from liveshop.web import ANONYMOUS, Principal
+from liveshop.web.server import WebKit, mount
+
+SHOW = ShowId("shw_1")
+SECONDS = 8
+CLOCK = SystemClock()
+
+
+class Nobody:
+    async def authenticate(self, request: web.Request) -> Principal:
+        return ANONYMOUS
+
+
+@dataclass
+class Player:
+    """Reads a show as a player does: the playlist, then what it names."""
+
+    session: ClientSession
+    base: str
+
+    async def get(self, path: str) -> ClientResponse:
+        response = await self.session.get(self.base + path)
+        await response.read()
+        return response
+
+    async def playlist(self) -> m3u8.M3U8:
+        response = await self.get(playlist_path(SHOW))
+        assert response.status == 200
+        return m3u8.loads(await response.text())
+
+    async def read(self, uri: str) -> bytes:
+        response = await self.get(f"/hls/{SHOW}/{uri}")
+        assert response.status == 200
+        return await response.read()
+
+
+@pytest.fixture(scope="module")
+def film_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_film_file(tmp_path_factory.mktemp("film") / "film.mp4", seconds=SECONDS)
+
+
+@pytest.fixture
+def service() -> VideoService:
+    return VideoService(clock=CLOCK)
+
+
+@pytest.fixture
+async def player(service: VideoService) -> AsyncIterator[Player]:
+    app = web.Application()
+    kit = WebKit(clock=CLOCK, authenticator=Nobody(), public_origin="http://localhost")
+    mount(app, kit, endpoints(service))
+    async with TestServer(app) as server, ClientSession() as session:
+        yield Player(session, str(server.make_url("")).rstrip("/"))
+
+
+@pytest.fixture
+async def source(service: VideoService, film_file: Path) -> AsyncIterator[LoopSource]:
+    # A head start past the film's end, so that the seam is in the first playlist.
+    source = LoopSource(
+        film_file, video=service, show_id=SHOW, clock=CLOCK, head_start_seconds=SECONDS + 3.5
+    )
+    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(source.run())
+        await source.wait_until_started()
+        yield source
+        task.cancel()
+
+
+async def test_a_player_finds_a_full_playlist_at_once(source: LoopSource, player: Player) -> None:
+    playlist = await player.playlist()
+    assert len(playlist.segments) == 8
+    assert playlist.target_duration == 1
+    assert not playlist.is_endlist
+    starts = [segment.program_date_time for segment in playlist.segments]
+    for earlier, later in pairwise(starts):
+        assert abs(later - earlier - timedelta(seconds=1)) <= timedelta(milliseconds=1)
+    age = CLOCK.now() - starts[-1]
+    assert timedelta(seconds=1) <= age < timedelta(seconds=2.5)
+
+
+async def test_picture_and_sound_run_over_the_seam_without_a_hole(
+    source: LoopSource, player: Player
+) -> None:
+    playlist = await player.playlist()
+    samples = []
+    for segment in playlist.segments:
+        init = await player.read(segment.init_section.uri)
+        samples += demux(init + await player.read(segment.uri))
+    pictures, sounds = (of_track(samples, track) for track in Track)
+    assert pictures[0].dts < SECONDS * 90_000 < pictures[-1].dts
+    for ones in (pictures, sounds):
+        assert all(b.dts == a.dts + a.duration for a, b in pairwise(ones))
+    assert len(pictures) == 8 * 30
+
+
+async def test_program_date_time_tells_when_each_picture_was_due(
+    source: LoopSource, player: Player
+) -> None:
+    playlist = await player.playlist()
+    started_at = CLOCK.now() - timedelta(seconds=source.position(CLOCK.now()) + SECONDS)
+    for segment in playlist.segments:
+        media = await player.read(segment.init_section.uri) + await player.read(segment.uri)
+        first: Picture = decode_pictures(media)[0]
+        seconds = (segment.program_date_time - started_at).total_seconds()
+        index = round(seconds * 30) % (SECONDS * 30)
+        assert abs(first.grey - grey_of(index)) <= 1
+        assert seconds == pytest.approx(first.seconds, abs=0.005)
+
+
+async def test_the_playlist_moves_on_in_real_time(source: LoopSource, player: Player) -> None:
+    before = await player.playlist()
+    while True:
+        after = await player.playlist()
+        if after.media_sequence > before.media_sequence + 1:
+            break
+        await asyncio.sleep(0.02)
+    last = after.segments[-1].program_date_time
+    age_seconds = (CLOCK.now() - last).total_seconds()
+    # Complete one second after it began, and seen by the next look.
+    assert 1.0 <= age_seconds < 1.25
+    assert after.segments[0].uri == before.segments[2].uri
+
+
+async def test_files_are_cacheable_and_readable_from_every_page(
+    source: LoopSource, player: Player
+) -> None:
+    playlist = await player.playlist()
+    segment = playlist.segments[0]
+    for path, content_type, cache_control in (
+        ("index.m3u8", "application/vnd.apple.mpegurl", "public, max-age=1"),
+        (segment.init_section.uri, "video/mp4", "public, max-age=3600, immutable"),
+        (segment.uri, "video/iso.segment", "public, max-age=3600, immutable"),
+    ):
+        response = await player.get(f"/hls/{SHOW}/{path}")
+        assert response.headers["Content-Type"] == content_type
+        assert response.headers["Cache-Control"] == cache_control
+        assert response.headers["Access-Control-Allow-Origin"] == "*"
+
+
+async def test_what_is_not_there_is_a_clear_404(source: LoopSource, player: Player) -> None:
+    for path, code in (
+        ("/hls/shw_unknown/index.m3u8", "video_not_on_air"),
+        ("/hls/shw_unknown/segment-1.m4s", "video_not_on_air"),
+        (f"/hls/{SHOW}/segment-1.m4s", "video_no_such_segment"),
+        (f"/hls/{SHOW}/segment-999999999999999.m4s", "video_no_such_segment"),
+        (f"/hls/{SHOW}/segment-{'9' * 100}.m4s", "video_no_such_segment"),
+        (f"/hls/{SHOW}/segment-x.m4s", "video_no_such_segment"),
+        (f"/hls/{SHOW}/segment-%F0%9F%8E%A5.m4s", "video_no_such_segment"),
+        (f"/hls/{SHOW}/init--1.mp4", "video_no_such_segment"),
+    ):
+        response = await player.get(path)
+        assert response.status == 404, path
+        assert (await response.json(content_type=None))["code"] == code
+        assert response.headers["Access-Control-Allow-Origin"] == "*"
+
+
+async def test_chapters_come_when_their_first_picture_is_due(source: LoopSource) -> None:
+    starts = [0.0, 2.0, 3.75, 4.25]
+    found: list[Chapter] = []
+    async for chapter in source.chapters(starts):
+        now = CLOCK.now()
+        position = (source.position(now) - starts[chapter.index]) % SECONDS
+        found.append(chapter)
+        if len(found) > 1:
+            assert position < 0.1
+            assert abs(now - chapter.at) < timedelta(seconds=0.1)
+        if len(found) == 3:
+            break
+    # Head start 11.5 s: 3.5 s into the second round.
+    assert [chapter.index for chapter in found] == [1, 2, 3]
+    assert (found[2].at - found[0].at).total_seconds() == pytest.approx(2.25)
+
+
+async def test_chapters_end_with_the_film(service: VideoService, source: LoopSource) -> None:
+    chapters = source.chapters([0.0, 7.9])
+    assert (await anext(chapters)).index == 0
+    service.end(SHOW)
+    with pytest.raises(StopAsyncIteration):
+        await anext(chapters)
+    assert source.position(CLOCK.now()) == 0.0
+
+
+async def test_film_gives_way_to_a_newer_publisher(
+    service: VideoService, source: LoopSource, film_file: Path, player: Player
+) -> None:
+    newer = LoopSource(film_file, video=service, show_id=SHOW, clock=CLOCK, head_start_seconds=2.5)
+    task = asyncio.create_task(newer.run())
+    await newer.wait_until_started()
+    playlist = await player.playlist()
+    assert [segment.discontinuity for segment in playlist.segments].count(True) == 1
+    async for _ in source.chapters([0.0]):
+        pass  # ends, since the older film does
+    assert service.is_on_air(SHOW)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert not service.is_on_air(SHOW)
+
+
+async def test_film_that_cannot_be_read_says_so(service: VideoService, tmp_path: Path) -> None:
+    source = LoopSource(tmp_path / "none.mp4", video=service, show_id=SHOW, clock=CLOCK)
+    with pytest.raises(BadFilm):
+        await source.run()
+    assert not service.is_on_air(SHOW)

@@ -1,0 +1,117 @@
+"""The unit of work on both databases: what commits, what is told after it, what survives."""
+
+import asyncio
+from datetime import timedelta
+
+import msgspec
+import pytest
+import sqlalchemy as sa
+
+from liveshop.kernel.clock import ManualClock
+from liveshop.storage import Database, Jobs, Published, Worker
+from liveshop.storage.outbox import MAX_ATTEMPTS, job
+
+
+class Note(msgspec.Struct):
+    text: str
+
+
+class Touched(msgspec.Struct):
+    what: str
+
+
+async def test_events_are_published_only_after_the_commit(
+    database: Database, clock: ManualClock
+) -> None:
+    seen: list[Published] = []
+
+    async def publish(events: list[Published]) -> None:
+        seen.extend(events)
+
+    database.publish = publish
+    with pytest.raises(RuntimeError):
+        async with database.write() as tx:
+            tx.publish("room", "note", Note("lost"), at=clock.now())
+            raise RuntimeError("rolled back")
+    assert seen == []
+    async with database.write() as tx:
+        tx.publish("room", "note", Note("kept"), at=clock.now())
+        assert seen == []
+    assert [event.data for event in seen] == [Note("kept")]
+
+
+async def test_signals_reach_listeners_of_their_type_after_the_commit(database: Database) -> None:
+    heard: list[object] = []
+    database.listen(Touched, heard.append)
+    async with database.write() as tx:
+        tx.notify(Touched("stock"))
+        tx.notify(Note("for nobody"))
+        assert heard == []
+    assert heard == [Touched("stock")]
+
+
+async def test_a_rolled_back_job_is_never_run(database: Database, clock: ManualClock) -> None:
+    with pytest.raises(RuntimeError):
+        async with database.write() as tx:
+            await tx.enqueue("mail", Note("lost"), now=clock.now())
+            raise RuntimeError
+    async with database.read() as conn:
+        assert await Jobs.counts(conn) == {}
+
+
+async def test_a_key_is_queued_once(database: Database, clock: ManualClock) -> None:
+    for _ in range(2):
+        async with database.write() as tx:
+            await tx.enqueue("mail", Note("once"), now=clock.now(), key="order-1")
+    async with database.read() as conn:
+        assert await Jobs.counts(conn) == {"queued": 1}
+
+
+async def test_a_job_of_a_worker_that_died_is_taken_up_again(
+    database: Database, clock: ManualClock
+) -> None:
+    async with database.write() as tx:
+        await tx.enqueue("mail", Note("hello"), now=clock.now())
+    async with database.write() as tx:
+        assert len(await Jobs.claim(tx.conn, clock.now(), 10)) == 1  # and now it dies
+    done: list[str] = []
+
+    async def mail(payload: dict[str, str]) -> None:
+        done.append(payload["text"])
+
+    worker = Worker(database, {"mail": mail}, clock)
+    assert not await worker.run_due()
+    clock.advance(timedelta(minutes=2))
+    assert await worker.run_due()
+    assert done == ["hello"]
+    assert not await worker.run_due()
+
+
+async def test_a_failing_job_waits_longer_each_time_and_ends_among_the_dead(
+    database: Database, clock: ManualClock
+) -> None:
+    async with database.write() as tx:
+        await tx.enqueue("mail", Note("never"), now=clock.now())
+
+    async def mail(_: dict[str, str]) -> None:
+        raise OSError("no route")
+
+    worker = Worker(database, {"mail": mail}, clock)
+    attempts = 0
+    while attempts < MAX_ATTEMPTS:
+        clock.advance(timedelta(hours=2))
+        attempts += await worker.run_due()
+    async with database.read() as conn:
+        row = (await conn.execute(sa.select(job))).one()
+    assert (row.state, row.attempts) == ("dead", MAX_ATTEMPTS)
+    assert "no route" in row.last_error
+
+
+async def test_writers_queue_instead_of_failing(database: Database, clock: ManualClock) -> None:
+    async def add(number: int) -> None:
+        async with database.write() as tx:
+            await tx.enqueue("n", Note(str(number)), now=clock.now())
+
+    await asyncio.gather(*(add(number) for number in range(40)))
+    async with database.read() as conn:
+        assert await Jobs.counts(conn) == {"queued": 40}

@@ -1,0 +1,194 @@
+"""Whatever happens, what a client has is a contiguous part of the room's log.
+
+Clients connect, lag, drop and resume on two nodes that share a broker, at random.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+)
+from room_builders import SHOW, FakeTransport, Note
+
+from liveshop.realtime import CloseCode, Hub, MemoryBroker, Position, RoomPublisher, frames
+from liveshop.realtime.hub import Viewer
+from liveshop.storage import Published
+from liveshop.web.access import ANONYMOUS
+
+NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+
+
+@dataclass
+class Client:
+    """What a browser keeps: where it is, and what it was given since its last snapshot."""
+
+    epoch: str = ""
+    offset: int = 0
+    seen: list[int] = field(default_factory=list)
+    viewer: Viewer | None = None
+    transport: FakeTransport | None = None
+    hub: Hub | None = None
+    catching_up: "asyncio.Task[None] | None" = None
+
+    def take(self) -> None:
+        """Read what arrived. Never more than one behind: that would be a gap."""
+        assert self.transport is not None
+        for event in self.transport.events:
+            assert event["o"] == self.offset + 1, (self.offset, event)
+            assert event["d"]["n"] == event["o"]
+            self.offset = event["o"]
+            self.seen.append(event["o"])
+        self.transport.written.clear()
+
+
+class Rooms(RuleBasedStateMachine):
+    clients = Bundle("clients")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.everyone: list[Client] = []
+
+    @initialize()
+    def open(self) -> None:
+        self.broker = MemoryBroker(log_size=12)
+        self.hubs = [Hub(self.broker, buffer_bytes=2000, idle_seconds=45.0) for _ in range(2)]
+        self.publish = RoomPublisher(self.broker)
+        self.count = 0
+
+    def turn(self) -> None:
+        """Let every waiting task run until it waits again."""
+
+        async def turn() -> None:
+            for _ in range(10):
+                await asyncio.sleep(0)
+
+        self.loop.run_until_complete(turn())
+
+    @rule(target=clients)
+    def open_a_page(self) -> Client:
+        client = Client()
+        self.everyone.append(client)
+        return client
+
+    @rule(count=st.integers(1, 6), pad=st.integers(0, 400))
+    def events_happen(self, count: int, pad: int) -> None:
+        items = []
+        for _ in range(count):
+            self.count += 1
+            items.append(Published(SHOW, "note", Note(self.count, "x" * pad), NOON))
+        self.loop.run_until_complete(self.publish(items))
+
+    @rule(client=clients, node=st.integers(0, 1), reads=st.booleans())
+    def connect(self, client: Client, node: int, reads: bool) -> None:
+        self.drop(client)
+        hub = self.hubs[node]
+        transport = FakeTransport()
+        transport.reads_at_once = reads
+        viewer = hub.viewer(
+            SHOW, ANONYMOUS, transport, drain=transport.drain, on_close=lambda: None
+        )
+        resume = Position(client.epoch, client.offset) if client.epoch else None
+        joined = self.loop.run_until_complete(hub.join(viewer, resume))
+        if joined.resume_failed or resume is None:
+            client.seen.clear()  # a snapshot is taken instead
+        else:
+            assert joined.position == resume
+        client.epoch, client.offset = joined.position.epoch, joined.position.offset
+        client.viewer, client.transport, client.hub = viewer, transport, hub
+        client.catching_up = self.loop.create_task(hub.catch_up(viewer))
+
+    @rule(client=clients)
+    def read(self, client: Client) -> None:
+        if client.transport is not None:
+            client.transport.read_all()
+            self.turn()
+            client.take()
+
+    @rule(client=clients)
+    def stop_reading(self, client: Client) -> None:
+        if client.transport is not None:
+            client.transport.reads_at_once = False
+
+    @rule(client=clients)
+    def drop(self, client: Client) -> None:
+        if client.viewer is None or client.hub is None or client.catching_up is None:
+            return
+        client.take()
+        client.catching_up.cancel()
+        self.turn()
+        client.hub.leave(client.viewer)
+        client.viewer = client.transport = client.hub = None
+
+    @rule()
+    def lose_the_log(self) -> None:
+        self.loop.run_until_complete(self.broker.renew(SHOW))
+        self.count = 0
+
+    @rule()
+    def time_passes(self) -> None:
+        self.turn()
+
+    @invariant()
+    def what_is_seen_is_contiguous(self) -> None:
+        for client in self.everyone:
+            if client.seen:
+                first, last = client.seen[0], client.seen[-1]
+                assert client.seen == list(range(first, last + 1))
+
+    def teardown(self) -> None:
+        """In the end all who still read are level with the log; nobody else is kept."""
+        for client in self.everyone:
+            if client.transport is not None:
+                client.transport.reads_at_once = True
+        for _ in range(60):
+            for client in self.everyone:
+                if client.transport is not None:
+                    client.transport.read_all()
+            self.turn()
+        for client in self.everyone:
+            if client.viewer is not None and client.viewer.code is None:
+                client.take()
+                assert client.viewer.waiting is None
+                assert client.offset == self.count
+            elif client.viewer is not None:
+                assert client.viewer.code in (CloseCode.TOO_SLOW, CloseCode.LOG_LOST)
+            self.drop(client)
+        if hasattr(self, "hubs"):
+            assert [hub.rooms for hub in self.hubs] == [0, 0]
+        self.loop.close()
+
+
+TestRooms = Rooms.TestCase
+TestRooms.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+
+
+async def test_looking_first_and_entering_after_loses_events() -> None:
+    """The race that `Hub.join` guards against by its order, shown with the order turned round."""
+    broker = MemoryBroker(log_size=100)
+    publish = RoomPublisher(broker)
+    heard: list[int] = []
+
+    class Ear:
+        def deliver(self, _room: str, events: list[frames.Event]) -> None:
+            heard.extend(event.offset for event in events)
+
+        def log_lost(self, _room: str) -> None:
+            raise AssertionError
+
+    start = await broker.position(SHOW)
+    await publish([Published(SHOW, "note", Note(1), NOON)])
+    backlog = await broker.since(SHOW, start, limit=100)
+    await publish([Published(SHOW, "note", Note(2), NOON)])  # while the backlog is on its way
+    await broker.subscribe(SHOW, Ear())
+    await publish([Published(SHOW, "note", Note(3), NOON)])
+    assert backlog is not None
+    assert [event.offset for event in backlog] + heard == [1, 3]

@@ -1,0 +1,58 @@
+/** The merchant's desk: orders, products and stock, import, and for admins the people and keys. */
+
+import { html, type TemplateResult } from "lit";
+import { customElement } from "lit/decorators.js";
+import { keyed } from "lit/directives/keyed.js";
+import { Shell, type Place } from "../studio/shell";
+import type { App } from "../studio/view";
+import "./import";
+import "./keys";
+import "./orders";
+import "./product";
+import "./products";
+import "./team";
+
+const PLACES: Place[] = [
+  { hash: "#/orders", label: "desk.orders", icon: "bag", permissions: ["orders:read"] },
+  { hash: "#/products", label: "desk.products", icon: "box", permissions: ["catalog:read"] },
+  { hash: "#/import", label: "desk.import", icon: "upload", permissions: ["catalog:write"] },
+  { hash: "#/team", label: "desk.team", icon: "people", permissions: ["staff:admin"] },
+  { hash: "#/keys", label: "desk.keys", icon: "key", permissions: ["staff:admin"] },
+];
+
+@customElement("liveshop-desk")
+export class Desk extends Shell {
+  protected override readonly house = "desk";
+
+  protected override places(): Place[] {
+    return PLACES;
+  }
+
+  protected override current(path: string[]): string {
+    return this.place(path).hash;
+  }
+
+  /** The place of the address, or the first one this person may enter. */
+  private place(path: string[]): Place {
+    const open = PLACES.filter((place) => place.permissions.some((permission) => this.app?.can(permission)));
+    return open.find((place) => place.hash === `#/${path[0] ?? ""}`) ?? open[0] ?? PLACES[0]!;
+  }
+
+  protected override screen(app: App, path: string[]): TemplateResult {
+    const id = path[1] ?? null;
+    switch (this.place(path).hash) {
+      case "#/products":
+        return id
+          ? html`${keyed(id, html`<desk-product .app=${app} .productId=${id}></desk-product>`)}`
+          : html`<desk-products .app=${app}></desk-products>`;
+      case "#/import":
+        return html`<desk-import .app=${app}></desk-import>`;
+      case "#/team":
+        return html`<desk-team .app=${app}></desk-team>`;
+      case "#/keys":
+        return html`<desk-keys .app=${app}></desk-keys>`;
+      default:
+        return html`<desk-orders .app=${app} .orderId=${id}></desk-orders>`;
+    }
+  }
+}

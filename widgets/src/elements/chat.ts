@@ -1,0 +1,448 @@
+// <ls-chat>: what is said, and saying something. A message shows when the room shows it to everybody, not before.
+
+import { html, css, nothing, type PropertyValues, type TemplateResult } from "lit";
+import { query, state } from "lit/decorators.js";
+import { repeat } from "lit/directives/repeat.js";
+import type { ChatMessage, RoomEvent } from "../wire.gen";
+import { CommandFailed } from "../state/room";
+import { baseStyles } from "../ui/styles";
+import { icon } from "../ui/icon";
+import { Part, define } from "./part";
+
+const LONGEST = 500;
+
+export class LsChat extends Part {
+  @state() private draft = "";
+  @state() private problem = "";
+  @state() private sending = false;
+  @state() private unread = 0;
+  @state() private naming = false;
+  @state() private spoken = "";
+  @query(".list") private list!: HTMLElement;
+  @query(".compose input") private input!: HTMLInputElement | null;
+  private atBottom = true;
+  private lastId = "";
+
+  static override styles = [
+    baseStyles,
+    css`
+      :host {
+        display: flex;
+        flex-direction: column;
+        min-height: 0;
+        flex: 1;
+        position: relative;
+      }
+      .pinned {
+        display: flex;
+        gap: 10px;
+        margin: 12px 16px 4px;
+        padding: 10px 12px;
+        border-radius: var(--ls-radius-md);
+        background: var(--ls-accent-soft);
+        font-size: var(--ls-text-sm);
+        line-height: 1.45;
+      }
+      .pinned .icon {
+        color: var(--ls-accent);
+        margin-top: 1px;
+      }
+      .list {
+        flex: 1;
+        min-height: 0;
+        overflow-y: auto;
+        overscroll-behavior: contain;
+        padding: 12px 16px 8px;
+        display: flex;
+        flex-direction: column;
+        gap: 2px;
+        scrollbar-width: thin;
+        scrollbar-color: var(--ls-line-2) transparent;
+      }
+      .list::before {
+        content: "";
+        margin-top: auto;
+      }
+      .list:focus-visible {
+        box-shadow: inset 0 0 0 2px var(--ls-accent);
+      }
+      li {
+        display: grid;
+        grid-template-columns: 28px minmax(0, 1fr);
+        gap: 10px;
+        padding: 5px 0;
+        font-size: var(--ls-text-md);
+        line-height: 1.42;
+      }
+      .face {
+        width: 28px;
+        height: 28px;
+        display: grid;
+        place-items: center;
+        border-radius: 50%;
+        font-size: 11px;
+        font-weight: 700;
+        letter-spacing: 0.02em;
+        color: #fff;
+      }
+      .c0 {
+        background: #5b45c9;
+      }
+      .c1 {
+        background: #a8326f;
+      }
+      .c2 {
+        background: #14697c;
+      }
+      .c3 {
+        background: #8a5206;
+      }
+      .c4 {
+        background: #2d6a3a;
+      }
+      .c5 {
+        background: #9c3a24;
+      }
+      .who {
+        font-weight: 600;
+        font-size: var(--ls-text-sm);
+        color: var(--ls-ink-2);
+        margin-right: 6px;
+        display: inline-flex;
+        align-items: center;
+        gap: 6px;
+      }
+      .text {
+        overflow-wrap: anywhere;
+        display: block;
+      }
+      li.staff .bubble,
+      li.mine .bubble {
+        justify-self: start;
+        padding: 7px 12px 8px;
+        border-radius: 4px 14px 14px 14px;
+        background: var(--ls-surface-3);
+      }
+      li.mine .bubble {
+        background: var(--ls-accent-soft);
+      }
+      li.staff .who {
+        color: var(--ls-ink);
+      }
+      .gone {
+        color: var(--ls-ink-3);
+        font-style: italic;
+        font-size: var(--ls-text-sm);
+      }
+      .empty {
+        margin: auto;
+        text-align: center;
+        color: var(--ls-ink-3);
+        font-size: var(--ls-text-sm);
+        max-width: 24ch;
+        line-height: 1.5;
+      }
+      .empty .icon {
+        font-size: 25.6px;
+        margin: 0 auto 8px;
+        display: block;
+        color: var(--ls-line-2);
+      }
+      .new {
+        position: absolute;
+        left: 50%;
+        bottom: 84px;
+        transform: translateX(-50%);
+        min-height: 44px;
+        padding: 0 16px;
+        border-radius: var(--ls-radius-full);
+        background: var(--ls-ink);
+        color: #fff;
+        font-size: var(--ls-text-sm);
+        font-weight: 600;
+        display: inline-flex;
+        align-items: center;
+        gap: 8px;
+        box-shadow: var(--ls-shadow-2);
+        white-space: nowrap;
+      }
+      .foot {
+        padding: 8px 16px 14px;
+        border-top: 1px solid var(--ls-line);
+        display: grid;
+        gap: 6px;
+      }
+      .compose {
+        display: flex;
+        gap: 8px;
+        align-items: center;
+      }
+      .compose .input {
+        border-radius: var(--ls-radius-full);
+        background: var(--ls-surface-2);
+        border-color: transparent;
+        padding-inline: 18px;
+      }
+      .compose .input:focus {
+        background: var(--ls-surface);
+        border-color: var(--ls-accent);
+      }
+      .send {
+        width: 46px;
+        height: 46px;
+        background: var(--ls-accent);
+        color: var(--ls-accent-ink);
+      }
+      .send:hover:not(:disabled) {
+        background: color-mix(in srgb, var(--ls-accent) 88%, #000);
+      }
+      .send:disabled {
+        background: var(--ls-surface-3);
+        color: var(--ls-ink-3);
+      }
+      .as {
+        display: flex;
+        align-items: center;
+        gap: 4px;
+        font-size: var(--ls-text-sm);
+        color: var(--ls-ink-3);
+        min-height: 30px;
+      }
+      .as b {
+        font-weight: 600;
+        color: var(--ls-ink-2);
+        overflow: hidden;
+        text-overflow: ellipsis;
+        white-space: nowrap;
+      }
+      .as .link {
+        font-size: var(--ls-text-sm);
+        margin-block: -7px;
+        padding-inline: 6px;
+      }
+    `,
+  ];
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    this.session.addEventListener("event", this.onEvent);
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.session.removeEventListener("event", this.onEvent);
+    this.resized.disconnect();
+  }
+
+  private readonly onEvent = (event: Event): void => {
+    const detail = (event as CustomEvent<RoomEvent>).detail;
+    if (detail.t !== "chat.message") return;
+    const { message } = detail.d;
+    if (!this.atBottom && message.author_id !== this.me) this.unread += 1;
+    // The list itself is not a live region: a busy room would talk over the show. The host is read out.
+    if (message.role === "host") this.spoken = `${message.name}: ${message.text}`;
+  };
+
+  private get me(): string | null {
+    return this.session.room.you?.viewer_id ?? this.session.auth.current?.viewer_id ?? null;
+  }
+
+  protected override updated(_changed: PropertyValues<this>): void {
+    if (this.list) this.resized.observe(this.list);
+    const messages = this.session.room.state?.messages ?? [];
+    const last = messages[messages.length - 1];
+    if (last && last.id !== this.lastId) {
+      this.lastId = last.id;
+      if (this.atBottom || last.author_id === this.me) this.toBottom();
+    }
+  }
+
+  private toBottom(): void {
+    this.list.scrollTop = this.list.scrollHeight;
+    this.atBottom = true;
+    this.unread = 0;
+  }
+
+  /** The composer grows and shrinks with what it has to say; whoever reads the newest keeps reading the newest. */
+  private readonly resized = new ResizeObserver(() => {
+    if (this.atBottom && this.list) this.toBottom();
+  });
+
+  private onScroll(): void {
+    const { scrollTop, scrollHeight, clientHeight } = this.list;
+    this.atBottom = scrollHeight - scrollTop - clientHeight < 40;
+    if (this.atBottom) this.unread = 0;
+  }
+
+  private async send(event: Event): Promise<void> {
+    event.preventDefault();
+    const text = this.draft.trim();
+    if (!text || this.sending) return;
+    this.sending = true;
+    this.problem = "";
+    try {
+      await this.session.room.command("chat.send", { text });
+      this.draft = "";
+      this.session.track("chat-sent");
+    } catch (error) {
+      this.problem = this.wordsFor(error);
+    } finally {
+      this.sending = false;
+    }
+    await this.updateComplete;
+    this.input?.focus({ preventScroll: true });
+  }
+
+  private wordsFor(error: unknown): string {
+    if (!(error instanceof CommandFailed)) return this.t("error.unknown");
+    const { code, message, retry_after } = error.error;
+    const key = `chat.error.${code}`;
+    if (!this.session.i18n.has(key)) return message || this.t("error.unknown");
+    return this.t(key, { count: Math.max(1, Math.ceil(retry_after ?? 1)) });
+  }
+
+  private async rename(event: Event): Promise<void> {
+    event.preventDefault();
+    const name = new FormData(event.target as HTMLFormElement).get("name")?.toString().trim() ?? "";
+    if (!name) return;
+    this.problem = "";
+    try {
+      await this.session.rename(name);
+      this.naming = false;
+      await this.updateComplete;
+      this.input?.focus({ preventScroll: true });
+    } catch (error) {
+      this.problem = this.session.words(error);
+    }
+  }
+
+  private async startNaming(): Promise<void> {
+    this.naming = true;
+    await this.updateComplete;
+    this.renderRoot.querySelector<HTMLInputElement>("[name=name]")?.focus();
+  }
+
+  private one(message: ChatMessage): TemplateResult {
+    const mine = message.author_id === this.me;
+    const staff = message.role === "host" || message.role === "moderator";
+    const initials = message.name
+      .split(/\s+/)
+      .map((word) => [...word][0] ?? "")
+      .slice(0, 2)
+      .join("")
+      .toUpperCase();
+    return html`<li class="${mine ? "mine" : ""} ${staff ? "staff" : ""}" data-testid="chat-message" data-id=${message.id}>
+      <span class="face c${hueOf(message.author_id)}" aria-hidden="true">${initials}</span>
+      <span class="bubble">
+        <span class="who"
+          >${message.name}${staff
+            ? html`<span class="badge badge-accent">${this.t(`chat.role.${message.role}`)}</span>`
+            : mine
+              ? html`<span class="sr-only">${this.t("chat.you")}</span>`
+              : nothing}</span
+        >
+        ${message.deleted
+          ? html`<span class="text gone">${this.t("chat.deleted")}</span>`
+          : html`<span class="text">${message.text}</span>`}
+      </span>
+    </li>`;
+  }
+
+  protected override render(): TemplateResult | typeof nothing {
+    const room = this.session.room.state;
+    if (!room) return nothing;
+    const { messages, pinnedMessage, chatSettings } = room;
+    const over = room.show.state === "ended" || room.show.state === "replay";
+    const closed = this.session.room.closeCode === 4500;
+    const name = this.session.auth.current?.name;
+    return html`
+      ${pinnedMessage && !pinnedMessage.deleted
+        ? html`<div class="pinned" role="note">
+            ${icon("pin")}<span
+              ><span class="sr-only">${this.t("chat.pinned")}: </span><b>${pinnedMessage.name}</b> ${pinnedMessage.text}</span
+            >
+          </div>`
+        : nothing}
+      <ul class="list" tabindex="0" aria-label=${this.t("chat.messages")} @scroll=${this.onScroll}>
+        ${messages.length === 0
+          ? html`<li class="empty" role="presentation">${icon("chat")}${this.t("chat.empty")}</li>`
+          : repeat(
+              messages,
+              (message) => message.id,
+              (message) => this.one(message),
+            )}
+      </ul>
+      <p class="sr-only" aria-live="polite">${this.spoken}</p>
+      ${this.unread > 0
+        ? html`<button class="new" @click=${this.toBottom}>${icon("down")}${this.t("chat.new", { count: this.unread })}</button>`
+        : nothing}
+      <div class="foot">
+        <div role="status">${this.problem ? html`<p class="error">${this.problem}</p>` : nothing}</div>
+        ${closed
+          ? html`<p class="hint">${this.t("chat.error.banned")}</p>`
+          : over
+            ? html`<p class="hint">${this.t("chat.over")}</p>`
+            : chatSettings.paused
+              ? html`<p class="hint">${this.t("chat.paused")}</p>`
+              : this.naming
+                ? html`<form class="compose" @submit=${this.rename}>
+                    <input
+                      class="input"
+                      name="name"
+                      maxlength="40"
+                      required
+                      autocomplete="nickname"
+                      placeholder=${this.t("chat.name_hint")}
+                      aria-label=${this.t("chat.name_label")}
+                    />
+                    <button class="btn btn-primary">${this.t("chat.name_save")}</button>
+                  </form>`
+                : html`
+                    <form class="compose" @submit=${this.send}>
+                      <input
+                        class="input"
+                        data-testid="chat-input"
+                        maxlength=${LONGEST}
+                        autocomplete="off"
+                        enterkeyhint="send"
+                        placeholder=${this.t("chat.placeholder")}
+                        aria-label=${this.t("chat.placeholder")}
+                        .value=${this.draft}
+                        @input=${(event: Event) => (this.draft = (event.target as HTMLInputElement).value)}
+                      />
+                      <button
+                        class="icon-btn send"
+                        data-testid="chat-send"
+                        aria-label=${this.t("chat.send")}
+                        ?disabled=${!this.draft.trim() || this.sending}
+                      >
+                        ${icon("send")}
+                      </button>
+                    </form>
+                    ${this.session.named || !name
+                      ? chatSettings.slow_mode_seconds > 0
+                        ? html`<p class="as">${this.t("chat.slow", { count: chatSettings.slow_mode_seconds })}</p>`
+                        : nothing
+                      : html`<p class="as">
+                          ${this.t("chat.as")} <b>${name}</b>
+                          <button class="link" @click=${this.startNaming}>${this.t("chat.change_name")}</button>
+                        </p>`}
+                  `}
+      </div>
+    `;
+  }
+}
+
+function hueOf(id: string): number {
+  let sum = 0;
+  for (let i = 0; i < id.length; i++) sum = (sum * 31 + id.charCodeAt(i)) >>> 0;
+  return sum % 6;
+}
+
+define("ls-chat", LsChat);
+
+declare global {
+  interface HTMLElementTagNameMap {
+    "ls-chat": LsChat;
+  }
+}

@@ -1,0 +1,93 @@
+// Choosing among variants with any number of option dimensions. Pure, so that every combination can be tested.
+
+import type { Money, Product, Variant } from "../wire.gen";
+import { percentOff } from "../state/money";
+
+/** One chosen value per dimension; null where nothing is chosen yet. */
+export type Choice = readonly (string | null)[];
+
+export interface ValueState {
+  value: string;
+  chosen: boolean;
+  /** Some variant with the earlier choices and this value exists and is in stock. */
+  available: boolean;
+}
+
+/** Decided from the start: what has one value only, and what the pictures differ by (a colour), as the first one is shown. */
+export function firstChoice(product: Product): Choice {
+  const buyable = product.variants.find((v) => v.available > 0) ?? product.variants[0];
+  return product.options.map((option, dimension) => {
+    if (option.values.length === 1) return option.values[0] ?? null;
+    return product.options.length > 1 && decidesPicture(product, dimension) ? buyable?.values[dimension] ?? null : null;
+  });
+}
+
+function decidesPicture(product: Product, dimension: number): boolean {
+  const pictures = new Map<string | undefined, number | null>();
+  for (const variant of product.variants) {
+    const value = variant.values[dimension];
+    if (pictures.has(value) && pictures.get(value) !== variant.image_index) return false;
+    pictures.set(value, variant.image_index);
+  }
+  return new Set(pictures.values()).size > 1;
+}
+
+/**
+ * The values of one dimension. Only earlier dimensions limit a later one: looking both ways could leave a viewer
+ * with two choices that block each other and no way out.
+ */
+export function valuesOf(product: Product, choice: Choice, dimension: number): ValueState[] {
+  const option = product.options[dimension];
+  if (!option) return [];
+  const fits = (variant: Variant): boolean =>
+    choice.every((chosen, i) => i >= dimension || chosen === null || variant.values[i] === chosen);
+  return option.values.map((value) => ({
+    value,
+    chosen: choice[dimension] === value,
+    available: product.variants.some((v) => v.available > 0 && v.values[dimension] === value && fits(v)),
+  }));
+}
+
+/** The choice after picking a value; later choices that no longer exist with it are dropped. */
+export function choose(product: Product, choice: Choice, dimension: number, value: string): Choice {
+  let next: (string | null)[] = choice.map((chosen, i) => (i === dimension ? value : chosen));
+  for (let i = dimension + 1; i < next.length; i++) {
+    const states = valuesOf(product, next, i);
+    if (!states.some((s) => s.value === next[i] && s.available)) next = next.map((c, j) => (j === i ? null : c));
+  }
+  return next;
+}
+
+/** The variant the choice means, once it is complete. */
+export function variantOf(product: Product, choice: Choice): Variant | null {
+  if (choice.some((chosen) => chosen === null)) return null;
+  return product.variants.find((v) => v.values.every((value, i) => value === choice[i])) ?? null;
+}
+
+export interface PriceRange {
+  from: Money;
+  compareAt: Money | null;
+  varies: boolean;
+  percent: number;
+}
+
+export function priceRange(product: Product): PriceRange | null {
+  const sorted = [...product.variants].sort((a, b) => a.price.amount - b.price.amount);
+  const first = sorted[0];
+  const last = sorted[sorted.length - 1];
+  if (!first || !last) return null;
+  return {
+    from: first.price,
+    compareAt: first.compare_at,
+    varies: first.price.amount !== last.price.amount,
+    percent: percentOff(first.price, first.compare_at),
+  };
+}
+
+export function soldOut(product: Product): boolean {
+  return product.variants.every((v) => v.available <= 0);
+}
+
+export function totalAvailable(product: Product): number {
+  return product.variants.reduce((sum, v) => sum + Math.max(0, v.available), 0);
+}

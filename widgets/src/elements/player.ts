@@ -1,0 +1,413 @@
+// <ls-player>: the whole show. Holds what is open; the parts ask it with "go" and draw what the session says.
+
+import { LitElement, html, nothing, unsafeCSS, type PropertyValues, type TemplateResult } from "lit";
+import { property, query, state } from "lit/decorators.js";
+import type { Order, Product, RoomEvent } from "../wire.gen";
+import type { FrameAction, FrameMode } from "../player-api";
+import type { Session } from "../state/session";
+import playerCss from "../../styles/player.css";
+import { baseStyles, tokenStyles } from "../ui/styles";
+import { deepActive } from "../ui/focus";
+import { icon } from "../ui/icon";
+import { picture } from "../ui/picture";
+import { formatMoney } from "../state/money";
+import { priceRange, soldOut, totalAvailable } from "./choose";
+import { define } from "./part";
+import "./cart";
+import "./chat";
+import "./checkout";
+import "./done";
+import "./hearts";
+import "./lineup";
+import "./product";
+import "./upcoming";
+import "./video";
+
+/** A blink of the network is not worth a banner. */
+const BANNER_AFTER_MS = 700;
+const BACK_SHOWN_MS = 3000;
+const STORY_SHOWN_MS = 6000;
+const WIDE = 860;
+const FEW = 5;
+
+type Tab = "chat" | "products";
+type Open =
+  | { sheet: "product"; id: string }
+  | { sheet: "cart" }
+  | { sheet: "checkout" }
+  | { sheet: "done"; order: Order };
+type Go = Open | { sheet: null; tab: Tab } | null;
+
+export class LsPlayer extends LitElement {
+  @property({ attribute: false }) session!: Session;
+  @property() mode: FrameMode = "inline";
+  @property({ type: Boolean, reflect: true }) mini = false;
+  @state() private open: Open | null = null;
+  @state() private tab: Tab = "chat";
+  @state() private banner: "" | "lost" | "back" = "";
+  @state() private story: { id: number; text: string } | null = null;
+  @state() private wide = false;
+  @query(".player") private root!: HTMLElement | null;
+  private bannerTimer: ReturnType<typeof setTimeout> | undefined;
+  private storyTimer: ReturnType<typeof setTimeout> | undefined;
+  private opener: HTMLElement | null = null;
+  private opened = false;
+  private wasReady = false;
+  private readonly watch = new ResizeObserver(([entry]) => {
+    this.wide = (entry?.contentRect.width ?? 0) >= WIDE;
+  });
+
+  static override styles = [tokenStyles, baseStyles, unsafeCSS(playerCss)];
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    this.session.addEventListener("change", this.onChange);
+    this.session.addEventListener("event", this.onEvent);
+    this.session.room.addEventListener("status", this.onStatus);
+    this.watch.observe(this);
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.session.removeEventListener("change", this.onChange);
+    this.session.removeEventListener("event", this.onEvent);
+    this.session.room.removeEventListener("status", this.onStatus);
+    this.watch.disconnect();
+    clearTimeout(this.bannerTimer);
+    clearTimeout(this.storyTimer);
+  }
+
+  private readonly onChange = (): void => {
+    const show = this.session.room.state?.show;
+    if (show && !this.wasReady) {
+      this.wasReady = true;
+      if (show.state !== "live") this.tab = "products";
+      this.session.tell("ready", { state: show.state, title: show.title });
+      this.session.track("ready", { state: show.state });
+    }
+    this.requestUpdate();
+  };
+
+  private readonly onEvent = (event: Event): void => {
+    const detail = (event as CustomEvent<RoomEvent>).detail;
+    if (detail.t === "order.placed") {
+      this.tellStory(this.t("story.bought", { name: detail.d.first_name, product: detail.d.product_title }), detail.o);
+    }
+  };
+
+  private tellStory(text: string, id: number): void {
+    clearTimeout(this.storyTimer);
+    this.story = { id, text };
+    this.storyTimer = setTimeout(() => (this.story = null), STORY_SHOWN_MS);
+  }
+
+  private readonly onStatus = (): void => {
+    const { status } = this.session.room;
+    clearTimeout(this.bannerTimer);
+    if (status === "reconnecting" && this.opened) {
+      if (this.banner !== "lost") this.bannerTimer = setTimeout(() => (this.banner = "lost"), BANNER_AFTER_MS);
+    } else if (status === "open") {
+      this.opened = true;
+      if (this.banner !== "lost") return;
+      this.banner = "back";
+      this.bannerTimer = setTimeout(() => (this.banner = ""), BACK_SHOWN_MS);
+      // Holds went on running while we were away.
+      this.session.cart.load().catch(() => undefined);
+    }
+  };
+
+  private t(key: string, params?: Record<string, string | number>): string {
+    return this.session.i18n.t(key, params);
+  }
+
+  private go(go: Go): void {
+    if (go?.sheet == null) {
+      this.open = null;
+      if (go) this.tab = go.tab;
+      void this.giveFocusBack();
+      return;
+    }
+    // Sheets replace each other: the first opener is where the focus returns to in the end.
+    if (!this.open) this.opener = deepActive();
+    this.open = go;
+    if (go.sheet === "done") {
+      this.session.tell("order-placed", { order: go.order });
+      this.session.track("order-placed", { order_id: go.order.id, total: go.order.total });
+      // The confirmed cart is empty now; the answer of the order does not carry it.
+      this.session.cart.load().catch(() => undefined);
+    }
+  }
+
+  private async giveFocusBack(): Promise<void> {
+    await this.updateComplete;
+    const target = this.opener?.isConnected ? this.opener : this.renderRoot.querySelector<HTMLElement>(`#tab-${this.tab}`);
+    this.opener = null;
+    target?.focus({ preventScroll: true });
+  }
+
+  private readonly onGo = (event: Event): void => {
+    event.stopPropagation();
+    this.go((event as CustomEvent<Go>).detail);
+  };
+
+  private async fullscreen(): Promise<void> {
+    try {
+      if (document.fullscreenElement) await document.exitFullscreen();
+      else await this.root?.requestFullscreen();
+    } catch {
+      // Refused by the page's permissions policy.
+    }
+  }
+
+  private frame(action: FrameAction): void {
+    this.dispatchEvent(new CustomEvent("ls-frame", { detail: action }));
+  }
+
+  private tabKeys(event: KeyboardEvent): void {
+    if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
+    this.tab = this.tab === "chat" ? "products" : "chat";
+    void this.updateComplete.then(() => this.renderRoot.querySelector<HTMLElement>(`#tab-${this.tab}`)?.focus());
+  }
+
+  protected override updated(_changed: PropertyValues<this>): void {
+    this.toggleAttribute("bare", this.mode !== "inline");
+  }
+
+  private over(): TemplateResult {
+    const room = this.session.room.state!;
+    const { show } = room;
+    const count = this.session.cartCount;
+    const live = show.state === "live";
+    const bare = !live && !(show.state === "replay" && show.replay_url);
+    return html`<div class="over ${bare ? "bare" : ""}">
+      ${live ? html`<span class="chip chip-live" data-testid="live-badge">${this.t("live")}</span>` : nothing}
+      ${show.state === "replay" ? html`<span class="chip optional">${icon("play", true)}${this.t("replay")}</span>` : nothing}
+      ${live
+        ? html`<span class="chip optional" data-testid="viewer-count"
+            >${icon("eye")}<span class="sr-only">${this.t("viewers", { count: room.viewers })}</span
+            ><span aria-hidden="true">${this.session.i18n.compact(room.viewers)}</span></span
+          >`
+        : nothing}
+      <span class="grow"></span>
+      <button
+        class="round optional"
+        data-testid="cart-open"
+        aria-label=${count > 0 ? this.t("cart.open_count", { count }) : this.t("cart.open")}
+        @click=${() => this.go({ sheet: "cart" })}
+      >
+        ${icon("bag")}${count > 0 ? html`<span class="count" aria-hidden="true">${count}</span>` : nothing}
+      </button>
+      ${this.mode === "floating"
+        ? html`<button
+            class="round"
+            aria-label=${this.t(this.mini ? "frame.expand" : "frame.minimise")}
+            @click=${() => this.frame(this.mini ? "expand" : "minimise")}
+          >
+            ${icon(this.mini ? "expand" : "shrink")}
+          </button>`
+        : nothing}
+      ${this.mode === "inline"
+        ? nothing
+        : html`<button class="round" aria-label=${this.t("frame.close")} @click=${() => this.frame("close")}>${icon("close")}</button>`}
+    </div>`;
+  }
+
+  private scene(): TemplateResult | typeof nothing {
+    const { show } = this.session.room.state!;
+    const cover = show.cover ? html`<div class="cover">${picture(show.cover, { sizes: "100vw", alt: "", eager: true })}</div>` : nothing;
+    if (show.state === "scheduled" || show.state === "draft") {
+      return html`${cover}
+        <div class="scene">
+          <h2>${show.title}</h2>
+          <ls-countdown .session=${this.session}></ls-countdown>
+        </div>`;
+    }
+    if (show.state === "ended" || (show.state === "replay" && !show.replay_url)) {
+      return html`${cover}
+        <div class="scene">
+          <h2>${this.t("ended.title")}</h2>
+          <p>${this.t("ended.text")}</p>
+        </div>`;
+    }
+    if (show.state === "live" && !show.hls) {
+      return html`${cover}
+        <div class="scene">
+          <h2>${show.title}</h2>
+          <p role="status">${this.t("starting")}</p>
+        </div>`;
+    }
+    return nothing;
+  }
+
+  private stage(): TemplateResult {
+    const { show } = this.session.room.state!;
+    const live = show.state === "live";
+    const src = live ? show.hls : show.state === "replay" ? show.replay_url : null;
+    const paying = this.open?.sheet === "checkout";
+    return html`<section class="stage" aria-label=${this.t("stage")}>
+      <ls-video
+        .session=${this.session}
+        .src=${src}
+        .live=${live}
+        .small=${(paying && !this.wide) || this.mini}
+        @fullscreen=${this.fullscreen}
+      ></ls-video>
+      ${this.scene()} ${this.over()}
+      ${paying ? html`<div class="strip"><b>${show.title}</b><span>${this.t("strip.goes_on")}</span></div>` : nothing}
+      ${this.story ? html`<div class="story" aria-hidden="true">${icon("bag")}<span>${this.story.text}</span></div>` : nothing}
+      ${live ? html`<ls-hearts .session=${this.session}></ls-hearts>` : nothing}
+    </section>`;
+  }
+
+  private card(product: Product): TemplateResult {
+    const range = priceRange(product);
+    const out = soldOut(product);
+    const left = totalAvailable(product);
+    const money = (m: { amount: number; currency: string }): string => formatMoney(m, this.session.i18n.lang);
+    return html`<button
+      class="card"
+      data-testid="pinned-card"
+      data-product=${product.id}
+      @click=${() => this.go({ sheet: "product", id: product.id })}
+    >
+      <span class="shot">${picture(product.images[0], { sizes: "96px", alt: "", eager: true })}</span>
+      <span>
+        <span class="now">${this.t("product.in_focus")}</span>
+        <span class="name">${product.title}</span>
+        ${range
+          ? html`<span class="money"
+              ><span class="price ${range.percent > 0 ? "price-sale" : ""}"
+                >${range.varies ? this.t("product.from", { price: money(range.from) }) : money(range.from)}</span
+              >${range.percent > 0 && range.compareAt
+                ? html`<span class="price-was"><span class="sr-only">${this.t("product.before")} </span>${money(range.compareAt)}</span>`
+                : nothing}${!out && left <= FEW
+                ? html`<span class="few">${this.t("product.left", { count: left })}</span>`
+                : nothing}</span
+            >`
+          : nothing}
+      </span>
+      <span class="btn btn-primary cta">${out ? this.t("product.sold_out") : this.t("product.shop")}</span>
+    </button>`;
+  }
+
+  private below(): TemplateResult {
+    const { show } = this.session.room.state!;
+    const pinned = show.state === "live" || show.state === "replay" ? this.session.product(this.session.pinned) : undefined;
+    const waiting = show.state === "scheduled";
+    const host = show.host_name ?? this.session.shop?.name ?? "";
+    const initials = host
+      .split(/\s+/)
+      .map((word) => [...word][0] ?? "")
+      .slice(0, 2)
+      .join("");
+    return html`<section class="below" aria-label=${this.t("below")} ?inert=${this.open !== null && !this.wide}>
+      <div class="title-row">
+        <span class="face" aria-hidden="true">${initials}</span>
+        <div>
+          <h2>${show.title}</h2>
+          <p>${show.host_name ? this.t("host.with", { name: show.host_name }) : this.session.shop?.name ?? nothing}</p>
+        </div>
+      </div>
+      <div class="focus ${pinned || waiting ? "" : "bare"}">
+        <p class="sr-only" aria-live="polite">${pinned ? this.t("product.now_showing", { title: pinned.title }) : ""}</p>
+        ${pinned
+          ? this.card(pinned)
+          : waiting
+            ? html`<div class="remind"><ls-remind .session=${this.session}></ls-remind></div>`
+            : html`<p class="about">${show.description}</p>`}
+      </div>
+    </section>`;
+  }
+
+  private panel(): TemplateResult {
+    const room = this.session.room;
+    const products = room.state!.products.length;
+    const tab = (name: Tab, label: TemplateResult | string): TemplateResult =>
+      html`<button
+        role="tab"
+        id="tab-${name}"
+        data-testid="tab-${name}"
+        aria-controls="panel-${name}"
+        aria-selected=${this.tab === name}
+        tabindex=${this.tab === name ? 0 : -1}
+        @click=${() => (this.tab = name)}
+      >
+        ${label}
+      </button>`;
+    return html`<section class="panel" ?inert=${this.open !== null}>
+      <div role="status">
+        ${room.closeCode !== null
+          ? html`<p class="banner" data-testid="connection-banner">
+              ${icon("warn")}${this.t(room.closeCode === 4500 ? "chat.error.banned" : "connection.closed")}
+            </p>`
+          : this.banner === "lost"
+            ? html`<p class="banner" data-testid="connection-banner"><span class="spinner"></span>${this.t("connection.lost")}</p>`
+            : this.banner === "back"
+              ? html`<p class="banner good">${icon("check")}${this.t("connection.back")}</p>`
+              : nothing}
+      </div>
+      <div class="tabs" role="tablist" aria-label=${this.t("tabs")} @keydown=${this.tabKeys}>
+        ${tab("chat", this.t("chat"))} ${tab("products", html`${this.t("products")} <small>${products}</small>`)}
+      </div>
+      <div class="tabpanel" id="panel-chat" role="tabpanel" aria-labelledby="tab-chat" ?hidden=${this.tab !== "chat"}>
+        <ls-chat .session=${this.session}></ls-chat>
+      </div>
+      <div class="tabpanel" id="panel-products" role="tabpanel" aria-labelledby="tab-products" ?hidden=${this.tab !== "products"}>
+        <ls-lineup .session=${this.session} @go=${this.onGo}></ls-lineup>
+      </div>
+    </section>`;
+  }
+
+  private sheet(): TemplateResult | typeof nothing {
+    const open = this.open;
+    switch (open?.sheet) {
+      case "product":
+        return html`<ls-product .session=${this.session} .productId=${open.id} @go=${this.onGo}></ls-product>`;
+      case "cart":
+        return html`<ls-cart .session=${this.session} @go=${this.onGo}></ls-cart>`;
+      case "checkout":
+        return html`<ls-checkout .session=${this.session} @go=${this.onGo}></ls-checkout>`;
+      case "done":
+        return html`<ls-done .session=${this.session} .order=${open.order} @go=${this.onGo}></ls-done>`;
+      default:
+        return nothing;
+    }
+  }
+
+  private nothingYet(): TemplateResult {
+    const error = this.session.room.error;
+    if (!error) return html`<div class="whole" role="status" aria-label=${this.t("loading")}><span class="spinner"></span></div>`;
+    const unknown = error.status === 404;
+    return html`<div class="whole" role="alert" data-testid="show-error">
+      ${icon(unknown ? "search" : "warn")}
+      <h2>${this.t(unknown ? "error.show_title" : "error.server_title")}</h2>
+      <p>${this.t(unknown ? "error.show_text" : "error.server_text")}</p>
+      ${unknown
+        ? nothing
+        : html`<button class="btn btn-outline" data-testid="retry" @click=${() => this.session.room.reconnect()}>
+            ${icon("refresh")}${this.t("retry")}
+          </button>`}
+    </div>`;
+  }
+
+  protected override render(): TemplateResult {
+    if (!this.session.room.state) return this.nothingYet();
+    return html`<div
+      class="player ${this.open?.sheet === "checkout" ? "paying" : ""}"
+      role="region"
+      lang=${this.session.i18n.lang}
+      aria-label=${this.t("player", { title: this.session.room.state.show.title })}
+    >
+      ${this.stage()} ${this.below()} ${this.panel()}
+      <div class="sheets" ?hidden=${this.open === null}>${this.sheet()}</div>
+    </div>`;
+  }
+}
+
+define("ls-player", LsPlayer);
+
+declare global {
+  interface HTMLElementTagNameMap {
+    "ls-player": LsPlayer;
+  }
+}

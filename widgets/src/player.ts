@@ -1,0 +1,31 @@
+// The player module that embed.js loads when a show comes near: draws a show into a shadow root.
+
+import { Session } from "./state/session";
+import { chooseLanguage } from "./state/i18n";
+import type { FrameAction, Mounted, MountOptions } from "./player-api";
+import "./elements/player";
+
+export function mount(into: HTMLElement, options: MountOptions): Mounted {
+  const session = new Session(options.base, options.show, chooseLanguage(options.languages), options.host);
+  const player = document.createElement("ls-player");
+  player.session = session;
+  player.mode = options.mode;
+  player.addEventListener("ls-frame", (event) => {
+    options.onFrame((event as CustomEvent<FrameAction>).detail);
+  });
+  into.replaceChildren(player);
+  void session.start();
+  return {
+    async identify(jwt) {
+      const { viewer_id, name } = await session.identify(jwt);
+      return { viewer_id, name };
+    },
+    setMini(mini) {
+      player.mini = mini;
+    },
+    unmount() {
+      session.stop();
+      player.remove();
+    },
+  };
+}

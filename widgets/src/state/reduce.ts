@@ -1,0 +1,138 @@
+// The room as a value: snapshot + later events = fresh snapshot. Pure; events are idempotent upserts.
+
+import type {
+  ChatMessage,
+  ChatSettings,
+  Pin,
+  Product,
+  RoomEvent,
+  Show,
+  Snapshot,
+  Tick,
+} from "../wire.gen";
+
+/** A fresh snapshot holds the last 50; a viewer who was there may scroll back further. */
+const MESSAGES_KEPT = 200;
+const PINS_KEPT = 20;
+
+export interface RoomState {
+  readonly epoch: string;
+  readonly offset: number;
+  /** Server time of the snapshot or of the last logged event. */
+  readonly at: string;
+  readonly show: Show;
+  /** In lineup order. */
+  readonly products: readonly Product[];
+  /** Ascending by time. */
+  readonly pins: readonly Pin[];
+  readonly messages: readonly ChatMessage[];
+  readonly pinnedMessage: ChatMessage | null;
+  readonly chatSettings: ChatSettings;
+  readonly viewers: number;
+  readonly hearts: number;
+}
+
+export function fromSnapshot(snapshot: Snapshot): RoomState {
+  return {
+    epoch: snapshot.epoch,
+    offset: snapshot.offset,
+    at: snapshot.at,
+    show: snapshot.show,
+    products: snapshot.products,
+    pins: snapshot.pins,
+    messages: snapshot.chat.messages,
+    pinnedMessage: snapshot.chat.pinned,
+    chatSettings: snapshot.chat.settings,
+    viewers: snapshot.viewers,
+    hearts: snapshot.hearts,
+  };
+}
+
+export function isLogged(event: RoomEvent | Tick): event is RoomEvent {
+  return "o" in event && typeof event.o === "number";
+}
+
+/** Events at or before the state's offset change nothing, so that a repeat cannot hurt. */
+export function reduce(state: RoomState, event: RoomEvent | Tick): RoomState {
+  if (!isLogged(event)) {
+    if (event.t === "viewers") return { ...state, viewers: event.d.count };
+    if (event.t === "hearts") return { ...state, hearts: event.d.total };
+    return state;
+  }
+  if (event.o <= state.offset) return state;
+  return { ...apply(state, event), offset: event.o, at: event.at };
+}
+
+function apply(state: RoomState, event: RoomEvent): RoomState {
+  switch (event.t) {
+    case "show.changed":
+      return { ...state, show: event.d.show };
+    case "product.pinned":
+      return { ...state, pins: withPin(state.pins, event.d) };
+    case "product.unpinned":
+      return { ...state, pins: withPin(state.pins, { product_id: null, at: event.d.at }) };
+    case "lineup.changed":
+      return { ...state, show: event.d.show, products: event.d.products };
+    case "product.changed": {
+      const { product } = event.d;
+      return { ...state, products: state.products.map((p) => (p.id === product.id ? product : p)) };
+    }
+    case "stock.changed": {
+      const { product_id, variant_id, available } = event.d;
+      return {
+        ...state,
+        products: state.products.map((p) =>
+          p.id === product_id
+            ? { ...p, variants: p.variants.map((v) => (v.id === variant_id ? { ...v, available } : v)) }
+            : p,
+        ),
+      };
+    }
+    case "chat.message":
+      return { ...state, messages: withMessage(state.messages, event.d.message) };
+    case "chat.deleted":
+      return blank(state, (m) => m.id === event.d.message_id);
+    case "chat.sanctioned":
+      // A mute silences the future only; a ban also takes back what was said.
+      return event.d.kind === "ban" ? blank(state, (m) => m.author_id === event.d.viewer_id) : state;
+    case "chat.message_pinned":
+      return { ...state, pinnedMessage: event.d.message };
+    case "chat.configured":
+      return { ...state, chatSettings: event.d.settings };
+    default:
+      // "order.placed" tells a story but changes nothing; unknown events are of a newer server.
+      return state;
+  }
+}
+
+function withPin(pins: readonly Pin[], pin: Pin): readonly Pin[] {
+  if (pins.some((p) => p.at === pin.at && p.product_id === pin.product_id)) return pins;
+  return [...pins, { product_id: pin.product_id, at: pin.at }]
+    .sort((a, b) => Date.parse(a.at) - Date.parse(b.at))
+    .slice(-PINS_KEPT);
+}
+
+function withMessage(messages: readonly ChatMessage[], message: ChatMessage): readonly ChatMessage[] {
+  if (messages.some((m) => m.id === message.id)) {
+    return messages.map((m) => (m.id === message.id ? message : m));
+  }
+  return [...messages, message].slice(-MESSAGES_KEPT);
+}
+
+function blank(state: RoomState, hit: (message: ChatMessage) => boolean): RoomState {
+  return {
+    ...state,
+    messages: state.messages.map((m) => (hit(m) ? { ...m, text: "", deleted: true } : m)),
+    pinnedMessage: state.pinnedMessage && hit(state.pinnedMessage) ? null : state.pinnedMessage,
+  };
+}
+
+/** The product in focus at a moment of the video: the last pin not later than it. Null: nothing is pinned. */
+export function pinnedAt(pins: readonly Pin[], playhead: number): string | null {
+  let current: string | null = null;
+  for (const pin of pins) {
+    if (Date.parse(pin.at) > playhead) break;
+    current = pin.product_id;
+  }
+  return current;
+}

@@ -1,0 +1,33 @@
+/** The shared icons and those only studio and desk need, drawn in the same family. */
+
+import { html, svg, type TemplateResult } from "lit";
+import { icon as shared, type IconName as SharedIcon } from "../ui/icon";
+
+const MORE = {
+  arrowDown: "M12 5v14 M6 13l6 6 6-6",
+  arrowUp: "M12 19V5 M6 11l6-6 6 6",
+  ban: "M12 3.5a8.5 8.5 0 1 0 0 17 8.5 8.5 0 0 0 0-17Z M6 6l12 12",
+  box: "M12 3.5l7.5 4.2v8.6L12 20.5l-7.5-4.2V7.7L12 3.5Z M12 12v8.5 M12 12L4.6 7.8 M12 12l7.4-4.2",
+  chart: "M4 20h16 M7 16v-5 M12 16V5 M17 16V8.5",
+  code: "M8.5 7l-5 5 5 5 M15.5 7l5 5-5 5",
+  copy: "M8.5 8.5h12v12h-12z M15.5 5.5v-2h-12v12h2",
+  edit: "M4 20l.8-4L16.5 4.3l3.2 3.2L8 19.2 4 20Z",
+  external: "M14 4h6v6 M20 4l-9 9 M18 14v6H4V6h6",
+  image: "M3.5 4.5h17v15h-17z M4 17l5-4.5 3.5 3 3.5-3.5 4.5 4 M9 8.5v.01",
+  key: "M8 11a4 4 0 1 0 0 8 4 4 0 0 0 0-8Z M11 12l8.5-8.5 M16.5 6.5L19 9",
+  list: "M9 6.5h11 M9 12h11 M9 17.5h11 M4.5 6.5v.01 M4.5 12v.01 M4.5 17.5v.01",
+  more: "M6 12v.01 M12 12v.01 M18 12v.01",
+  out: "M10 4.5H4v15h6 M15 16.5l4.5-4.5L15 7.5 M19.5 12H10",
+  people: "M9 4.5a3.5 3.5 0 1 0 0 7 3.5 3.5 0 0 0 0-7Z M2.5 19.5a6.5 6.5 0 0 1 13 0 M15.5 4.8a3.5 3.5 0 0 1 0 6.4 M17.5 13.8a6.5 6.5 0 0 1 4 5.7",
+  stop: "M6.5 6.5h11v11h-11z",
+  upload: "M12 15.5V4.5 M7 9l5-5 5 5 M4.5 15.5v4h15v-4",
+} as const;
+
+export type IconName = SharedIcon | keyof typeof MORE;
+
+export function icon(name: IconName): TemplateResult {
+  if (!(name in MORE)) return shared(name as SharedIcon);
+  return html`<svg class="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">
+    ${svg`<path d=${MORE[name as keyof typeof MORE]}></path>`}
+  </svg>`;
+}
