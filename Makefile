@@ -23,14 +23,15 @@ check: $(STAMP) widgets/dist/manifest.json
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m tests.tools.widgets check
+	$(BIN)/python widgets/wire_types.py --check
+	$(BIN)/python widgets/build_hook.py check
 
 bench: $(STAMP) widgets/dist/manifest.json
 	@$(BIN)/python -m tests.bench $(NAME)
 
 # The browser's types, written from the server's wire structs.
 types: $(STAMP)
-	$(BIN)/python -m tests.tools.wire_types
+	$(BIN)/python widgets/wire_types.py
 
 $(STAMP): pyproject.toml widgets/build_hook.py
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

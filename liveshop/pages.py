@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit
-from zoneinfo import ZoneInfo
 
 import jinja2
 import msgspec
@@ -21,7 +20,7 @@ from liveshop.kernel.errors import Invalid, ShopError
 from liveshop.kernel.ids import ShowId
 from liveshop.settings import Settings
 from liveshop.shows import wire as shows_wire
-from liveshop.shows.model import UnknownShow
+from liveshop.shows.model import UnknownShow, time_zones
 from liveshop.shows.service import ShowService
 from liveshop.storage import Database
 from liveshop.web import ANONYMOUS, PUBLIC, Call, Endpoint, MoneyOut
@@ -29,7 +28,7 @@ from liveshop.web import assets as web_assets
 from liveshop.web.assets import Assets
 
 LANGUAGES = ("en", "de")
-_MOMENTS = {"de": "EEEE, d. MMMM y, HH:mm zzz", "en": "EEEE, d MMMM y, HH:mm zzz"}
+_MOMENTS = {"de": "EEEE, d. MMMM y, HH:mm (zzzz)", "en": "EEEE, d MMMM y, HH:mm (zzzz)"}
 
 
 class OembedQuery(msgspec.Struct):
@@ -274,7 +273,7 @@ def _money_writer(language: str) -> Callable[[MoneyOut], str]:
 def _moment_writer(language: str) -> Callable[[datetime, str], str]:
     def write(moment: datetime, zone: str) -> str:
         return format_datetime(
-            moment, _MOMENTS[language], tzinfo=ZoneInfo(zone), locale=language
+            moment, _MOMENTS[language], tzinfo=time_zones()[zone], locale=language
         )
 
     return write

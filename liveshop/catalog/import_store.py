@@ -22,7 +22,6 @@ from liveshop.kernel.ids import LocationId
 from liveshop.kernel.money import Money
 from liveshop.storage import insert
 
-
 _DEFAULT_LOCATION = LocationId("loc_" + "0" * 26)
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 
 import msgspec
 
-from liveshop.catalog import import_store, media_store
+from liveshop.catalog import holds, import_store, media_store, store
 from liveshop.catalog.import_merge import Merge, SeenIds, WorkingProduct, WorkingVariant
 from liveshop.catalog.import_rows import Prepared, picture_key, prepare
 from liveshop.catalog.model import ProductsTouched, StockTouched
@@ -81,11 +81,13 @@ class Importer:
         """Read it all. Raises BadFile; what landed before any other error stays, and a second run
         of the same file brings the rest."""
         batch: list[SourceRow | BadRow] = []
+        variants = 0
         async for row in source.rows(self._counting(chunks)):
             batch.append(row)
-            if len(batch) >= self.batch_rows:
+            variants += len(row.product.variants) if isinstance(row, SourceRow) else 0
+            if len(batch) >= self.batch_rows or variants >= 4 * self.batch_rows:
                 await self._land(batch)
-                batch = []
+                batch, variants = [], 0
         if batch:
             await self._land(batch)
         return self._report
@@ -165,8 +167,10 @@ class Importer:
             for _, variant in variants
             if variant.new_quantity is not None
         ]
-        await import_store.write_stock(tx.conn, location_id, restocked)
         old = [pair for pair in variants if not pair[1].is_new]
+        for ids in store.in_chunks(one.id for _, one in old if one.new_quantity is not None):
+            await holds.release_lapsed(tx.conn, now, variant_ids=[VariantId(id_) for id_ in ids])
+        await import_store.write_stock(tx.conn, location_id, restocked)
         await self._report_clamped(tx, location_id, [variant for _, variant in old])
         await import_store.write_imported_variants(tx.conn, self.source, old)
         await self._flush_pictures(tx, changed, now)

@@ -95,7 +95,9 @@ def _plain(image: Image.Image) -> Image.Image:
     mode = "RGBA" if has_alpha else "RGB"
     plain = _to_srgb(upright, profile, mode) or upright.convert(mode)
     plain.thumbnail((_MASTER_SIDE, _MASTER_SIDE), Image.Resampling.LANCZOS)
-    clean = Image.new(mode, plain.size)
+    if mode == "RGBA" and plain.getchannel("A").getextrema() == (255, 255):
+        plain = plain.convert("RGB")  # a transparency that nothing uses
+    clean = Image.new(plain.mode, plain.size)
     clean.paste(plain)
     return clean
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from liveshop.catalog import media_store, store
+from liveshop.catalog import holds, media_store, store
 from liveshop.catalog.importer import Importer, ImportReport, Progress
 from liveshop.catalog.model import (
     LOCATION_KINDS,
@@ -184,18 +184,20 @@ class CatalogService:
         """One level for each location. Raises UnknownVariant."""
         async with self._database.read() as conn:
             await _known_variant(conn, variant_id)
-            return await store.stock_levels(conn, variant_id)
+            return await store.stock_levels(conn, variant_id, self._clock.now())
 
     async def set_stock(self, variant_id: str, location_id: str, on_hand: int) -> list[StockLevel]:
         """Raises UnknownVariant, UnknownLocation, StockHeld when carts hold more than that."""
         check_quantity(on_hand)
+        now = self._clock.now()
         async with self._database.write() as tx:
             known = await _known_variant(tx.conn, variant_id)
             locations = await store.locations_by_priority(tx.conn)
             if location_id not in [location.id for location in locations]:
                 raise UnknownLocation("There is no such location.")
+            await holds.release_lapsed(tx.conn, now, variant_ids=[known.id])
             if not await store.set_on_hand(tx.conn, variant_id, location_id, on_hand):
-                levels = await store.stock_levels(tx.conn, variant_id)
+                levels = await store.stock_levels(tx.conn, variant_id, now)
                 held = next(level.held for level in levels if level.location_id == location_id)
                 raise StockHeld(
                     f"{held} pieces are held by carts and orders, so the stock cannot be "
@@ -203,7 +205,7 @@ class CatalogService:
                     data={"held": held},
                 )
             tx.notify(StockTouched((known.id,)))
-            return await store.stock_levels(tx.conn, variant_id)
+            return await store.stock_levels(tx.conn, variant_id, now)
 
     async def available(self, variant_ids: Sequence[str]) -> dict[VariantId, int]:
         async with self._database.read() as conn:

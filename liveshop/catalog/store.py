@@ -325,22 +325,29 @@ async def available_by_variant(
     return found
 
 
-async def stock_levels(conn: AsyncConnection, variant_id: str) -> list[StockLevel]:
-    """One level for each location, zeros included, by priority."""
-    statement = (
-        sa.select(location.c.id, stock.c.on_hand, stock.c.held)
-        .select_from(
-            location.outerjoin(
-                stock,
-                sa.and_(
-                    stock.c.location_id == location.c.id, stock.c.variant_id == variant_id
-                ),
-            )
+async def stock_levels(
+    conn: AsyncConnection, variant_id: str, now: datetime
+) -> list[StockLevel]:
+    """One level for each location, zeros included, by priority. Lapsed holds count as free."""
+    here = sa.and_(stock.c.location_id == location.c.id, stock.c.variant_id == variant_id)
+    lapsed = (
+        sa.select(sa.func.coalesce(sa.func.sum(hold.c.quantity), 0))
+        .where(
+            hold.c.variant_id == variant_id,
+            hold.c.location_id == location.c.id,
+            hold.c.expires_at <= now,
         )
+        .scalar_subquery()
+    )
+    statement = (
+        sa.select(location.c.id, stock.c.on_hand, stock.c.held, lapsed)
+        .select_from(location.outerjoin(stock, here))
         .order_by(location.c.priority, location.c.id)
     )
     return [
-        StockLevel(VariantId(variant_id), LocationId(row[0]), row[1] or 0, row[2] or 0)
+        StockLevel(
+            VariantId(variant_id), LocationId(row[0]), row[1] or 0, (row[2] or 0) - int(row[3])
+        )
         for row in await conn.execute(statement)
     ]
 

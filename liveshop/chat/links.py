@@ -21,6 +21,7 @@ _LABEL = r"(?=[\w-]*[^\W\d_])[\w-]{2,}"  # at least one letter, so "4.99" is a p
 _SCHEME = re.compile(r"\b(?:h(?:tt|xx)ps?|ftp)\s*:\s*/\s*/|\bwww\s*\.\s*\w", re.IGNORECASE)
 _SURE_DOMAIN = re.compile(rf"{_LABEL}\.(?:{_SURE})(?![\w-])", re.IGNORECASE)
 _WORD_DOMAIN = re.compile(rf"{_LABEL}\.(?:{_WORDS})(?![\w-])")
+_WITH_PATH = re.compile(rf"(?<![\w-])[\w-]+\.(?:{_SURE}|{_WORDS})/\w", re.IGNORECASE)
 _SPELLED_OUT = re.compile(
     rf"{_LABEL}\s+(?:dot|punkt|point)\s+(?:{_SURE}|shop|me|tv)(?![\w-])", re.IGNORECASE
 )
@@ -29,11 +30,19 @@ _SPACED = re.compile(
 )
 _NUMBERS = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?::\d+|/)")
 _BRACKETED_DOT = re.compile(r"\s*[\[({<]\s*(?:\.|dot|punkt|point)\s*[\])}>]\s*", re.IGNORECASE)
+_PATTERNS = (
+    _SCHEME,
+    _SURE_DOMAIN,
+    _WORD_DOMAIN,
+    _WITH_PATH,
+    _SPELLED_OUT,
+    _SPACED,
+    _NUMBERS,
+)
 _OTHER_DOTS = str.maketrans({"。": ".", "．": ".", "｡": ".", "․": ".", "‧": ".", "・": "."})
 
 
 def holds_link(text: str) -> bool:
     plain = unicodedata.normalize("NFKC", text.translate(_OTHER_DOTS))
     plain = _BRACKETED_DOT.sub(".", plain)
-    patterns = (_SCHEME, _SURE_DOMAIN, _WORD_DOMAIN,_SPELLED_OUT, _SPACED, _NUMBERS)
-    return any(pattern.search(plain) for pattern in patterns)
+    return any(pattern.search(plain) for pattern in _PATTERNS)

@@ -1,6 +1,5 @@
 """The chat's commands on the socket: decode, call, encode."""
 
-
 from typing import TypeVar
 
 from msgspec import UNSET, UnsetType
@@ -79,5 +78,3 @@ def commands(service: ChatService, hub: Hub) -> list[CommandSpec]:
 
 def _given(value: _T | UnsetType) -> _T | None:
     return None if value is UNSET else value
-
-

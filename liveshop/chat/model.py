@@ -76,8 +76,15 @@ class NoSuchViewer(NotFound):
 
 
 MESSAGE_ERRORS: tuple[type[ShopError], ...] = (
-    NotDuringThisShow, Banned, Muted, ChatPaused, SlowMode, TooManyMessages, LinkRefused,
-    RepeatedMessage, NotAChatter,
+    NotDuringThisShow,
+    Banned,
+    Muted,
+    ChatPaused,
+    SlowMode,
+    TooManyMessages,
+    LinkRefused,
+    RepeatedMessage,
+    NotAChatter,
 )
 
 
@@ -155,9 +162,7 @@ def _judge_sanctions(sanctions: Sequence[InForce], now: datetime) -> None:
         raise Muted("You cannot write in this chat for a while.", retry_after=left)
 
 
-def _judge_pace(
-    recent: Sequence[Said], rules: RoomRules, limits: Limits, now: datetime
-) -> None:
+def _judge_pace(recent: Sequence[Said], rules: RoomRules, limits: Limits, now: datetime) -> None:
     last = max((said.at for said in recent), default=None)
     if last is not None and rules.slow_mode_seconds:
         left = last + timedelta(seconds=rules.slow_mode_seconds) - now

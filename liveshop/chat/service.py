@@ -188,9 +188,7 @@ class ChatService:
                 address_until=now + ADDRESS_BAN if mark is not None else None,
             )
             await store.put_sanction(tx.conn, sanction)
-            blanked = await store.delete_all_of(
-                tx.conn, show_id, viewer_id, by=by.id, now=now
-            )
+            blanked = await store.delete_all_of(tx.conn, show_id, viewer_id, by=by.id, now=now)
             self._publish_sanction(tx, show_id, sanction)
             await self._unpin(tx, show_id, blanked)
         return wire.Sanction.of(sanction)

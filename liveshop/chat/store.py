@@ -53,8 +53,15 @@ _author = tables.author.c
 _sanction = tables.sanction.c
 _room = tables.room.c
 _MESSAGE_COLUMNS = (
-    _message.id, _message.show_id, _message.author_id, _message.name, _message.role,
-    _message.text, _message.at, _message.deleted_at, _message.deleted_by,
+    _message.id,
+    _message.show_id,
+    _message.author_id,
+    _message.name,
+    _message.role,
+    _message.text,
+    _message.at,
+    _message.deleted_at,
+    _message.deleted_by,
 )
 
 
@@ -66,9 +73,7 @@ def _to_message(row: Any) -> Message:
 
 
 async def room(conn: AsyncConnection, show_id: ShowId, *, default: RoomRules) -> Room:
-    row = (
-        await conn.execute(sa.select(tables.room).where(_room.show_id == show_id))
-    ).one_or_none()
+    row = (await conn.execute(sa.select(tables.room).where(_room.show_id == show_id))).one_or_none()
     if row is None:
         return Room(default)
     rules = RoomRules(row.slow_mode_seconds, row.links_allowed, row.paused)
@@ -269,18 +274,14 @@ async def said_lately(
 ) -> list[Said]:
     rows = await conn.execute(
         sa.select(_message.text, _message.at)
-        .where(
-            _message.show_id == show_id, _message.author_id == author_id, _message.at > since
-        )
+        .where(_message.show_id == show_id, _message.author_id == author_id, _message.at > since)
         .order_by(_message.seq.desc())
         .limit(limit)
     )
     return [Said(row.text, row.at) for row in rows]
 
 
-async def message(
-    conn: AsyncConnection, show_id: ShowId, message_id: MessageId
-) -> Message | None:
+async def message(conn: AsyncConnection, show_id: ShowId, message_id: MessageId) -> Message | None:
     row = (
         await conn.execute(
             sa.select(*_MESSAGE_COLUMNS).where(

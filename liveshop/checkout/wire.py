@@ -144,7 +144,7 @@ class ShippingCountry(Wire):
     shipping: MoneyOut
 
 
-class PaymentMethod(Wire):
+class PaymentMethodChoice(Wire):
     id: str
     test: bool
 
@@ -154,7 +154,7 @@ class Shop(Wire):
     currency: str
     languages: list[str]
     countries: list[ShippingCountry]
-    payment_methods: list[PaymentMethod]
+    payment_methods: list[PaymentMethodChoice]
     hold_seconds: int
     reminders: bool
     demo: bool

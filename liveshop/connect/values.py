@@ -16,10 +16,11 @@ _NO_DIGITS = frozenset(
 _THREE_DIGITS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
 _PRICE = re.compile(
     r"(?:(?P<before>[A-Za-z]{3})\s*)?(?P<number>\d[\d.,' \u00a0\u202f]*)"
-    r"(?:\s*(?P<after>[A-Za-z]{3}))?"
+    r"(?:\s*(?P<after>[A-Za-z]{3}))?",
+    re.ASCII,
 )
-_GROUPED = re.compile(r"\d{1,3}(?:([.,' \u00a0\u202f])\d{3})(?:\1\d{3})*")
-_QUANTITY = re.compile(r"\d{1,7}(?:\.0+)?")
+_GROUPED = re.compile(r"\d{1,3}(?:([.,' \u00a0\u202f])\d{3})(?:\1\d{3})*", re.ASCII)
+_QUANTITY = re.compile(r"\d{1,7}(?:\.0+)?", re.ASCII)
 
 
 class BadValue(ValueError):

@@ -56,7 +56,7 @@ def make_film(
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with av.open(str(unfinished), "w", format="mp4",
-                     options={"movflags": "+faststart"}) as container:
+                     options={"movflags": "+faststart", "use_editlist": "0"}) as container:
             _encode(container, products, chapter_seconds, progress)
         os.replace(unfinished, path)
     finally:

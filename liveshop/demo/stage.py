@@ -26,7 +26,8 @@ _PEDESTAL = 236.0  # its radius
 _PRODUCT_SIDE = 540.0
 # what is slim on its square stands larger
 _PRODUCT_SIDES = {"sweater": 640.0, "apron": 620.0, "vase": 600.0, "blanket": 610.0, "mug": 500.0}
-_DISSOLVE_SECONDS = 0.7
+_DISSOLVE_SECONDS = 0.5
+_WALL_FRAMES = 3  # the wall moves a tenth of a pixel per frame: it is drawn anew this often
 _TICKS = 40  # brass studs round the pedestal; the stand turns by one stud in a second
 _WALLS: tuple[Colour, ...] = (
     (206, 188, 166), (172, 180, 158), (204, 172, 152), (160, 174, 184),
@@ -99,6 +100,7 @@ class Stage:
         self._walls: dict[Colour, _Layer] = {}
         self._table = _table()
         self._studs = _studs()
+        self._far: dict[int, tuple[int, Planes]] = {}
 
     def compose(self, number: int) -> Planes:
         """Return the frame with a number as planes."""
@@ -145,12 +147,17 @@ class Stage:
         at = (within + _DISSOLVE_SECONDS) / (self._seconds + 2 * _DISSOLVE_SECONDS)
         near = _Camera(1.004 + 0.066 * at, chapter.direction * 26.0 * (at - 0.5))
         far = _Camera(1.002 + 0.026 * at, near.shift * 0.35)
-        planes: Planes = (
-            Image.new("L", (WIDTH, HEIGHT)),
-            Image.new("L", (WIDTH // 2, HEIGHT // 2)),
-            Image.new("L", (WIDTH // 2, HEIGHT // 2)),
-        )
-        _fill(planes, chapter.wall, far, 0, _HORIZON)
+        drawn, behind = self._far.get(index, (-1, None))
+        if behind is None or drawn != number // _WALL_FRAMES:
+            behind = (
+                Image.new("L", (WIDTH, HEIGHT)),
+                Image.new("L", (WIDTH // 2, HEIGHT // 2)),
+                Image.new("L", (WIDTH // 2, HEIGHT // 2)),
+            )
+            _fill(behind, chapter.wall, far, 0, _HORIZON)
+            self._far = {i: kept for i, kept in self._far.items() if abs(i - index) <= 1}
+            self._far[index] = (number // _WALL_FRAMES, behind)
+        planes: Planes = (behind[0].copy(), behind[1].copy(), behind[2].copy())
         _fill(planes, self._table, near, _HORIZON, HEIGHT)
         _lay(planes, self._studs[number % len(self._studs)], near)
         sway = 1.0 + 0.014 * sin(tau * within / 3.0)

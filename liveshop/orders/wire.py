@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from liveshop.kernel.text import clean_line
 from liveshop.orders import model
+from liveshop.payments.model import PaymentState
 from liveshop.web import MoneyOut, Wire
 
 _Line = Annotated[str, Meta(min_length=1, max_length=120)]
@@ -65,7 +66,7 @@ class OrderLine(Wire):
 class Payment(Wire):
     id: str
     method: str
-    state: str
+    state: PaymentState
     reference: str | None
     message: str | None
 
@@ -73,7 +74,7 @@ class Payment(Wire):
 class Order(Wire):
     id: str
     number: str
-    state: str
+    state: model.OrderState
     placed_at: datetime
     email: str
     address: Address
@@ -139,3 +140,6 @@ class OrderPlaced(Wire):
     first_name: str
     product_id: str
     product_title: str
+
+
+EVENTS: dict[str, type[Wire]] = {"order.placed": OrderPlaced}

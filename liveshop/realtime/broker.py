@@ -59,9 +59,7 @@ class MemoryBroker:
     keeping anything, or asking after rooms that do not exist would fill the memory.
     """
 
-    def __init__(
-        self, *, log_size: int, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, *, log_size: int, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._log_size = log_size
         self._monotonic = monotonic
         self._rooms: dict[str, _Room] = {}

@@ -59,8 +59,18 @@ class Viewer:
     """One connection in a room. Writing to it never waits; falling behind closes it."""
 
     __slots__ = (
-        "_buffer_bytes", "_drain", "_on_close", "_transport", "code", "epoch", "heard_at",
-        "offset", "pinged", "principal", "room", "waiting",
+        "_buffer_bytes",
+        "_drain",
+        "_on_close",
+        "_transport",
+        "code",
+        "epoch",
+        "heard_at",
+        "offset",
+        "pinged",
+        "principal",
+        "room",
+        "waiting",
     )
 
     def __init__(

@@ -1,8 +1,9 @@
 """A show and its declared states; pure rules."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Literal
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -113,13 +114,18 @@ def check_pin(show: Show, product_id: ProductId) -> None:
 
 
 def check_time_zone(name: str) -> str:
-    if name not in available_timezones():
+    if name not in time_zones():
         raise BadShow(
             f"There is no time zone {name!r}; write it like Europe/Berlin.",
             data={"field": "time_zone"},
         )
-    ZoneInfo(name)
     return name
+
+
+@cache
+def time_zones() -> Mapping[str, ZoneInfo]:
+    """All time zones by name. Reads some hundred small files once: ask at the start."""
+    return {name: ZoneInfo(name) for name in available_timezones()}
 
 
 def check_languages(languages: Sequence[str]) -> tuple[str, ...]:

@@ -10,7 +10,6 @@ from datetime import timedelta
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, Protocol
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -18,7 +17,7 @@ from liveshop.kernel.clock import Clock
 from liveshop.kernel.ids import ShowId
 from liveshop.settings import MailSettings
 from liveshop.shows import store
-from liveshop.shows.model import Show
+from liveshop.shows.model import Show, time_zones
 from liveshop.storage import Database, Tx
 
 TOPIC = "shows.remind"
@@ -126,7 +125,7 @@ class SendReminders:
     def _message(self, show: Show, row: Any) -> EmailMessage:
         assert show.starts_at is not None
         subject, text = _TEXTS.get(row.language, _TEXTS["en"])
-        when = f"{show.starts_at.astimezone(ZoneInfo(show.time_zone)):%d.%m.%Y %H:%M %Z}"
+        when = f"{show.starts_at.astimezone(time_zones()[show.time_zone]):%d.%m.%Y %H:%M %Z}"
         message = EmailMessage()
         message["From"] = self._settings.sender
         message["To"] = row.email

@@ -45,6 +45,7 @@ class ShowService:
         self._clock = clock
         self._settings = settings
         self._catalog = catalog
+        model.time_zones()
 
     async def create_show(self, given: wire.ShowInput, *, by: StaffId | None = None) -> Show:
         """A draft. Raises BadShow, BadText, UnknownProduct."""

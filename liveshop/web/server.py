@@ -79,7 +79,10 @@ def mount(app: web.Application, kit: WebKit, endpoints: Iterable[Endpoint]) -> N
     app.middlewares.append(_outermost(kit))
     preflighted: set[str] = set()
     for endpoint in endpoints:
-        app.router.add_route(endpoint.method, endpoint.path, _handler(kit, endpoint))
+        handler = _handler(kit, endpoint)
+        app.router.add_route(endpoint.method, endpoint.path, handler)
+        if endpoint.method == "GET":
+            app.router.add_route("HEAD", endpoint.path, handler)
         if endpoint.path.startswith("/api/") and endpoint.path not in preflighted:
             preflighted.add(endpoint.path)
             app.router.add_route("OPTIONS", endpoint.path, _preflight(kit))

@@ -100,7 +100,10 @@ async def test_without_a_token_one_may_watch_but_not_speak(server: RoomServer) -
     async with server.connect() as client:
         hello = await read(client)
         assert hello["you"] == {
-            "kind": "anonymous", "viewer_id": None, "name": None, "permissions": []
+            "kind": "anonymous",
+            "viewer_id": None,
+            "name": None,
+            "permissions": [],
         }
         refused = await ask(client, 1, "test.wait")
         assert refused["error"]["code"] == "not_signed_in"
@@ -334,7 +337,12 @@ async def test_compression_is_not_negotiated(server: RoomServer) -> None:
 
 async def test_every_code_says_whether_to_come_back() -> None:
     assert {code.name for code in CloseCode if code.comes_back} == {
-        "GOING_DOWN", "TOO_SLOW", "LOG_LOST", "IDLE", "FAULT", "UNAVAILABLE",
+        "GOING_DOWN",
+        "TOO_SLOW",
+        "LOG_LOST",
+        "IDLE",
+        "FAULT",
+        "UNAVAILABLE",
     }
     for code in CloseCode:
         assert code.reason

@@ -11,7 +11,8 @@ from catalog_builders import EUR, csv_of, pieces, run_import, shop, write_feed
 
 from connectors.sources.google_csv import GoogleCsv
 from connectors.sources.ndjson import Ndjson
-from liveshop.catalog import store
+from liveshop.catalog import holds
+from liveshop.catalog.holds import Wanted
 from liveshop.catalog.importer import FETCH_TOPIC, Importer, ImportReport
 from liveshop.catalog.model import ProductsTouched, StockedProduct, StockTouched
 from liveshop.catalog.service import CatalogService
@@ -199,15 +200,14 @@ async def test_a_variant_that_moves_to_another_group_keeps_its_id_and_its_stock(
 
 
 async def test_stock_follows_the_source_only_when_the_source_has_a_new_quantity(
-    database: Database, catalog: CatalogService
+    database: Database, catalog: CatalogService, clock: ManualClock
 ) -> None:
     header = "id,title,price,quantity"
     await run_import(catalog, GoogleCsv(), csv_of("1,Mug,12.00 EUR,5", header=header))
     (mug,) = (await only(catalog)).product.variants
-    (place,) = await catalog.locations()
     async with database.write() as tx:
-        assert await store.hold_stock(tx.conn, mug.id, place.id, 2)
-        assert await store.sell_stock(tx.conn, mug.id, place.id, 2)
+        await holds.take(tx.conn, [Wanted("line", mug.id, 2, None)], clock.now())
+        await holds.sell(tx.conn, "line")
     # The price is new, the quantity is the old one: what was sold stays sold.
     await run_import(catalog, GoogleCsv(), csv_of("1,Mug,11.00 EUR,5", header=header))
     assert await catalog.available([mug.id]) == {mug.id: 3}
@@ -219,21 +219,20 @@ async def test_stock_follows_the_source_only_when_the_source_has_a_new_quantity(
 
 
 async def test_an_import_never_takes_stock_from_those_who_hold_it(
-    database: Database, catalog: CatalogService
+    database: Database, catalog: CatalogService, clock: ManualClock
 ) -> None:
     header = "id,title,price,quantity"
     await run_import(catalog, GoogleCsv(), csv_of("1,Mug,12.00 EUR,5", header=header))
     (mug,) = (await only(catalog)).product.variants
-    (place,) = await catalog.locations()
     async with database.write() as tx:
-        assert await store.hold_stock(tx.conn, mug.id, place.id, 4)
+        await holds.take(tx.conn, [Wanted("line", mug.id, 4, None)], clock.now())
     low = csv_of("1,Mug,12.00 EUR,1", header=header)
     report = await run_import(catalog, GoogleCsv(), low)
     assert (report.failed, report.problems_total) == (0, 1)
     assert "hold 4" in report.problems[0].reason
     assert await catalog.available([mug.id]) == {mug.id: 0}
     async with database.write() as tx:
-        assert await store.release_stock(tx.conn, mug.id, place.id, 4)
+        await holds.release(tx.conn, ["line"])
     assert (await run_import(catalog, GoogleCsv(), low)).problems_total == 0
     assert await catalog.available([mug.id]) == {mug.id: 1}
 
@@ -312,7 +311,7 @@ async def test_hostile_characters_are_refused_or_cleaned_never_stored(
         header="id,title,price",
     ) + "5,\ud800,12.00 EUR\n".encode("utf-8", "surrogatepass")
     report = await run_import(catalog, GoogleCsv(), feed)
-    assert [one.line for one in report.problems] == [2, 7, 5, 6]
+    assert [one.line for one in report.problems] == [2, 5, 6, 7]
     titles = [one.product.title for one in (await catalog.products()).products]
     assert titles == ["gnp.exe", "<script>alert(1)</script>"]
     line = b'{"source_id": "6", "title": "a\\ud800", "variants": []}'

@@ -1,5 +1,6 @@
 """Who may say what, when: the rules of the chat, without a database."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,6 +26,7 @@ from liveshop.chat.model import (
     address_mark,
     judge_message,
 )
+from liveshop.kernel.errors import ShopError
 from liveshop.kernel.text import BadText
 
 NOW = datetime(2026, 11, 21, 19, 0, tzinfo=UTC)
@@ -212,8 +214,8 @@ _text = st.text(max_size=400)
 def test_the_judgement_is_always_a_text_or_one_of_its_errors(
     text: str, role: str, state: str, slow: int, paused: bool, ages: list[float], banned: bool
 ) -> None:
-    try:
-        said = judge(
+    def attempt() -> str:
+        return judge(
             text,
             role=role,
             state=state,
@@ -221,18 +223,27 @@ def test_the_judgement_is_always_a_text_or_one_of_its_errors(
             recent=[Said("x", ago(age)) for age in ages],
             sanctions=[InForce("ban", None)] if banned else [],
         )
-    except (*MESSAGE_ERRORS, BadText) as refused:
-        assert refused.detail
-        assert refused.retry_after is None or refused.retry_after > 0
-    else:
-        assert 0 < len(said) <= 300
+
+    outcome = attempted(attempt)
+    if isinstance(outcome, str):
+        assert 0 < len(outcome) <= 300
         assert not banned
+    else:
+        assert outcome.detail
+        assert outcome.retry_after is None or outcome.retry_after > 0
+
+
+def attempted(act: Callable[[], str]) -> str | ShopError:
+    try:
+        return act()
+    except (*MESSAGE_ERRORS, BadText) as refused:
+        return refused
 
 
 def test_addresses_are_marked_not_kept() -> None:
     mark = address_mark("93.184.216.34", KEY)
     assert mark is not None
-    assert "93" not in mark[:2] or len(mark) == 32
+    assert len(mark) == 32
     assert mark == address_mark("::ffff:93.184.216.34", KEY)
     assert mark != address_mark("93.184.216.35", KEY)
     assert mark != address_mark("93.184.216.34", b"another key")

@@ -57,9 +57,7 @@ class Stage:
 
     def viewer(self, who: Principal = ANONYMOUS, room: str = SHOW) -> tuple[Viewer, FakeTransport]:
         transport = FakeTransport()
-        viewer = self.hub.viewer(
-            room, who, transport, drain=transport.drain, on_close=lambda: None
-        )
+        viewer = self.hub.viewer(room, who, transport, drain=transport.drain, on_close=lambda: None)
         return viewer, transport
 
     async def enter(

@@ -20,7 +20,7 @@ const WORDS: Record<string, Record<string, string>> = {
 const STYLES = `
 :host{display:block;contain:layout style;container-type:inline-size}
 :host([hidden]){display:none}
-.frame{height:max(560px,min(56.25cqi + 540px,100svh));border-radius:var(--liveshop-radius,18px);background:#f3f1f7}
+.frame{height:max(560px,min(56.25cqi + 540px,100svh));border-radius:var(--liveshop-radius,18px);background:rgb(120 110 140/.12)}
 @container (min-width:860px){.frame{height:calc((100cqi - 384px)*.5625 + 148px)}}
 .frame.there{background:none}
 :host([mode=floating]),:host([mode=button]){container-type:normal;contain:none;display:contents}

@@ -137,7 +137,7 @@ _COVERS: tuple[tuple[_Prop, ...], ...] = (
 )
 
 
-@lru_cache(maxsize=40)
+@lru_cache(maxsize=24)
 def sprite(product_key: str, colour: str, side: int) -> Image.Image:
     """Return one object cut out on a square of `side` pixels; do not change the picture."""
     return _PAINTERS[product_key](side, colour)

@@ -109,9 +109,10 @@ def mug(side: int, colour: str) -> Image.Image:
     body = lathe(side, profile, cx=cx)
     handle = tube(
         side,
-        [(cx + 225, GROUND - 440), (cx + 330, GROUND - 470), (cx + 412, GROUND - 400),
-         (cx + 418, GROUND - 290), (cx + 350, GROUND - 190), (cx + 235, GROUND - 140)],
-        [36.0, 33.0, 31.0, 31.0, 32.0, 36.0],
+        [(cx + 225, GROUND - 436), (cx + 318, GROUND - 452), (cx + 388, GROUND - 406),
+         (cx + 416, GROUND - 318), (cx + 394, GROUND - 228), (cx + 326, GROUND - 166),
+         (cx + 235, GROUND - 142)],
+        [36.0, 33.0, 31.0, 30.0, 31.0, 33.0, 36.0],
     )
     rim = dish(side, 558.0, 261.5, lambda share: 0.0, cx=cx)
     inside = opening(side, 556.0, 250.0, depth=330.0, cx=cx)

@@ -52,14 +52,15 @@ def _stand(side: int, height: float, *, bar: float, foot: float = 120.0) -> Imag
                         (34.0, 20.0)])
     rod = tube(side, [(500.0, GROUND - 26), (500.0, GROUND - height / 2),
                       (500.0, GROUND - height)], [9.0])
-    wood = tube(side, smooth([(500 - bar, GROUND - height + 46), (500 - bar * 0.5,
+    crossbar = tube(side, smooth([(500 - bar, GROUND - height + 46), (500 - bar * 0.5,
                 GROUND - height + 10), (500.0, GROUND - height - 4), (500 + bar * 0.5,
                 GROUND - height + 10), (500 + bar, GROUND - height + 46)], steps=3), [15.0])
     tip = lathe(side, [(0.0, 9.0), (12.0, 9.0), (24.0, 18.0), (42.0, 16.0), (50.0, 4.0)],
                 ground=GROUND - height)
     oak = ramp((172, 128, 86))
-    return stack(side, base.paint(oak, gloss=0.12), rod.paint(BRASS, gloss=0.2),
-                 wood.paint(oak, gloss=0.1), tip.paint(BRASS, gloss=0.5))
+    wood = [crossbar.paint(oak, gloss=0.1)] if bar else []
+    return stack(side, base.paint(oak, gloss=0.12), rod.paint(BRASS, gloss=0.2), *wood,
+                 tip.paint(BRASS, gloss=0.5))
 
 
 def _shape(side: int, points: Sequence[Point], texture: Image.Image, solid: Solid,
@@ -389,21 +390,21 @@ def apron(side: int, colour: str) -> Image.Image:
                     (254, 838), (266, 700), (278, 560), (288, 438), (366, 384), (396, 300)],
                    closed=True, steps=8)
     solid = cloth(side, [shape], puff=0.9, folds=[
-        Fold(((330, 450), (318, 620), (300, 846)), 46, 14),
-        Fold(((390, 470), (386, 640), (372, 846)), 40, -14),
-        Fold(((470, 640), (462, 740), (450, 846)), 46, 12),
-        Fold(((560, 620), (574, 740), (570, 846)), 44, -13),
-        Fold(((640, 470), (656, 650), (660, 846)), 46, 14),
-        Fold(((700, 470), (706, 640), (716, 846)), 30, -12),
-        Fold(((420, 240), (452, 320), (440, 400)), 40, 8),
-        Fold(((590, 240), (556, 330), (566, 400)), 40, -8),
-        Fold(((290, 440), (400, 424), (500, 440), (600, 424), (710, 440)), 26, -8),
+        Fold(((330, 450), (318, 620), (300, 846)), 46, 28),
+        Fold(((390, 470), (386, 640), (372, 846)), 40, -28),
+        Fold(((470, 640), (462, 740), (450, 846)), 46, 24),
+        Fold(((560, 620), (574, 740), (570, 846)), 44, -26),
+        Fold(((640, 470), (656, 650), (660, 846)), 46, 28),
+        Fold(((700, 470), (706, 640), (716, 846)), 30, -24),
+        Fold(((420, 240), (452, 320), (440, 400)), 40, 16),
+        Fold(((590, 240), (556, 330), (566, 400)), 40, -16),
+        Fold(((290, 440), (400, 424), (500, 440), (600, 424), (710, 440)), 26, -16),
     ])
     body = solid.textured(weave, material)
     strap_back = tube(side, [(418, 232), (420, 190), (450, 164), (500, 156), (550, 164), (580, 190),
-                             (582, 232)], [10.0], flat=0.7)
-    ties = [tube(side, [(500 + s * 208, 446), (500 + s * 232, 520), (500 + s * 226, 610),
-                        (500 + s * 250, 700), (500 + s * 236, 770)], [9.0, 8.0, 8.0, 9.0, 10.0],
+                             (582, 232)], [7.0], flat=0.7)
+    ties = [tube(side, [(500 + s * 204, 450), (500 + s * 240, 512), (500 + s * 256, 610),
+                        (500 + s * 264, 700), (500 + s * 258, 776)], [7.0, 6.5, 6.0, 6.5, 7.0],
                  flat=0.7) for s in (-1, 1)]
     pocket_shape = smooth([(392, 540), (500, 546), (608, 540), (610, 600), (606, 676), (590, 700),
                            (500, 706), (410, 700), (394, 676), (390, 600)], closed=True)
@@ -425,7 +426,7 @@ def apron(side: int, colour: str) -> Image.Image:
     for x in (418, 582):
         stud = lathe(side, [(0.0, 10.0), (6.0, 10.0), (10.0, 2.0)], cx=x, ground=236, tilt=62.0)
         studs.alpha_composite(stud.paint(BRASS, gloss=0.6))
-    return stack(side, _stand(side, 752, bar=30), strap_back.paint(cord),
+    return stack(side, _stand(side, 752, bar=0), strap_back.paint(cord),
                  *(tie.paint(cord) for tie in ties), body, onto(drop, body),
                  pocket.textured(weave, material), seams, studs)
 

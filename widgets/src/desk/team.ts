@@ -9,6 +9,9 @@ import type { Staff } from "../wire.gen";
 
 const ROLES = ["host", "moderator", "merchant", "admin"] as const;
 
+/** The server's own minimum; asked here so that the answer comes in the reader's language. */
+const PASSWORD_LENGTH_MIN = 10;
+
 type Member = Staff & { active?: boolean };
 
 @customElement("desk-team")
@@ -41,6 +44,10 @@ export class Team extends LoadingView<Member[]> {
     const roles = data.getAll("roles").map(String);
     if (!text("name") || (edited === "new" && (!text("email") || !password)) || roles.length === 0) {
       this.why = this.t("desk.team_incomplete");
+      return;
+    }
+    if (password && password.length < PASSWORD_LENGTH_MIN) {
+      this.why = this.t("desk.password_short", { count: PASSWORD_LENGTH_MIN });
       return;
     }
     this.busy = true;

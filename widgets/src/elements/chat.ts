@@ -419,13 +419,15 @@ export class LsChat extends Part {
                         ${icon("send")}
                       </button>
                     </form>
-                    ${this.session.named || !name
+                    ${this.session.named
                       ? chatSettings.slow_mode_seconds > 0
                         ? html`<p class="as">${this.t("chat.slow", { count: chatSettings.slow_mode_seconds })}</p>`
                         : nothing
                       : html`<p class="as">
-                          ${this.t("chat.as")} <b>${name}</b>
-                          <button class="link" @click=${this.startNaming}>${this.t("chat.change_name")}</button>
+                          ${name
+                            ? html`${this.t("chat.as")} <b>${name}</b>
+                                <button class="link" @click=${this.startNaming}>${this.t("chat.change_name")}</button>`
+                            : nothing}
                         </p>`}
                   `}
       </div>

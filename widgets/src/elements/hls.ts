@@ -6,8 +6,13 @@ export interface Stream {
   /** Wall-clock time of the frame on screen, in milliseconds; null before the first one. */
   playhead(): number | null;
   toLiveEdge(): void;
+  /** The viewer pressed play or pause; a stream that comes back after a failure respects it. */
+  want(playing: boolean): void;
   destroy(): void;
 }
+
+const WATCH_EVERY_MS = 2000;
+const STUCK_MS = 8000;
 
 /** Null: this browser has no Media Source Extensions (then it plays HLS natively). */
 export function attach(video: HTMLVideoElement, url: string, onTrouble: (fatal: boolean) => void): Stream | null {
@@ -31,6 +36,33 @@ export function attach(video: HTMLVideoElement, url: string, onTrouble: (fatal: 
   });
   let retry: ReturnType<typeof setTimeout> | undefined;
   let mediaErrors = 0;
+  // Loading anew pauses the element; whether it should play is the viewer's decision, kept here.
+  let wanted = true;
+  const startOver = (): void => {
+    clearTimeout(retry);
+    // Jitter, so that a restarted server is not met by everybody in the same second.
+    retry = setTimeout(
+      () => {
+        hls.loadSource(url);
+        hls.startLoad(-1);
+      },
+      500 + Math.random() * 1500,
+    );
+  };
+  // A server that lost its stream may begin a new playlist without any error: then nothing ever fits the old one.
+  let lastTime = -1;
+  let movedAt = Date.now();
+  const watch = setInterval(() => {
+    if (video.currentTime !== lastTime || (video.paused && !wanted)) {
+      lastTime = video.currentTime;
+      movedAt = Date.now();
+      return;
+    }
+    if (Date.now() - movedAt < STUCK_MS || document.hidden) return;
+    movedAt = Date.now();
+    onTrouble(true);
+    startOver();
+  }, WATCH_EVERY_MS);
   hls.on(Hls.Events.ERROR, (_event, data) => {
     if (!data.fatal) return;
     if (data.type === Hls.ErrorTypes.MEDIA_ERROR && mediaErrors++ < 3) {
@@ -38,15 +70,11 @@ export function attach(video: HTMLVideoElement, url: string, onTrouble: (fatal: 
       return;
     }
     onTrouble(true);
-    clearTimeout(retry);
-    // A server that restarts begins a new playlist: load it from the start, with jitter.
-    retry = setTimeout(
-      () => {
-        hls.loadSource(url);
-        hls.startLoad(-1);
-      },
-      1000 + Math.random() * 2000,
-    );
+    startOver();
+  });
+  hls.on(Hls.Events.MANIFEST_PARSED, () => {
+    // Refused autoplay is dealt with by whoever started the video first.
+    if (wanted && lastTime > 0) video.play().catch(() => undefined);
   });
   hls.on(Hls.Events.FRAG_BUFFERED, () => onTrouble(false));
   hls.loadSource(url);
@@ -57,8 +85,12 @@ export function attach(video: HTMLVideoElement, url: string, onTrouble: (fatal: 
       const edge = hls.liveSyncPosition;
       if (edge !== null && Number.isFinite(edge)) video.currentTime = edge;
     },
+    want: (playing) => {
+      wanted = playing;
+    },
     destroy: () => {
       clearTimeout(retry);
+      clearInterval(watch);
       hls.destroy();
     },
   };

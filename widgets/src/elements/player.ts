@@ -300,7 +300,7 @@ export class LsPlayer extends LitElement {
       .map((word) => [...word][0] ?? "")
       .slice(0, 2)
       .join("");
-    return html`<section class="below" aria-label=${this.t("below")} ?inert=${this.open !== null && !this.wide}>
+    return html`<section class="below ${pinned || waiting ? "" : "bare"}" aria-label=${this.t("below")} ?inert=${this.open !== null && !this.wide}>
       <div class="title-row">
         <span class="face" aria-hidden="true">${initials}</span>
         <div>
@@ -308,7 +308,7 @@ export class LsPlayer extends LitElement {
           <p>${show.host_name ? this.t("host.with", { name: show.host_name }) : this.session.shop?.name ?? nothing}</p>
         </div>
       </div>
-      <div class="focus ${pinned || waiting ? "" : "bare"}">
+      <div class="focus">
         <p class="sr-only" aria-live="polite">${pinned ? this.t("product.now_showing", { title: pinned.title }) : ""}</p>
         ${pinned
           ? this.card(pinned)

@@ -327,7 +327,9 @@ export class LsVideo extends Part {
   }
 
   private togglePlay(): void {
-    if (!this.video.paused) return this.video.pause();
+    const playing = this.video.paused;
+    this.stream?.want(playing);
+    if (!playing) return this.video.pause();
     // Live goes on without the viewer: coming back means coming back to now.
     if (this.live) this.stream?.toLiveEdge();
     void this.play();

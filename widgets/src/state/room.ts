@@ -320,6 +320,6 @@ function offline(): CommandFailed {
     message: "Not connected.",
     retryable: true,
     retry_after: null,
-    data: null,
+    data: {},
   });
 }

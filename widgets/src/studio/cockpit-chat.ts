@@ -11,6 +11,8 @@ import { empty, explain, View } from "./view";
 
 const MUTES_SECONDS = [300, 3_600, 86_400];
 const SLOW_MODES_SECONDS = [0, 5, 15, 30, 60];
+/** A room with fewer messages than a snapshot holds has no earlier ones. */
+const SNAPSHOT_MESSAGES = 50;
 /** Further from the end than this, the reader is reading: new messages must not move the text. */
 const NEAR_END_PX = 80;
 
@@ -175,7 +177,7 @@ export class CockpitChat extends View {
               : nothing}</div>`
         : nothing}
       <div class="chat-log" role="log" aria-label=${this.t("studio.chat")} tabindex="0" @scroll=${() => this.scrolled()}>
-        ${moderates && all.length > 0 && !this.earlierDone
+        ${moderates && all.length >= SNAPSHOT_MESSAGES && !this.earlierDone
           ? html`<button class="btn btn-ghost btn-small chat-earlier" @click=${() => void this.loadEarlier()}>${this.t("studio.chat_earlier")}</button>`
           : nothing}
         ${all.length === 0 ? empty(this.t("studio.chat_empty"), this.t("studio.chat_empty_hint")) : nothing}

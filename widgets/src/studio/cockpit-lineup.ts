@@ -56,23 +56,25 @@ export class CockpitLineup extends View {
     const isPinned = product.id === pinned;
     const left = available(product);
     return html`<li class="row lineup-row ${isPinned ? "is-pinned" : ""}" data-product=${product.id}>
-      <span class="row-main">
+      <div class="row-main">
         <span class="row-picture">${picture(product.images[0], { sizes: "3.5rem", alt: "" })}</span>
-        <span class="row-text"><span class="row-title">${product.title}</span>
+        <div class="row-text"><span class="row-title">${product.title}</span>
           <span class="quiet">${priceWords(product, this.app.words)}</span>
-          <span class="stock stock-${stockLevel(left)}" data-testid="stock-${product.id}">${left > 0 ? this.t("studio.in_stock", { count: left }) : this.t("studio.sold_out")}</span></span>
-      </span>
+          <div class="stock-line"><span class="stock stock-${stockLevel(left)}" data-testid="stock-${product.id}">${left > 0 ? this.t("studio.in_stock", { count: left }) : this.t("studio.sold_out")}</span>${this.variants(product)}</div></div>
+      </div>
       ${this.app.can("shows:write")
         ? html`<button class="btn ${isPinned ? "btn-primary" : "btn-outline"} pin" data-testid="pin-${product.id}" aria-pressed=${isPinned ? "true" : "false"}
             ?disabled=${!live || this.busy !== null}
             @click=${() => void this.pin(isPinned ? null : product.id)}>${icon("pin")}<span>${this.t(isPinned ? "studio.pinned" : "studio.pin")} <span class="sr-only">${product.title}</span></span></button>`
         : isPinned ? html`<span class="badge badge-accent">${this.t("studio.pinned")}</span>` : nothing}
-      ${product.variants.length > 1
-        ? html`<details class="variants"><summary>${this.t("studio.variants", { count: product.variants.length })}</summary>
-            <ul>${product.variants.map(
-              (variant) => html`<li><span>${variantName(variant.values)}</span><span class="stock stock-${stockLevel(variant.available)}">${this.app.words.number(variant.available)}</span></li>`,
-            )}</ul></details>`
-        : nothing}
     </li>`;
+  }
+
+  private variants(product: Product): TemplateResult | typeof nothing {
+    if (product.variants.length < 2) return nothing;
+    return html`<details class="variants"><summary>${this.t("studio.variants", { count: product.variants.length })}</summary>
+      <ul>${product.variants.map(
+        (variant) => html`<li><span>${variantName(variant.values)}</span><span class="stock stock-${stockLevel(variant.available)}">${this.app.words.number(variant.available)}</span></li>`,
+      )}</ul></details>`;
   }
 }

@@ -16,6 +16,8 @@ export class Monitor extends View {
   @state() private muted = true;
   @state() private trouble = false;
   @state() private behind: number | null = null;
+  /** A frame of this stream was on the screen. */
+  private seen = false;
   @query("video") private video!: HTMLVideoElement | null;
   private stream: Stream | null = null;
   private playing = "";
@@ -67,11 +69,13 @@ export class Monitor extends View {
     this.playing = "";
     this.trouble = false;
     this.behind = null;
+    this.seen = false;
     this.video?.removeAttribute("src");
   }
 
   private measure(): void {
     const playhead = this.show.state === "live" ? (this.stream?.playhead() ?? null) : null;
+    this.seen ||= playhead !== null;
     this.behind = playhead === null ? null : Math.max(0, (this.room.serverNow() - playhead) / 1_000);
   }
 
@@ -87,7 +91,7 @@ export class Monitor extends View {
     }
     return html`<div class="screen-frame">
       <video playsinline autoplay .muted=${this.muted} aria-label=${this.t("studio.monitor")}></video>
-      ${this.trouble ? html`<p class="screen-note" role="status">${this.t("studio.monitor_trouble")}</p>` : nothing}
+      ${this.trouble ? html`<p class="screen-note" role="status">${this.t(this.seen ? "studio.monitor_trouble" : "studio.monitor_waiting")}</p>` : nothing}
       <div class="screen-bar">
         ${this.behind !== null ? html`<span class="screen-chip">${this.t("studio.behind", { seconds: this.app.words.number(Math.round(this.behind)) })}</span>` : nothing}
         <button class="icon-btn" aria-pressed=${this.muted ? "false" : "true"} aria-label=${this.t("studio.sound")} @click=${() => this.toggleSound()}>

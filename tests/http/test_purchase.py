@@ -1,0 +1,237 @@
+"""A purchase over HTTP: paid once, at exactly the total the screen said, from stock that was there."""
+
+from datetime import timedelta
+from typing import Any
+
+import builders
+import pytest
+from builders import Api
+
+from liveshop.app import Liveshop
+from liveshop.kernel.clock import ManualClock
+from liveshop.kernel.ids import VariantId
+
+
+@pytest.fixture
+async def mug(shop: Liveshop) -> str:
+    return (await builders.product(shop, stock=3)).variants[0].id
+
+
+async def add(guest: Api, variant_id: str, quantity: int = 1) -> Any:
+    status, cart = await guest.call(
+        "POST", "/api/cart/lines", {"variant_id": variant_id, "quantity": quantity}
+    )
+    assert status == 200, cart
+    return cart
+
+
+async def test_what_is_in_a_cart_is_held_and_a_purchase_takes_it_off_the_shelf(
+    api: Api, shop: Liveshop, mug: str
+) -> None:
+    guest = await api.as_guest()
+    cart = await add(guest, mug, 2)
+    assert cart["subtotal"] == {"amount": 5600, "currency": "EUR"}
+    assert cart["lines"][0]["hold"] == "held"
+    assert await builders.available(shop, VariantId(mug)) == 1
+    status, order = await guest.order("key-1")
+    assert (status, order["state"], order["payment"]["state"]) == (201, "confirmed", "paid")
+    assert order["number"] == "L-100001"
+    assert order["total"] == {"amount": 5600 + 490, "currency": "EUR"}
+    levels = await shop.catalog.stock_of(mug)
+    assert [(level.on_hand, level.held) for level in levels] == [(1, 0)]
+    status, empty = await guest.call("GET", "/api/cart")
+    assert empty["lines"] == []
+
+
+async def test_the_same_key_places_one_order(api: Api, shop: Liveshop, mug: str) -> None:
+    guest = await api.as_guest()
+    await add(guest, mug)
+    total = {"amount": 2800 + 490, "currency": "EUR"}
+    first = await guest.order("key-1", expected_total=total)
+    again = await guest.order("key-1", expected_total=total)
+    assert first[0] == again[0] == 201
+    assert first[1]["id"] == again[1]["id"]
+    assert await builders.available(shop, VariantId(mug)) == 2
+
+
+async def test_a_key_is_not_for_another_order(api: Api, mug: str) -> None:
+    guest = await api.as_guest()
+    await add(guest, mug)
+    assert (await guest.order("key-1"))[0] == 201
+    await add(guest, mug)
+    status, problem = await guest.order(
+        "key-1", expected_total={"amount": 1, "currency": "EUR"}
+    )
+    assert (status, problem["code"]) == (422, "idempotency_key_reused")
+
+
+async def test_a_stale_total_places_nothing_and_says_what_it_would_be_now(
+    api: Api, shop: Liveshop, mug: str
+) -> None:
+    guest = await api.as_guest()
+    await add(guest, mug)
+    status, problem = await guest.order(
+        "key-1", expected_total={"amount": 2800, "currency": "EUR"}
+    )
+    assert (status, problem["code"]) == (409, "price_changed")
+    assert problem["data"]["quote"]["total"] == {"amount": 3290, "currency": "EUR"}
+    status, cart = await guest.call("GET", "/api/cart")
+    assert cart["lines"][0]["hold"] == "held"
+    assert (await guest.order("key-1", expected_total=problem["data"]["quote"]["total"]))[0] == 201
+
+
+async def test_a_total_in_another_currency_is_another_total(api: Api, mug: str) -> None:
+    guest = await api.as_guest()
+    await add(guest, mug)
+    status, problem = await guest.order(
+        "key-1", expected_total={"amount": 3290, "currency": "USD"}
+    )
+    assert (status, problem["code"]) == (409, "price_changed")
+
+
+async def test_a_declined_card_gives_the_cart_back_with_its_holds(
+    api: Api, shop: Liveshop, mug: str
+) -> None:
+    guest = await api.as_guest()
+    await add(guest, mug, 3)
+    for _ in range(2):
+        status, problem = await guest.order(
+            "key-1",
+            card=builders.DECLINED_CARD,
+            expected_total={"amount": 8400 + 490, "currency": "EUR"},
+        )
+        assert (status, problem["code"]) == (402, "payment_declined")
+    status, cart = await guest.call("GET", "/api/cart")
+    assert [(line["quantity"], line["hold"]) for line in cart["lines"]] == [(3, "held")]
+    assert await builders.available(shop, VariantId(mug)) == 0
+    assert (await guest.order("key-2"))[0] == 201
+    levels = await shop.catalog.stock_of(mug)
+    assert [(level.on_hand, level.held) for level in levels] == [(0, 0)]
+
+
+async def test_a_real_card_number_is_refused_before_anything_is_placed(api: Api, mug: str) -> None:
+    guest = await api.as_guest()
+    await add(guest, mug)
+    status, problem = await guest.order("key-1", card="4111 1111 1111 1111")
+    assert (status, problem["code"]) == (422, "bad_payment_input")
+    assert "4111" not in str(problem)
+
+
+async def test_an_invoice_order_stands_unpaid(api: Api, mug: str) -> None:
+    guest = await api.as_guest()
+    await add(guest, mug)
+    status, order = await guest.order("key-1", method="invoice", card=None)
+    assert (status, order["payment"]["state"]) == (201, "authorised")
+
+
+async def test_a_hold_lapses_by_itself_though_nobody_sweeps(
+    shop: Liveshop, clock: ManualClock, mug: str
+) -> None:
+    from liveshop.kernel.ids import ViewerId
+
+    first, second = ViewerId("gst_" + "1" * 26), ViewerId("gst_" + "2" * 26)
+    await shop.carts.add_to_cart(first, VariantId(mug), 3, None)
+    assert await builders.available(shop, VariantId(mug)) == 0
+    clock.advance(timedelta(seconds=600))
+    assert await builders.available(shop, VariantId(mug)) == 3
+    assert (await shop.carts.cart_of(first)).lines[0].hold == "lapsed"
+    cart = await shop.carts.add_to_cart(second, VariantId(mug), 2, None)
+    assert cart.lines[0].hold == "held"
+    assert await builders.available(shop, VariantId(mug)) == 1
+
+
+async def test_a_lapsed_hold_is_taken_again_if_there_is_stock(
+    api: Api, shop: Liveshop, clock: ManualClock, mug: str
+) -> None:
+    first, second = await api.as_guest(), await api.as_guest()
+    await add(first, mug, 2)
+    clock.advance(timedelta(seconds=601))
+    status, cart = await first.call("POST", "/api/cart/hold")
+    assert (status, cart["lines"][0]["hold"]) == (200, "held")
+    clock.advance(timedelta(seconds=601))
+    await add(second, mug, 2)
+    status, problem = await first.call("POST", "/api/cart/hold")
+    assert (status, problem["code"], problem["data"]["available"]) == (409, "out_of_stock", 1)
+    status, problem = await first.order("key-1")
+    assert (status, problem["code"]) == (409, "out_of_stock")
+
+
+async def test_more_than_there_is_is_refused_and_the_cart_stays_as_it_was(
+    api: Api, shop: Liveshop, mug: str
+) -> None:
+    guest = await api.as_guest()
+    cart = await add(guest, mug, 2)
+    line = cart["lines"][0]["id"]
+    status, problem = await guest.call("PATCH", f"/api/cart/lines/{line}", {"quantity": 4})
+    assert (status, problem["data"]["available"]) == (409, 3)
+    status, cart = await guest.call("GET", "/api/cart")
+    assert [(one["quantity"], one["hold"]) for one in cart["lines"]] == [(2, "held")]
+    assert await builders.available(shop, VariantId(mug)) == 1
+
+
+async def test_stock_is_taken_from_several_locations_when_no_single_one_has_enough(
+    api: Api, shop: Liveshop
+) -> None:
+    places = [await builders.location(shop, "A"), await builders.location(shop, "B", priority=2)]
+    lamp = await builders.product(shop, title="Lamp", stock=(2, 3), places=places)
+    guest = await api.as_guest()
+    await add(guest, lamp.variants[0].id, 4)
+    levels = await shop.catalog.stock_of(lamp.variants[0].id)
+    assert [(level.on_hand, level.held) for level in levels] == [(2, 2), (3, 2)]
+    assert (await guest.order("key-1"))[0] == 201
+    levels = await shop.catalog.stock_of(lamp.variants[0].id)
+    assert [(level.on_hand, level.held) for level in levels] == [(0, 0), (1, 0)]
+
+
+async def test_another_viewers_cart_and_order_are_nobodys_business(api: Api, mug: str) -> None:
+    mine, yours = await api.as_guest(), await api.as_guest()
+    cart = await add(mine, mug)
+    line = cart["lines"][0]["id"]
+    assert (await yours.call("DELETE", f"/api/cart/lines/{line}"))[0] == 404
+    assert (await yours.call("PATCH", f"/api/cart/lines/{line}", {"quantity": 2}))[0] == 404
+    _, order = await mine.order("key-1")
+    assert (await yours.call("GET", f"/api/orders/{order['id']}"))[0] == 404
+    assert (await mine.call("GET", f"/api/orders/{order['id']}"))[0] == 200
+
+
+async def test_quantities_that_are_no_quantities_are_refused_in_words(api: Api, mug: str) -> None:
+    guest = await api.as_guest()
+    for quantity in (0, -1, 1.5, 10**12, "2", None, True):
+        status, problem = await guest.call(
+            "POST", "/api/cart/lines", {"variant_id": mug, "quantity": quantity}
+        )
+        assert status == 422, (quantity, problem)
+        assert problem["code"] == "invalid"
+    status, problem = await guest.call(
+        "POST", "/api/cart/lines", {"variant_id": mug, "quantity": 21}
+    )
+    assert (status, problem["code"]) == (422, "too_many")
+
+
+async def test_a_country_we_do_not_deliver_to_is_named(api: Api, mug: str) -> None:
+    guest = await api.as_guest()
+    await add(guest, mug)
+    status, problem = await guest.call("POST", "/api/cart/quote", {"country": "NZ"})
+    assert (status, problem["code"]) == (422, "not_delivered")
+    assert problem["data"]["countries"] == ["AT", "DE"]
+
+
+async def test_the_room_hears_a_first_name_and_a_product_only(
+    api: Api, shop: Liveshop, mug: str
+) -> None:
+    show_id = await builders.live_show(shop)
+    heard = []
+    publish = shop.database.publish
+
+    async def listen(events: list[Any]) -> None:
+        heard.extend(events)
+        await publish(events)
+
+    shop.database.publish = listen
+    guest = await api.as_guest()
+    await add(guest, mug)
+    assert (await guest.order("key-1", show_id=show_id))[0] == 201
+    placed = [event for event in heard if event.type == "order.placed"]
+    assert [event.room for event in placed] == [show_id]
+    assert placed[0].data.first_name == "Ada"
+    assert "Example" not in repr(placed[0])
