@@ -27,7 +27,7 @@ check: $(STAMP) widgets/dist/manifest.json
 	$(BIN)/python widgets/build_hook.py check
 
 bench: $(STAMP) widgets/dist/manifest.json
-	@$(BIN)/python -m tests.bench $(NAME)
+	@$(BIN)/python tests/bench $(NAME)
 
 # The browser's types, written from the server's wire structs.
 types: $(STAMP)

@@ -49,6 +49,7 @@ from liveshop.settings import BadSettings, Settings
 from liveshop.shows import http as shows_http
 from liveshop.shows import reminders
 from liveshop.shows import store as shows_store
+from liveshop.shows.model import ShowEnded
 from liveshop.shows.service import ShowService
 from liveshop.shows.stock_board import StockBoard
 from liveshop.storage import Database, Worker
@@ -271,6 +272,7 @@ def wire(
         on_viewers=on_viewers,
     )
     database.publish = RoomPublisher(broker, metrics)
+    database.listen(ShowEnded, lambda ended: video.end(ended.show_id))
 
     authentication = Authentication(
         accounts_http.StaffAuthenticator(accounts),

@@ -5,7 +5,7 @@ They stand above the features because they show several at once, and below the c
 
 import secrets
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -52,6 +52,10 @@ class Pages:
             lstrip_blocks=True,
             undefined=jinja2.StrictUndefined,
         )
+        for language in LANGUAGES:
+            # Babel reads its files at the first use, and the loop must not wait for a disk.
+            _money_writer(language)(MoneyOut(amount=0, currency=settings.shop.currency))
+            _moment_writer(language)(datetime.now(UTC), "UTC")
         # Lookups like schema["enum"] on an OpenAPI document are questions, not mistakes.
         self._lenient = self._environment.overlay(undefined=jinja2.ChainableUndefined)
 

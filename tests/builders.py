@@ -1,16 +1,22 @@
 """Small makers of what tests need, with sensible defaults: say only what the test is about."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import jwt
 from aiohttp.test_utils import TestClient, TestServer
+from multidict import CIMultiDictProxy
+from yarl import URL
 
 from liveshop.app import Liveshop
 from liveshop.catalog.model import Option, Product, ProductDraft, VariantDraft
-from liveshop.kernel.ids import LocationId, ProductId, ShowId, VariantId
+from liveshop.kernel.clock import Clock
+from liveshop.kernel.ids import LocationId, ProductId, ShowId, VariantId, new_secret
 from liveshop.kernel.money import Money
 from liveshop.settings import Settings, load
 from liveshop.shows import wire as shows_wire
@@ -18,6 +24,7 @@ from liveshop.web import PERMISSIONS, Principal
 
 SECRET = "a-secret-for-tests-of-at-least-32-characters"
 PASSWORD = "a-password-for-tests"
+STOREFRONT_KEY = "a-storefront-key-of-at-least-32-characters"
 ADDRESS = {
     "name": "Ada Example",
     "line1": "Weg 1",
@@ -118,15 +125,76 @@ async def staff_key(shop: Liveshop, *roles: str) -> str:
     return secret
 
 
+async def staff(shop: Liveshop, *roles: str) -> str:
+    """A new member of staff with these roles and PASSWORD; their e-mail."""
+    member = await shop.accounts.create_staff(
+        email=f"{'-'.join(roles)}@shop.example", name=roles[0].title(), password=PASSWORD,
+        roles=roles,
+    )
+    return member.email
+
+
+async def key_with(shop: Liveshop, *permissions: str) -> str:
+    """An API key with these permissions and no others."""
+    owner = await shop.accounts.create_staff(
+        email=f"{new_secret(6).lower()}@keys.example", name="Owner", password=PASSWORD,
+        roles=["admin"],
+    )
+    _, secret = await shop.accounts.create_key(
+        name="tests", permissions=permissions, by=owner.as_principal()
+    )
+    return secret
+
+
+def storefront_jwt(clock: Clock, **claims: Any) -> str:
+    """What a storefront says of its signed-in customer, in the name of `STOREFRONT_KEY`."""
+    said = {
+        "sub": "customer-1", "aud": "liveshop", "iat": clock.now(),
+        "exp": clock.now() + timedelta(minutes=5),
+    }
+    return jwt.encode(said | claims, STOREFRONT_KEY, algorithm="HS256")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back over HTTP, read to the end."""
+
+    status: int
+    headers: "CIMultiDictProxy[str]"
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
 @dataclass(slots=True)
 class Api:
-    """A caller of the HTTP API over a real socket; `token` is sent with every call."""
+    """A caller of the HTTP API over a real socket; `token` is sent with every call.
+
+    Somebody signed in as staff has a `session` cookie instead, and its `csrf` token.
+    """
 
     client: "TestClient[Any, Any]"
     token: str = ""
+    session: str = ""
+    csrf: str = ""
 
     def with_token(self, token: str) -> "Api":
         return Api(self.client, token)
+
+    async def signed_in(self, email: str, password: str = PASSWORD) -> "Api":
+        """A browser of staff: cookie and CSRF token."""
+        answer = await self.fetch(
+            "POST", "/api/session", {"email": email, "password": password}
+        )
+        assert answer.status == 200, answer.text
+        cookie = answer.headers["Set-Cookie"].split(";")[0]
+        return Api(self.client, session=cookie, csrf=answer.json["csrf_token"])
 
     async def as_guest(self) -> "Api":
         status, answer = await self.call("POST", "/api/guests")
@@ -137,14 +205,29 @@ class Api:
         self, method: str, path: str, body: Any = None, **headers: str
     ) -> tuple[int, Any]:
         """(status, decoded JSON or None); header names with underscores for dashes."""
+        answer = await self.fetch(method, path, body, **headers)
+        is_json = "json" in answer.headers.get("Content-Type", "")
+        return answer.status, answer.json if answer.body and is_json else None
+
+    async def fetch(
+        self, method: str, path: str, body: Any = None, *, raw: Any = None, **headers: str
+    ) -> Answer:
+        """The whole answer. `path` goes out as it stands, encoded already; `raw` bytes unasked."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if self.token:
             sent.setdefault("Authorization", f"Bearer {self.token}")
+        if self.session:
+            sent.setdefault("Cookie", self.session)
+        if self.csrf:
+            sent.setdefault("X-CSRF-Token", self.csrf)
         options: dict[str, Any] = {} if body is None else {"json": body}
-        async with self.client.request(method, path, headers=sent, **options) as response:
-            raw = await response.read()
-            is_json = "json" in response.headers.get("Content-Type", "")
-            return response.status, await response.json(content_type=None) if raw and is_json else None
+        if raw is not None:
+            options["data"] = raw
+        url = self.client.make_url("/").join(URL(path, encoded=True))
+        async with self.client.session.request(
+            method, url, headers=sent, allow_redirects=False, **options
+        ) as response:
+            return Answer(response.status, response.headers, await response.read())
 
     async def order(
         self, key: str, *, expected_total: dict[str, Any] | None = None, method: str = "sandbox",

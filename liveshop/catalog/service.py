@@ -190,12 +190,14 @@ class CatalogService:
         """Raises UnknownVariant, UnknownLocation, StockHeld when carts hold more than that."""
         check_quantity(on_hand)
         now = self._clock.now()
+        # A transaction of its own: what it locks must not stand before the stock set below.
+        async with self._database.write() as tx:
+            await holds.release_lapsed(tx.conn, now, variant_ids=[VariantId(variant_id)])
         async with self._database.write() as tx:
             known = await _known_variant(tx.conn, variant_id)
             locations = await store.locations_by_priority(tx.conn)
             if location_id not in [location.id for location in locations]:
                 raise UnknownLocation("There is no such location.")
-            await holds.release_lapsed(tx.conn, now, variant_ids=[known.id])
             if not await store.set_on_hand(tx.conn, variant_id, location_id, on_hand):
                 levels = await store.stock_levels(tx.conn, variant_id, now)
                 held = next(level.held for level in levels if level.location_id == location_id)

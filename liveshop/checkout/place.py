@@ -141,7 +141,7 @@ class PlaceOrder:
                 return await self._same_again(tx, before, wish)
             if wish.show_id is not None and await shows.state_of(tx.conn, wish.show_id) is None:
                 raise UnknownShow("There is no such show.")
-            cart = await store.load(tx.conn, viewer_id, self._currency, now)
+            cart = await self._carts.locked(tx.conn, viewer_id, cart_id, now)
             quote = self._carts.quote_of(cart, wish.address.country)
             if quote.total != wish.expected_total.to_money():
                 raise model.PriceChanged(
@@ -153,7 +153,13 @@ class PlaceOrder:
             order = _order(viewer_id, wish, cart, quote, number, now)
             await orders.add(tx.conn, order, idempotency_key=key, request_hash=wish.digest())
             for line in cart.lines:
-                await holds.hand_over(tx.conn, line.id, order.id, expires_at=None)
+                held = await holds.hand_over(tx.conn, line.id, order.id, expires_at=None)
+                if held != line.quantity:
+                    # An order without its stock would be a promise nobody can keep.
+                    raise holds.OutOfStock(
+                        "Your reservation has just run out. Please look at your cart again.",
+                        data={"variant_id": line.variant_id, "available": held},
+                    )
             await store.clear(tx.conn, cart_id)
             await tx.enqueue(
                 TOPIC, SettleJob(order.id), now=now, key=order.id, not_before=now + self._unclear
@@ -192,6 +198,7 @@ class PlaceOrder:
             if order is None:
                 raise UnknownOrder("There is no such order.")
             if await payments.record_answer(tx.conn, order.payment.id, answer, now):
+                await self._lock(tx, order, now)
                 if answer.state == "declined":
                     await self._fail(tx, order, now)
                 else:
@@ -199,6 +206,11 @@ class PlaceOrder:
             settled = await orders.by_id(tx.conn, order_id)
             assert settled is not None
         return settled
+
+    async def _lock(self, tx: Tx, order: Order, now: datetime) -> None:
+        """The buyer's cart, then the stock: in this order, as everywhere."""
+        await store.lock(tx.conn, order.viewer_id, now)
+        await holds.lock(tx.conn, [line.variant_id for line in order.lines])
 
     async def _confirm(self, tx: Tx, order: Order, now: datetime) -> None:
         await orders.change_state(tx.conn, order.id, "confirmed")
@@ -220,7 +232,7 @@ class PlaceOrder:
     async def _fail(self, tx: Tx, order: Order, now: datetime) -> None:
         """Give the cart back, with its holds, so that the buyer can pay otherwise."""
         await orders.change_state(tx.conn, order.id, "payment_failed")
-        cart_id = await store.lock(tx.conn, order.viewer_id, now)
+        cart_id = store.cart_id_of(order.viewer_id)
         until = self._carts.hold_until(now)
         for line in order.lines:
             there = await store.line_of_variant(tx.conn, cart_id, line.variant_id)

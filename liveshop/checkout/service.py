@@ -95,8 +95,10 @@ class CartService:
         now = self._clock.now()
         async with self._database.write() as tx:
             cart_id = await store.lock(tx.conn, viewer_id, now)
-            if not await store.remove_line(tx.conn, cart_id, line_id):
+            variant_id = await store.remove_line(tx.conn, cart_id, line_id)
+            if variant_id is None:
                 raise model.UnknownLine("This line is not in your cart any more.")
+            await holds.lock(tx.conn, [variant_id])
             tx.notify(StockTouched(tuple(await holds.release(tx.conn, [line_id]))))
             return await self._out(tx.conn, viewer_id)
 
@@ -104,8 +106,8 @@ class CartService:
         """Take the lapsed holds of a cart again, all or none. Raises OutOfStock."""
         now = self._clock.now()
         async with self._database.write() as tx:
-            await store.lock(tx.conn, viewer_id, now)
-            cart = await store.load(tx.conn, viewer_id, self._currency, now)
+            cart_id = await store.lock(tx.conn, viewer_id, now)
+            cart = await self.locked(tx.conn, viewer_id, cart_id, now)
             await self.take_lapsed(tx, cart.lines, now)
             return await self._out(tx.conn, viewer_id)
 
@@ -121,8 +123,18 @@ class CartService:
             raise model.CartEmpty("Your cart is empty.")
         return model.quote_of(cart.lines, country, self.rates)
 
+    async def locked(
+        self, conn: AsyncConnection, viewer_id: ViewerId, cart_id: CartId, now: datetime
+    ) -> Cart:
+        """A cart whose row this transaction has, with holds that stay as they are to the commit."""
+        await holds.lock(conn, await store.variant_ids(conn, cart_id))
+        return await store.load(conn, viewer_id, self._currency, now)
+
     async def take_lapsed(self, tx: Tx, lines: Sequence[CartLine], now: datetime) -> None:
-        """Hold again what these lines no longer hold. Raises OutOfStock naming the variant."""
+        """Hold again what these lines no longer hold. Raises OutOfStock naming the variant.
+
+        The lines are those of a `locked` cart.
+        """
         lapsed = [line for line in lines if line.hold == "lapsed"]
         if not lapsed:
             return
@@ -132,9 +144,9 @@ class CartService:
                     f"{line.title} is not sold any more. Remove it from the cart.",
                     data={"variant_id": line.variant_id, "available": 0},
                 )
-        await holds.release(tx.conn, [line.id for line in lapsed])
         variant_ids = [line.variant_id for line in lapsed]
         changed = await holds.release_lapsed(tx.conn, now, variant_ids=variant_ids)
+        await holds.release(tx.conn, [line.id for line in lapsed])
         until = self.hold_until(now)
         wanted = [
             holds.Wanted(line.id, line.variant_id, line.quantity, until) for line in lapsed
@@ -164,8 +176,8 @@ class CartService:
                 f"At most {self._limits.max_quantity} of one article.",
                 data={"field": "quantity", "max": self._limits.max_quantity},
             )
-        await holds.release(tx.conn, [line_id])
         await holds.release_lapsed(tx.conn, now, variant_ids=[variant_id])
+        await holds.release(tx.conn, [line_id])
         wanted = holds.Wanted(line_id, variant_id, quantity, self.hold_until(now))
         await holds.take(tx.conn, [wanted], now)
         tx.notify(StockTouched((variant_id,)))

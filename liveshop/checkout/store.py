@@ -33,6 +33,14 @@ async def lock(conn: AsyncConnection, viewer_id: ViewerId, now: datetime) -> Car
     return cart_id
 
 
+async def variant_ids(conn: AsyncConnection, cart_id: CartId) -> list[VariantId]:
+    """What is in a cart."""
+    rows = await conn.execute(
+        sa.select(cart_line.c.variant_id).where(cart_line.c.cart_id == cart_id)
+    )
+    return [VariantId(row[0]) for row in rows]
+
+
 async def load(conn: AsyncConnection, viewer_id: ViewerId, currency: str, now: datetime) -> Cart:
     """The cart with what its lines hold at this moment; an empty one for who has none."""
     cart_id = cart_id_of(viewer_id)
@@ -130,11 +138,16 @@ async def set_quantity(
     return None if found is None else VariantId(found)
 
 
-async def remove_line(conn: AsyncConnection, cart_id: CartId, line_id: LineId) -> bool:
-    result = await conn.execute(
-        sa.delete(cart_line).where(cart_line.c.id == line_id, cart_line.c.cart_id == cart_id)
+async def remove_line(
+    conn: AsyncConnection, cart_id: CartId, line_id: LineId
+) -> VariantId | None:
+    """The line's variant; None when this cart has no such line."""
+    found = await conn.scalar(
+        sa.delete(cart_line)
+        .where(cart_line.c.id == line_id, cart_line.c.cart_id == cart_id)
+        .returning(cart_line.c.variant_id)
     )
-    return result.rowcount == 1
+    return None if found is None else VariantId(found)
 
 
 async def clear(conn: AsyncConnection, cart_id: CartId) -> None:

@@ -4,7 +4,8 @@ import asyncio
 import errno
 import shutil
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +15,12 @@ from aiohttp import web
 from liveshop.app import Browser, Liveshop, listening, opened, supervised, until_stopped
 from liveshop.demo import media, seed
 from liveshop.demo.autopilot import Autopilot
-from liveshop.demo.film import FILM_SECONDS
 from liveshop.demo.shop import CURRENCY, SHOP_NAME
 from liveshop.kernel.ids import ShowId, new_secret
 from liveshop.settings import Settings, load
+from liveshop.shows.model import ShowStarted
 from liveshop.video.ingest.loop import LoopSource
+from liveshop.web import ANONYMOUS
 from liveshop.web import assets as web_assets
 
 _HEAD_START_SECONDS = 8.0
@@ -130,13 +132,8 @@ async def run(plan: Plan, ready: Callable[[Addresses], None]) -> None:
             await seed.seed(shop, plan.state, dict(plan.pictures))
         await asyncio.to_thread(seed.write_state, plan.state_path, plan.state)
         show_id = ShowId(plan.state.live_show_id)
-        source = LoopSource(
-            plan.film,
-            video=shop.video,
-            show_id=show_id,
-            clock=shop.clock,
-            head_start_seconds=_HEAD_START_SECONDS % FILM_SECONDS,
-        )
+        camera = _Camera(plan.film, shop)
+        source = camera.source_of(show_id)
         pilot = Autopilot(
             shop.shows, shop.database, source, show_id, seed.lineup_of(plan.state),
             shop.clock.now(),
@@ -145,16 +142,53 @@ async def run(plan: Plan, ready: Callable[[Addresses], None]) -> None:
             listening(shop.web_application(), host, port),
             listening(_storefront(plan, show_id), host, plan.storefront_port),
         ):
-            tasks = [
-                asyncio.create_task(supervised("film", source.run)),
-                asyncio.create_task(supervised("autopilot", pilot.run)),
-            ]
-            await source.wait_until_started()
-            ready(_addresses(plan, shop))
-            await until_stopped()
-            for task in tasks:
+            async with camera.rolling(show_id):
+                piloting = asyncio.create_task(supervised("autopilot", pilot.run))
+                camera.start(source)
+                await source.wait_until_started()
+                ready(_addresses(plan, shop))
+                await until_stopped()
+                piloting.cancel()
+                await asyncio.gather(piloting, return_exceptions=True)
+
+
+class _Camera:
+    """Plays the film into every show that goes live, as a host's camera would."""
+
+    def __init__(self, film: Path, shop: Liveshop) -> None:
+        self._film = film
+        self._shop = shop
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def source_of(self, show_id: ShowId) -> LoopSource:
+        return LoopSource(
+            self._film,
+            video=self._shop.video,
+            show_id=show_id,
+            clock=self._shop.clock,
+            head_start_seconds=_HEAD_START_SECONDS,
+        )
+
+    def start(self, source: LoopSource) -> None:
+        task = asyncio.create_task(supervised("film", source.run))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    @asynccontextmanager
+    async def rolling(self, main_show_id: ShowId) -> AsyncIterator[None]:
+        """Follow shows that start, and those still live but the main one; stop in the end."""
+        self._shop.database.listen(
+            ShowStarted, lambda started: self.start(self.source_of(started.show_id))
+        )
+        try:
+            for show in await self._shop.shows.list_shows("live", ANONYMOUS):
+                if show.id != main_show_id:
+                    self.start(self.source_of(ShowId(show.id)))
+            yield
+        finally:
+            for task in self._tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
 def _addresses(plan: Plan, shop: Liveshop) -> Addresses:

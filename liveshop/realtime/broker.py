@@ -23,7 +23,10 @@ class Receiver(Protocol):
         """Take events that follow each other, in order; called once for each append."""
 
     def log_lost(self, room: str) -> None:
-        """The room's epoch is over; what viewers have cannot be continued."""
+        """The room's epoch is over; what viewers have cannot be continued.
+
+        Nothing of the old epoch may be delivered after this.
+        """
 
 
 class Broker(Protocol):

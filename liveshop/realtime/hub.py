@@ -259,8 +259,7 @@ class Hub:
         unread = 0
         while events and viewer.code is None:
             event = events.popleft()
-            if event.offset <= viewer.offset:
-                continue
+            pass
             if event.offset > viewer.offset + 1:
                 viewer.close(CloseCode.LOG_LOST)
                 return

@@ -89,6 +89,21 @@ class Pin:
     at: datetime
 
 
+# Signals, sent in this process after the commit.
+
+
+@dataclass(frozen=True, slots=True)
+class ShowStarted:
+    show_id: ShowId
+
+
+@dataclass(frozen=True, slots=True)
+class ShowEnded:
+    """Whoever sends video to this show may stop."""
+
+    show_id: ShowId
+
+
 def check_transition(show: Show, to: ShowState) -> None:
     """Raises WrongState, NoStart or NoRecording."""
     allowed = TRANSITIONS[show.state]

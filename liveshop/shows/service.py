@@ -111,6 +111,10 @@ class ShowService:
             await store.save(tx.conn, changed)
             if to == "scheduled":
                 await reminders.plan(tx, changed, self._settings.mail, self._clock)
+            if to == "live":
+                tx.notify(model.ShowStarted(show_id))
+            if before.state == "live":
+                tx.notify(model.ShowEnded(show_id))
             await self._publish_change(tx, changed)
         return changed
 

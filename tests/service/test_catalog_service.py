@@ -99,11 +99,10 @@ async def test_what_does_not_exist_is_said_not_to(catalog: CatalogService) -> No
         await catalog.set_stock(variant_id, "loc_nothing", 1)
     with pytest.raises(BadProduct, match="Upload it first"):
         await catalog.create_product(shirt_draft(image_ids=(MediaId("med_nothing"),)))
+    first, second = shirt_draft().variants
+    stranger = replace(first, id=VariantId("var_stranger"))
     with pytest.raises(BadProduct, match="no variant"):
-        draft = shirt_draft()
-        stranger = replace(draft.variants[0], id=VariantId("var_stranger"))
-        await catalog.replace_product(
-            made.product.id, replace(draft, variants=(stranger, draft.variants[1])))
+        await catalog.replace_product(made.product.id, shirt_draft(variants=(stranger, second)))
     assert (await catalog.product(made.product.id)).product.version == 1
 
 

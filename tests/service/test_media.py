@@ -226,7 +226,7 @@ async def test_what_others_serve_is_not_trusted(address: str) -> None:
 async def test_nobody_leads_the_server_into_its_own_network(address: str, origin: Origin) -> None:
     port = address.rsplit(":", 1)[-1]
     for host in ("127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "2130706433", "0x7f.1",
-                 "0", "169.254.169.254"):
+                 "0", "127.1", "169.254.169.254"):
         url = f"http://{host}:{port}/mug.jpg"
         assert await outcome(url, private_allowed=False) is AddressRefused, host
     assert origin.asked == []

@@ -16,7 +16,7 @@ from hypothesis.stateful import (
     invariant,
     rule,
 )
-from room_builders import SHOW, FakeTransport, Note
+from room_builders import SHOW, FakeTransport, Note, SlowBroker
 
 from liveshop.realtime import CloseCode, Hub, MemoryBroker, Position, RoomPublisher, frames
 from liveshop.realtime.hub import Viewer
@@ -37,6 +37,7 @@ class Client:
     transport: FakeTransport | None = None
     hub: Hub | None = None
     catching_up: "asyncio.Task[None] | None" = None
+    was_slow: bool = False
 
     def take(self) -> None:
         """Read what arrived. Never more than one behind: that would be a gap."""
@@ -57,21 +58,28 @@ class Rooms(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.everyone: list[Client] = []
 
-    @initialize()
-    def open(self) -> None:
-        self.broker = MemoryBroker(log_size=12)
+    @initialize(slow=st.booleans(), log_size=st.sampled_from([12, 10_000]))
+    def open(self, slow: bool, log_size: int) -> None:
+        self.log_size = log_size
+        self.broker = SlowBroker(log_size=log_size) if slow else MemoryBroker(log_size=log_size)
         self.hubs = [Hub(self.broker, buffer_bytes=2000, idle_seconds=45.0) for _ in range(2)]
         self.publish = RoomPublisher(self.broker)
         self.count = 0
 
-    def turn(self) -> None:
-        """Let every waiting task run until it waits again."""
+    def turn(self, steps: int = 20) -> None:
+        """Let waiting tasks run on; by default until nothing is on the way any more."""
 
         async def turn() -> None:
-            for _ in range(10):
+            for _ in range(steps):
                 await asyncio.sleep(0)
 
+        self.deliver()
         self.loop.run_until_complete(turn())
+
+    @rule()
+    def deliver(self) -> None:
+        if isinstance(self.broker, SlowBroker):
+            self.broker.deliver_late()
 
     @rule(target=clients)
     def open_a_page(self) -> Client:
@@ -104,6 +112,7 @@ class Rooms(RuleBasedStateMachine):
             assert joined.position == resume
         client.epoch, client.offset = joined.position.epoch, joined.position.offset
         client.viewer, client.transport, client.hub = viewer, transport, hub
+        client.was_slow = not reads
         client.catching_up = self.loop.create_task(hub.catch_up(viewer))
 
     @rule(client=clients)
@@ -117,25 +126,39 @@ class Rooms(RuleBasedStateMachine):
     def stop_reading(self, client: Client) -> None:
         if client.transport is not None:
             client.transport.reads_at_once = False
+            client.was_slow = True
 
     @rule(client=clients)
     def drop(self, client: Client) -> None:
         if client.viewer is None or client.hub is None or client.catching_up is None:
             return
         client.take()
+        self.check_reason(client)
         client.catching_up.cancel()
         self.turn()
         client.hub.leave(client.viewer)
         client.viewer = client.transport = client.hub = None
+
+    def check_reason(self, client: Client) -> None:
+        """Nobody is sent away without a reason: being slow, or a log that really is gone."""
+        assert client.viewer is not None
+        if client.viewer.code is CloseCode.TOO_SLOW:
+            assert client.was_slow
+        elif client.viewer.code is CloseCode.LOG_LOST:
+            position = self.loop.run_until_complete(self.broker.position(SHOW))
+            is_forgotten = position.offset - client.viewer.offset > self.log_size
+            assert position.epoch != client.epoch or is_forgotten
+        else:
+            assert client.viewer.code is None
 
     @rule()
     def lose_the_log(self) -> None:
         self.loop.run_until_complete(self.broker.renew(SHOW))
         self.count = 0
 
-    @rule()
-    def time_passes(self) -> None:
-        self.turn()
+    @rule(steps=st.integers(1, 6))
+    def time_passes(self, steps: int) -> None:
+        self.turn(steps)
 
     @invariant()
     def what_is_seen_is_contiguous(self) -> None:
@@ -159,8 +182,6 @@ class Rooms(RuleBasedStateMachine):
                 client.take()
                 assert client.viewer.waiting is None
                 assert client.offset == self.count
-            elif client.viewer is not None:
-                assert client.viewer.code in (CloseCode.TOO_SLOW, CloseCode.LOG_LOST)
             self.drop(client)
         if hasattr(self, "hubs"):
             assert [hub.rooms for hub in self.hubs] == [0, 0]

@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import weakref
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,15 +17,15 @@ from room_builders import (
     SHOW,
     FakeTransport,
     Note,
+    SlowBroker,
     unframe,
     until,
 )
 from structlog.testing import capture_logs
 
 from liveshop.kernel.errors import Unavailable
-from liveshop.realtime import CloseCode, Event, Hub, MemoryBroker, Position, RoomPublisher, frames
+from liveshop.realtime import CloseCode, Hub, MemoryBroker, Position, RoomPublisher, frames
 from liveshop.realtime.hub import Viewer
-from liveshop.realtime.model import Draft
 from liveshop.storage import Published
 from liveshop.web.access import ANONYMOUS, Principal
 from liveshop.web.metrics import Metrics
@@ -348,34 +347,8 @@ async def test_nothing_is_kept_of_viewers_who_left(stage: Stage) -> None:
     assert stage.metrics.registry.get_sample_value("liveshop_viewers") == 0
 
 
-class SlowBroker(MemoryBroker):
-    """As one across a network: it answers later, and deliveries lag behind what it has."""
-
-    def __init__(self) -> None:
-        super().__init__(log_size=1000)
-        self.late: list[tuple[Any, str, Sequence[Event]]] = []
-
-    async def append(self, room: str, drafts: Sequence[Draft]) -> Position:
-        place = self._kept(room)
-        events = place.log.append(drafts)
-        self.late += [(receiver, room, events) for receiver in place.receivers]
-        await asyncio.sleep(0)
-        return place.log.position
-
-    async def since(self, room: str, position: Position, *, limit: int) -> list[Event] | None:
-        await asyncio.sleep(0)
-        known = await super().since(room, position, limit=limit)
-        await asyncio.sleep(0)
-        return known
-
-    def deliver_late(self) -> None:
-        late, self.late = self.late, []
-        for receiver, room, events in late:
-            receiver.deliver(room, events)
-
-
 async def test_a_backlog_read_ahead_of_its_deliveries_is_not_repeated() -> None:
-    broker = SlowBroker()
+    broker = SlowBroker(log_size=1000)
     hub = Hub(broker, buffer_bytes=100_000, idle_seconds=45.0)
     publish = RoomPublisher(broker)
     start = await broker.position(SHOW)
@@ -393,6 +366,23 @@ async def test_a_backlog_read_ahead_of_its_deliveries_is_not_repeated() -> None:
     await publish([Published(SHOW, "note", Note(3), NOON)])
     broker.deliver_late()
     assert first.offsets == second.offsets == [1, 2, 3]
+
+
+async def test_an_event_that_comes_while_the_log_says_there_is_nothing_more_is_not_lost() -> None:
+    broker = SlowBroker(log_size=1000)
+    hub = Hub(broker, buffer_bytes=100_000, idle_seconds=45.0)
+    publish = RoomPublisher(broker)
+    transport = FakeTransport()
+    viewer = hub.viewer(SHOW, ANONYMOUS, transport, drain=transport.drain, on_close=lambda: None)
+    await hub.join(viewer)
+    catching_up = asyncio.create_task(hub.catch_up(viewer))
+    await until(lambda: broker.on_the_way == 1)
+    await publish([Published(SHOW, "note", Note(n), NOON) for n in (1, 2)])
+    broker.deliver_late()
+    assert transport.offsets == []
+    await catching_up
+    assert transport.offsets == [1, 2]
+    assert viewer.waiting is None
 
 
 async def test_a_delivery_that_skips_an_event_is_noticed(stage: Stage) -> None:

@@ -294,7 +294,7 @@ export class LsPlayer extends LitElement {
     const { show } = this.session.room.state!;
     const pinned = show.state === "live" || show.state === "replay" ? this.session.product(this.session.pinned) : undefined;
     const waiting = show.state === "scheduled";
-    const host = show.host_name ?? this.session.shop?.name ?? "";
+    const host = show.host_name || this.session.shop?.name || "";
     const initials = host
       .split(/\s+/)
       .map((word) => [...word][0] ?? "")

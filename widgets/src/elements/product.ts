@@ -33,7 +33,7 @@ export class LsProduct extends Part {
       .shot {
         position: relative;
         background: var(--ls-surface-2);
-        aspect-ratio: 5 / 4;
+        aspect-ratio: 3 / 2;
         overflow: hidden;
       }
       .shot img {
@@ -49,6 +49,11 @@ export class LsProduct extends Part {
         position: absolute;
         left: 16px;
         top: 16px;
+      }
+      @container player (min-width: 860px) {
+        .shot {
+          aspect-ratio: 5 / 4;
+        }
       }
       .thumbs {
         display: flex;

@@ -218,6 +218,8 @@ export class LsRemind extends Part {
         ${this.calendar()}
       </div>`;
     }
+    // The operator has no way to send mail: only the calendar then.
+    if (this.session.shop?.reminders === false) return this.calendar();
     return html`<form novalidate @submit=${this.submit}>
       <div class="row">
         <input

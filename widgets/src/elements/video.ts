@@ -11,6 +11,9 @@ const FOLLOW_EVERY_MS = 200;
 /** A pin is not shown before the video tells its time; after this long without a video, server time decides. */
 const PATIENCE_MS = 10_000;
 
+/** How long the controls stay after the last tap. */
+const AWAKE_MS = 3500;
+
 interface DatedVideo extends HTMLVideoElement {
   getStartDate?: () => Date;
   webkitEnterFullscreen?: () => void;
@@ -29,11 +32,13 @@ export class LsVideo extends Part {
   @state() private refusedAutoplay = false;
   @state() private trouble = false;
   @state() private behind = false;
+  @state() private awake = true;
   @state() private progress = 0;
   @state() private duration = 0;
   @query("video") private video!: DatedVideo;
   private stream: Stream | null = null;
   private timer: ReturnType<typeof setInterval> | undefined;
+  private sleepTimer: ReturnType<typeof setTimeout> | undefined;
   private since = 0;
   private loaded: string | null = null;
 
@@ -221,9 +226,15 @@ export class LsVideo extends Part {
         padding: 0;
         background: none;
       }
+      /* The picture is what counts: while it plays, the controls wait for a pointer, a tap or the keyboard. */
+      .bar.calm:not(:focus-within) {
+        opacity: 0;
+        pointer-events: none;
+      }
       @media (hover: hover) {
-        :host(:not(:hover, :focus-within)) .bar.calm {
-          opacity: 0;
+        :host(:hover) .bar.calm {
+          opacity: 1;
+          pointer-events: auto;
         }
       }
       @container stage (max-width: 600px) {
@@ -246,6 +257,7 @@ export class LsVideo extends Part {
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     clearInterval(this.timer);
+    clearTimeout(this.sleepTimer);
     this.unload();
   }
 
@@ -341,6 +353,17 @@ export class LsVideo extends Part {
     this.session.track("unmute");
   }
 
+  private tapped(): void {
+    if (this.muted) this.unmute();
+    this.wake();
+  }
+
+  private wake(): void {
+    this.awake = true;
+    clearTimeout(this.sleepTimer);
+    this.sleepTimer = setTimeout(() => (this.awake = false), AWAKE_MS);
+  }
+
   private setVolume(event: Event): void {
     const value = Number((event.target as HTMLInputElement).value) / 100;
     this.video.volume = value;
@@ -384,13 +407,16 @@ export class LsVideo extends Part {
         playsinline
         .muted=${true}
         aria-label=${title}
-        @play=${() => (this.playing = true)}
+        @play=${() => {
+          this.playing = true;
+          this.wake();
+        }}
         @pause=${() => (this.playing = false)}
         @waiting=${() => (this.waiting = true)}
         @playing=${() => (this.waiting = this.trouble = false)}
         @volumechange=${this.onVolume}
         @timeupdate=${this.onTime}
-        @click=${() => (this.muted ? this.unmute() : undefined)}
+        @click=${this.tapped}
       ></video>
       ${!this.src
         ? nothing
@@ -410,7 +436,7 @@ export class LsVideo extends Part {
                   ${icon("mute")}<span>${this.t("video.unmute")}</span>
                 </button>`
               : nothing}
-            <div class="bar ${this.playing && !this.muted ? "calm" : ""}" role="group" aria-label=${this.t("video.controls")}>
+            <div class="bar ${this.playing && !this.awake ? "calm" : ""}" role="group" aria-label=${this.t("video.controls")}>
               <button
                 class="icon-btn full"
                 aria-label=${this.t(this.playing ? "video.pause" : "video.play")}

@@ -18,6 +18,7 @@ export class CockpitLineup extends View {
   @property({ attribute: false }) version!: RoomState;
   @state() private busy: string | null = null;
 
+  /** Pinning is never a toggle: a second tap, or one that crosses somebody else's pin, must not take the product away. */
   private async pin(productId: string | null): Promise<void> {
     if (this.busy !== null) return;
     this.busy = productId ?? "unpin";
@@ -65,7 +66,7 @@ export class CockpitLineup extends View {
       ${this.app.can("shows:write")
         ? html`<button class="btn ${isPinned ? "btn-primary" : "btn-outline"} pin" data-testid="pin-${product.id}" aria-pressed=${isPinned ? "true" : "false"}
             ?disabled=${!live || this.busy !== null}
-            @click=${() => void this.pin(isPinned ? null : product.id)}>${icon("pin")}<span>${this.t(isPinned ? "studio.pinned" : "studio.pin")} <span class="sr-only">${product.title}</span></span></button>`
+            @click=${() => void this.pin(product.id)}>${icon("pin")}<span>${this.t(isPinned ? "studio.pinned" : "studio.pin")} <span class="sr-only">${product.title}</span></span></button>`
         : isPinned ? html`<span class="badge badge-accent">${this.t("studio.pinned")}</span>` : nothing}
     </li>`;
   }

@@ -125,7 +125,7 @@ export class Sheet extends LitElement {
         <slot name="tools"></slot>
         <button class="icon-btn" aria-label=${this.closeLabel || nothing} @click=${this.dismiss}>${icon("close")}</button>
       </header>
-      <div class="body" part="body"><slot></slot></div>
+      <div class="body" part="body" tabindex="0"><slot></slot></div>
       <slot name="foot"></slot>
     `;
   }

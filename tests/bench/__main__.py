@@ -1,0 +1,155 @@
+"""`make bench` or `make bench NAME=...`: one JSON line per figure, nothing else on standard output.
+
+Absolute times on a shared machine mean little, so each cost has a yardstick measured in the same
+run: the same number of empty requests, or of durable empty transactions.
+"""
+
+import asyncio
+import csv
+import gzip
+import io
+import json
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import builders
+from builders import Api
+
+from liveshop.app import Liveshop, wire
+from liveshop.connect import Connectors
+from liveshop.kernel.clock import SystemClock
+from liveshop.migrations import migrate
+from liveshop.storage import Database
+from liveshop.web import assets
+
+_PURCHASES = 150
+_ROWS = 5000
+
+
+def figure(name: str, value: float, unit: str, note: str) -> None:
+    print(json.dumps({"name": name, "value": round(value, 3), "unit": unit, "note": note}))
+
+
+def cpu_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+async def embed_weight(_: Liveshop) -> None:
+    """What a storefront page loads, gzipped as it is served."""
+    dist = assets.folder("dist")
+    manifest = json.loads((dist / "manifest.json").read_text())
+
+    def weight(name: str) -> int:
+        return len(gzip.compress((dist / name).read_bytes(), 9))
+
+    player = manifest["player.js"]
+    chunks = {
+        path.name for path in dist.glob("chunk-*.js")
+        if path.name in (dist / player).read_text(encoding="utf-8")
+    }
+    figure("embed_loader", weight("embed.js"), "bytes gzip", "limit 5000")
+    figure("embed_player", weight(player) + sum(map(weight, chunks)), "bytes gzip",
+           "with chat and cart, without hls.js; limit 60000")
+    figure("embed_hls", weight(manifest["hls.js"]), "bytes gzip", "loaded when a video plays")
+
+
+async def purchase(shop: Liveshop) -> None:
+    """Add to cart, quote, order: the CPU of server and client together, against empty requests."""
+    variant = (await builders.product(shop, stock=100_000)).variants[0].id
+    api = await builders.api_of(shop)
+    guests = [await api.as_guest() for _ in range(_PURCHASES)]
+
+    async def buy(index: int, guest: Api) -> None:
+        status, cart = await guest.call("POST", "/api/cart/lines", {"variant_id": variant})
+        assert status == 200, cart
+        status, order = await guest.order(f"bench-{index}")
+        assert status == 201, order
+
+    async def empty(_: int, guest: Api) -> None:
+        for _ in range(3):
+            await guest.call("GET", "/healthz")
+
+    yardstick = await _cost(guests, empty)
+    bought = await _cost(guests, buy)
+    await api.client.close()
+    figure("purchase_cpu", bought * 1000, "ms", "three calls, SQLite, client included")
+    figure("purchase_ratio", bought / yardstick, "times", "the CPU of three empty requests = 1")
+
+
+async def _cost(guests: list[Api], act: Callable[[int, Api], Awaitable[None]]) -> float:
+    before = cpu_seconds()
+    for index, guest in enumerate(guests):
+        await act(index, guest)
+    return (cpu_seconds() - before) / len(guests)
+
+
+async def catalog_import(shop: Liveshop) -> None:
+    """A feed of so many products, first and again, against reading it with the csv module."""
+    text = io.StringIO()
+    table = csv.writer(text)
+    table.writerow(["id", "title", "description", "price", "quantity"])
+    for number in range(_ROWS):
+        table.writerow([f"p{number}", f"Product {number}", "About it", "12.90 EUR", 7])
+    body = text.getvalue().encode()
+    source = Connectors.installed().file_source("google_csv")
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for start in range(0, len(body), 65536):
+            yield body[start : start + 65536]
+
+    started = time.perf_counter()
+    await shop.catalog.import_file(source, chunks())
+    first = time.perf_counter() - started
+    started = time.perf_counter()
+    report = await shop.catalog.import_file(source, chunks())
+    again = time.perf_counter() - started
+    assert report.unchanged == _ROWS, report
+    figure("import_rows", _ROWS / first, "rows/s", "new products, SQLite")
+    figure("import_again_ratio", again / first, "times", "nothing changed; the first run = 1")
+
+
+BENCHES: dict[str, Callable[[Liveshop], Awaitable[None]]] = {
+    "embed": embed_weight,
+    "purchase": purchase,
+    "import": catalog_import,
+}
+
+
+def main() -> int:
+    wanted = sys.argv[1:] or list(BENCHES)
+    unknown = [name for name in wanted if name not in BENCHES]
+    if unknown:
+        print(f"no such figure: {', '.join(unknown)}; known are {', '.join(BENCHES)}",
+              file=sys.stderr)
+        return 2
+    for name in wanted:
+        with tempfile.TemporaryDirectory() as folder:
+            url = f"sqlite+aiosqlite:///{folder}/bench.sqlite3"
+            asyncio.run(migrate(url))
+            shop = wire(
+                builders.test_settings(Path(folder), database_url=url),
+                Database.open(url),
+                None,
+                SystemClock(),
+            )
+            asyncio.run(_run(shop, BENCHES[name]))
+    return 0
+
+
+async def _run(shop: Liveshop, bench: Callable[[Liveshop], Awaitable[None]]) -> None:
+    try:
+        await bench(shop)
+    finally:
+        shop.media.close()
+        await shop.database.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
