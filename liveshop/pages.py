@@ -67,6 +67,7 @@ class Pages:
         nonce = secrets.token_urlsafe(12)
         environment = self._lenient if template == "docs.html.j2" else self._environment
         html = environment.get_template(template).render(
+            status=status,
             lang=language,
             t=self._translator(language),
             asset=self._assets.url,

@@ -174,9 +174,8 @@ def load(
     for dotted, value in (overrides or {}).items():
         _put(tree, dotted.split("."), value)
     settings = _convert(tree, problems)
-    if settings is not None:
-        problems.extend(_contradictions(settings))
-    if problems or settings is None:
+    problems.extend(_contradictions(settings))
+    if problems:
         raise BadSettings(problems)
     return settings
 
@@ -205,8 +204,8 @@ def _put(tree: dict[str, Any], path: list[str], value: Any) -> None:
     tree[path[-1]] = value
 
 
-def _convert(tree: dict[str, Any], problems: list[str]) -> Settings | None:
-    """Section by section, so that one bad value does not hide the next."""
+def _convert(tree: dict[str, Any], problems: list[str]) -> Settings:
+    """Section by section, so that one bad value does not hide the next; it keeps its default."""
     known = {field.name: field.type for field in msgspec.structs.fields(Settings)}
     good: dict[str, Any] = {}
     for name, value in tree.items():
@@ -218,7 +217,7 @@ def _convert(tree: dict[str, Any], problems: list[str]) -> Settings | None:
             good[name] = _convert_section(name, value, kind, problems)
         else:
             _convert_value(name, value, kind, good, name, problems)
-    return Settings(**good) if not problems else None
+    return Settings(**good)
 
 
 def _convert_section(

@@ -265,6 +265,9 @@ def unframe(data: bytes) -> list[dict[str, Any]]:
 class SlowBroker(MemoryBroker):
     """As one across a network: answers are on the way for a while, and so are deliveries."""
 
+    turns = 25
+    """How many turns of the loop an answer takes to arrive."""
+
     def __init__(self, *, log_size: int) -> None:
         super().__init__(log_size=log_size)
         self.on_the_way = 0
@@ -281,7 +284,7 @@ class SlowBroker(MemoryBroker):
         await asyncio.sleep(0)
         known = await super().since(room, position, limit=limit)
         self.on_the_way += 1
-        for _ in range(3):
+        for _ in range(self.turns):
             await asyncio.sleep(0)
         self.on_the_way -= 1
         return known

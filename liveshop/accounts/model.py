@@ -20,11 +20,17 @@ Role = Literal["host", "moderator", "merchant", "admin"]
 
 ROLES: dict[str, frozenset[str]] = {
     "host": frozenset(
-        {"shows:read", "shows:write", "chat:moderate", "catalog:read", "orders:read"}
+        {
+            "shows:read", "shows:write", "chat:moderate", "catalog:read", "media:write",
+            "orders:read",
+        }
     ),
     "moderator": frozenset({"shows:read", "chat:moderate"}),
     "merchant": frozenset(
-        {"catalog:read", "catalog:write", "orders:read", "orders:write", "shows:read"}
+        {
+            "catalog:read", "catalog:write", "media:write", "orders:read", "orders:write",
+            "shows:read",
+        }
     ),
     "admin": frozenset(PERMISSIONS),
 }

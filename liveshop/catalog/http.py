@@ -203,7 +203,7 @@ def _media_endpoints(
 
     return [
         Endpoint(
-            "POST", "/api/media", upload_image, _WRITE, "upload a picture", _TAG,
+            "POST", "/api/media", upload_image, permission("media:write"), "upload a picture", _TAG,
             query=MediaQuery, answer=wire.Image, status=201, consumes=_PICTURES,
             errors=(NotAnImage, ImageTooLarge, BadText, MediaUnavailable),
             max_body_bytes=max_image_bytes,

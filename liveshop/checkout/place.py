@@ -198,7 +198,6 @@ class PlaceOrder:
             if order is None:
                 raise UnknownOrder("There is no such order.")
             if await payments.record_answer(tx.conn, order.payment.id, answer, now):
-                await self._lock(tx, order, now)
                 if answer.state == "declined":
                     await self._fail(tx, order, now)
                 else:
@@ -207,13 +206,9 @@ class PlaceOrder:
             assert settled is not None
         return settled
 
-    async def _lock(self, tx: Tx, order: Order, now: datetime) -> None:
-        """The buyer's cart, then the stock: in this order, as everywhere."""
-        await store.lock(tx.conn, order.viewer_id, now)
-        await holds.lock(tx.conn, [line.variant_id for line in order.lines])
-
     async def _confirm(self, tx: Tx, order: Order, now: datetime) -> None:
         await orders.change_state(tx.conn, order.id, "confirmed")
+        await holds.lock(tx.conn, [line.variant_id for line in order.lines])
         sold = await holds.sell(tx.conn, order.id)
         tx.notify(StockTouched(tuple(sold)))
         if order.show_id is not None:
@@ -232,7 +227,8 @@ class PlaceOrder:
     async def _fail(self, tx: Tx, order: Order, now: datetime) -> None:
         """Give the cart back, with its holds, so that the buyer can pay otherwise."""
         await orders.change_state(tx.conn, order.id, "payment_failed")
-        cart_id = store.cart_id_of(order.viewer_id)
+        cart_id = await store.lock(tx.conn, order.viewer_id, now)
+        await holds.lock(tx.conn, [line.variant_id for line in order.lines])
         until = self._carts.hold_until(now)
         for line in order.lines:
             there = await store.line_of_variant(tx.conn, cart_id, line.variant_id)
@@ -266,12 +262,11 @@ class PlaceOrder:
             raise UnknownMethod(f"payment method {order.payment.method} is not configured")
         async with asyncio.timeout(self._timeout_seconds):
             answer = await provider.find(order.payment.id)
-        if answer is None:
-            answer = ChargeAnswer(
-                "declined",
-                f"never_charged_{order.payment.id}",
-                "The payment was interrupted and nothing was charged. Your cart is back.",
-            )
+            if answer is None:
+                # A request that hangs may still be about to charge: the provider must rule it out.
+                answer = await provider.void(
+                    Charge(order.payment.id, order.total, order.number)
+                )
         await self.settle(order_id, answer)
 
 

@@ -18,6 +18,7 @@ from liveshop.demo.shop import DemoProduct, price_label
 
 WIDTH, HEIGHT, FRAME_RATE = 1280, 720, 30
 
+_CONTROLS = 176  # of the foot of the picture: players put their controls there
 _SCALE = 1.0  # pixels of a layer per pixel of the film; above 1 is sharper, and a third slower
 _MARGIN = (72, 44)  # of a layer around the film, in pixels of the film
 _HORIZON = 452  # the table's far edge; zooming turns about it, so it never flickers between rows
@@ -192,7 +193,7 @@ class Stage:
         x, y = side * k / 2 + cos(hand) * 15 * k, side * k / 2 + sin(hand) * 15 * k
         pen.ellipse((x - 3 * k, y - 3 * k, x + 3 * k, y + 3 * k), fill=240)
         mask = mask.reduce(k)
-        planes[0].paste(225, (WIDTH - 48 - side, HEIGHT - 44 - side), mask)
+        planes[0].paste(225, (WIDTH - 48 - side, HEIGHT // 2 - side), mask)
 
 
 def _ease(share: float) -> float:
@@ -396,7 +397,7 @@ def _caption(title: str, price: str) -> _Layer:
     pen.rounded_rectangle((4 * k, 4 * k, 11 * k, (height - 4) * k), 3 * k, fill=(178, 134, 78, 255))
     pen.text((36 * k, 19 * k), title, font=large, fill=(44, 34, 28, 255))
     _write_price(pen, (36 * k, 66 * k), price, small, (138, 84, 46, 255))
-    return _layer(big.reduce(k), 48, HEIGHT - 44 - height, 1.0)
+    return _layer(big.reduce(k), 48, HEIGHT - _CONTROLS - height, 1.0)
 
 
 def _write_price(

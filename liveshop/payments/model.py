@@ -1,7 +1,8 @@
 """The payment port. A provider is one file in `providers/` and passes one contract suite.
 
 A provider is called with no transaction open, always with our payment id as idempotency key, so
-that asking twice charges once; `find` tells what became of a charge whose answer was never heard.
+that asking twice charges once; `find` tells what became of a charge whose answer was never heard,
+and `void` makes sure that one never made is never made later: only then may its order be given up.
 """
 
 from dataclasses import dataclass
@@ -67,7 +68,21 @@ class PaymentProvider(Protocol):
         """
 
     async def find(self, key: PaymentId) -> ChargeAnswer | None:
-        """What became of this charge; None when the provider never took it."""
+        """What became of this charge; None when the provider has not taken it (yet)."""
+
+    async def void(self, charge: Charge) -> ChargeAnswer:
+        """From now on this key is never charged. Answers what became of it if that came too late,
+        else `voided`, as a later `charge` with the key does.
+        """
+
+
+def voided(key: PaymentId) -> ChargeAnswer:
+    """The answer to a charge that was ruled out before it was made."""
+    return ChargeAnswer(
+        "declined",
+        f"voided_{key}",
+        "The payment was interrupted and nothing was charged. Your cart is back.",
+    )
 
 
 class UnknownMethod(ShopError):

@@ -75,7 +75,8 @@ async def sandbox_find(conn: AsyncConnection, key: PaymentId) -> ChargeAnswer | 
 
 async def sandbox_keep(
     conn: AsyncConnection, key: PaymentId, amount: Money, answer: ChargeAnswer
-) -> None:
+) -> ChargeAnswer:
+    """Write an answer down unless this key has one; the one it has."""
     await conn.execute(
         insert(conn, sandbox_charge)
         .values(
@@ -88,6 +89,9 @@ async def sandbox_keep(
         )
         .on_conflict_do_nothing(index_elements=["key"])
     )
+    kept = await sandbox_find(conn, key)
+    assert kept is not None
+    return kept
 
 
 def _payment(row: sa.Row[Any]) -> Payment:

@@ -249,7 +249,7 @@ class Hub:
             await self._send_all(viewer, deque(missing))
         waiting = viewer.waiting
         if waiting is not None:
-            await self._send_all(viewer, waiting)
+            waiting.clear()
         # No await between the empty queue and this line: from here on events are written at once.
         viewer.waiting = None
 
@@ -259,7 +259,8 @@ class Hub:
         unread = 0
         while events and viewer.code is None:
             event = events.popleft()
-            pass
+            if event.offset <= viewer.offset:
+                continue
             if event.offset > viewer.offset + 1:
                 viewer.close(CloseCode.LOG_LOST)
                 return

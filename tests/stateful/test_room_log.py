@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    Bundle,
     RuleBasedStateMachine,
     initialize,
     invariant,
@@ -50,13 +49,14 @@ class Client:
         self.transport.written.clear()
 
 
-class Rooms(RuleBasedStateMachine):
-    clients = Bundle("clients")
+which = st.integers(0, 2)
 
+
+class Rooms(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.everyone: list[Client] = []
+        self.everyone = [Client() for _ in range(3)]
 
     @initialize(slow=st.booleans(), log_size=st.sampled_from([12, 10_000]))
     def open(self, slow: bool, log_size: int) -> None:
@@ -66,7 +66,7 @@ class Rooms(RuleBasedStateMachine):
         self.publish = RoomPublisher(self.broker)
         self.count = 0
 
-    def turn(self, steps: int = 20) -> None:
+    def turn(self, steps: int = 120) -> None:
         """Let waiting tasks run on; by default until nothing is on the way any more."""
 
         async def turn() -> None:
@@ -81,12 +81,6 @@ class Rooms(RuleBasedStateMachine):
         if isinstance(self.broker, SlowBroker):
             self.broker.deliver_late()
 
-    @rule(target=clients)
-    def open_a_page(self) -> Client:
-        client = Client()
-        self.everyone.append(client)
-        return client
-
     @rule(count=st.integers(1, 6), pad=st.integers(0, 400))
     def events_happen(self, count: int, pad: int) -> None:
         items = []
@@ -95,9 +89,11 @@ class Rooms(RuleBasedStateMachine):
             items.append(Published(SHOW, "note", Note(self.count, "x" * pad), NOON))
         self.loop.run_until_complete(self.publish(items))
 
-    @rule(client=clients, node=st.integers(0, 1), reads=st.booleans())
-    def connect(self, client: Client, node: int, reads: bool) -> None:
-        self.drop(client)
+    @rule(index=which, node=st.integers(0, 1), reads=st.booleans(), steps=st.integers(0, 30))
+    def connect(self, index: int, node: int, reads: bool, steps: int) -> None:
+        """Come (back); `steps` later, perhaps in the middle of catching up, something happens."""
+        client = self.everyone[index]
+        self.leave(client)
         hub = self.hubs[node]
         transport = FakeTransport()
         transport.reads_at_once = reads
@@ -114,22 +110,28 @@ class Rooms(RuleBasedStateMachine):
         client.viewer, client.transport, client.hub = viewer, transport, hub
         client.was_slow = not reads
         client.catching_up = self.loop.create_task(hub.catch_up(viewer))
+        self.turn(steps)
 
-    @rule(client=clients)
-    def read(self, client: Client) -> None:
+    @rule(index=which)
+    def read(self, index: int) -> None:
+        client = self.everyone[index]
         if client.transport is not None:
             client.transport.read_all()
             self.turn()
             client.take()
 
-    @rule(client=clients)
-    def stop_reading(self, client: Client) -> None:
+    @rule(index=which)
+    def stop_reading(self, index: int) -> None:
+        client = self.everyone[index]
         if client.transport is not None:
             client.transport.reads_at_once = False
             client.was_slow = True
 
-    @rule(client=clients)
-    def drop(self, client: Client) -> None:
+    @rule(index=which)
+    def drop(self, index: int) -> None:
+        self.leave(self.everyone[index])
+
+    def leave(self, client: Client) -> None:
         if client.viewer is None or client.hub is None or client.catching_up is None:
             return
         client.take()
@@ -156,7 +158,7 @@ class Rooms(RuleBasedStateMachine):
         self.loop.run_until_complete(self.broker.renew(SHOW))
         self.count = 0
 
-    @rule(steps=st.integers(1, 6))
+    @rule(steps=st.integers(1, 40))
     def time_passes(self, steps: int) -> None:
         self.turn(steps)
 
@@ -172,7 +174,7 @@ class Rooms(RuleBasedStateMachine):
         for client in self.everyone:
             if client.transport is not None:
                 client.transport.reads_at_once = True
-        for _ in range(60):
+        for _ in range(40):
             for client in self.everyone:
                 if client.transport is not None:
                     client.transport.read_all()
@@ -182,7 +184,7 @@ class Rooms(RuleBasedStateMachine):
                 client.take()
                 assert client.viewer.waiting is None
                 assert client.offset == self.count
-            self.drop(client)
+            self.leave(client)
         if hasattr(self, "hubs"):
             assert [hub.rooms for hub in self.hubs] == [0, 0]
         self.loop.close()

@@ -1,7 +1,7 @@
 """Payment on invoice: nothing to charge now; the buyer owes the amount once the order stands."""
 
 from liveshop.kernel.ids import PaymentId
-from liveshop.payments.model import Charge, ChargeAnswer
+from liveshop.payments.model import Charge, ChargeAnswer, voided
 
 
 class Invoice:
@@ -17,3 +17,7 @@ class Invoice:
     async def find(self, key: PaymentId) -> ChargeAnswer | None:
         # Nothing outside this database can have happened, so an unanswered invoice never was.
         return None
+
+    async def void(self, charge: Charge) -> ChargeAnswer:
+        # Nothing to rule out: what counts is which answer this database records first.
+        return voided(charge.key)

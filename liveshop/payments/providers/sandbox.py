@@ -6,7 +6,7 @@ can a crash between "charged" and "recorded" be told from one before it.
 
 from liveshop.kernel.ids import PaymentId
 from liveshop.payments import store
-from liveshop.payments.model import BadPaymentInput, Charge, ChargeAnswer
+from liveshop.payments.model import BadPaymentInput, Charge, ChargeAnswer, voided
 from liveshop.settings import Mode
 from liveshop.storage import Database
 
@@ -40,13 +40,19 @@ class Sandbox:
             return before
         message = TEST_NUMBERS[_digits(charge.card_number)]
         answer = ChargeAnswer("declined" if message else "paid", f"sandbox_{charge.key}", message)
-        async with self._database.write() as tx:
-            await store.sandbox_keep(tx.conn, charge.key, charge.amount, answer)
-        return answer
+        return await self._keep(charge, answer)
 
     async def find(self, key: PaymentId) -> ChargeAnswer | None:
         async with self._database.read() as conn:
             return await store.sandbox_find(conn, key)
+
+    async def void(self, charge: Charge) -> ChargeAnswer:
+        return await self._keep(charge, voided(charge.key))
+
+    async def _keep(self, charge: Charge, answer: ChargeAnswer) -> ChargeAnswer:
+        """Of two that come at once with one key, the ledger knows who was first."""
+        async with self._database.write() as tx:
+            return await store.sandbox_keep(tx.conn, charge.key, charge.amount, answer)
 
 
 def _digits(text: str | None) -> str:

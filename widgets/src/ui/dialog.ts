@@ -33,7 +33,7 @@ export class Dialog extends LitElement {
         background: rgb(12 10 18 / 0.5);
         backdrop-filter: blur(2px);
       }
-      header {
+      .head {
         display: flex;
         align-items: center;
         min-height: 60px;
@@ -84,10 +84,10 @@ export class Dialog extends LitElement {
 
   protected override render(): TemplateResult {
     return html`<dialog aria-label=${this.label || nothing} @cancel=${this.onCancel} @click=${this.onClick}>
-      <header>
+      <div class="head">
         <h2>${this.label}</h2>
         <button class="icon-btn" aria-label=${this.closeLabel} @click=${this.dismiss}>${icon("close")}</button>
-      </header>
+      </div>
       <div class="body"><slot></slot></div>
       <slot name="foot"></slot>
     </dialog>`;

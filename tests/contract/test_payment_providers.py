@@ -1,0 +1,167 @@
+"""What every payment provider promises: one charge per key, an answer that can be asked for again,
+and a charge that was ruled out never made. A new provider is a subclass of the contract.
+"""
+
+import asyncio
+
+import pytest
+from builders import DECLINED_CARD, GOOD_CARD
+
+from liveshop.kernel.ids import PaymentId
+from liveshop.kernel.money import Money
+from liveshop.payments import store
+from liveshop.payments.model import BadPaymentInput, Charge, PaymentProvider
+from liveshop.payments.providers.invoice import Invoice
+from liveshop.payments.providers.sandbox import Sandbox
+from liveshop.storage import Database
+
+KEY = PaymentId("pay_01K00000000000000000000001")
+POOR_CARD = "4000 0000 0000 9995"
+
+
+class PaymentProviderContract:
+    """Subclasses give `provider` and say what it answers to a charge that works."""
+
+    accepts: "tuple[str | None, ...]" = ()
+    """Inputs a charge succeeds with."""
+    accepted_state: str
+    declines: "tuple[tuple[str, str], ...]" = ()
+    """Inputs that are declined, with words the buyer is told."""
+    refuses: "tuple[str | None, ...]" = ()
+    """Inputs refused before anything is charged."""
+    keeps_charges: bool
+    """Whether a charge exists outside our database, so that `find` can know of it."""
+
+    def charge(self, card: str | None, key: PaymentId = KEY) -> Charge:
+        return Charge(key, Money(3290, "EUR"), "L-100001", card)
+
+    async def charges_made(self, provider: PaymentProvider) -> int:
+        """How often money moved, as the provider's own books say."""
+        raise NotImplementedError
+
+    async def test_a_good_charge_is_accepted_with_a_reference(
+        self, provider: PaymentProvider
+    ) -> None:
+        for number, good in enumerate(self.accepts):
+            provider.check(good)
+            answer = await provider.charge(self.charge(good, PaymentId(f"{KEY[:-1]}{number}")))
+            assert answer.state == self.accepted_state
+            assert answer.reference
+            assert answer.message is None
+
+    async def test_the_same_key_twice_charges_once_and_answers_the_same(
+        self, provider: PaymentProvider
+    ) -> None:
+        first = await provider.charge(self.charge(self.accepts[0]))
+        assert await provider.charge(self.charge(self.accepts[0])) == first
+        assert await self.charges_made(provider) == 1
+
+    async def test_the_same_key_many_times_at_once_charges_once(
+        self, provider: PaymentProvider
+    ) -> None:
+        charges = [provider.charge(self.charge(self.accepts[0])) for _ in range(20)]
+        answers = await asyncio.gather(*charges)
+        assert len(set(answers)) == 1
+        assert await self.charges_made(provider) == 1
+
+    async def test_a_declined_charge_tells_the_buyer_why_and_stays_declined(
+        self, provider: PaymentProvider
+    ) -> None:
+        for number, (bad, words) in enumerate(self.declines):
+            key = PaymentId(f"{KEY[:-1]}{number}")
+            provider.check(bad)
+            answer = await provider.charge(self.charge(bad, key))
+            assert answer.state == "declined"
+            assert answer.message is not None
+            assert words in answer.message
+            # Another input under the same key is the same charge still.
+            assert await provider.charge(self.charge(self.accepts[0], key)) == answer
+
+    async def test_unusable_input_is_refused_before_a_charge_and_never_repeated(
+        self, provider: PaymentProvider
+    ) -> None:
+        for unusable in self.refuses:
+            with pytest.raises(BadPaymentInput) as refused:
+                provider.check(unusable)
+            assert not unusable or unusable not in refused.value.detail
+
+    async def test_a_charge_never_made_is_not_found(self, provider: PaymentProvider) -> None:
+        assert await provider.find(KEY) is None
+
+    async def test_a_charge_whose_answer_was_lost_is_found(self, provider: PaymentProvider) -> None:
+        for number, card in enumerate((self.accepts[0], *(bad for bad, _ in self.declines))):
+            key = PaymentId(f"{KEY[:-1]}{number}")
+            answer = await provider.charge(self.charge(card, key))
+            assert await provider.find(key) == (answer if self.keeps_charges else None)
+
+    async def test_a_charge_ruled_out_is_never_made(self, provider: PaymentProvider) -> None:
+        ruled_out = await provider.void(self.charge(None))
+        assert ruled_out.state == "declined"
+        assert ruled_out.message is not None
+        assert "nothing was charged" in ruled_out.message
+        assert await provider.void(self.charge(None)) == ruled_out
+        if self.keeps_charges:
+            assert await provider.charge(self.charge(self.accepts[0])) == ruled_out
+            assert await self.charges_made(provider) == 0
+
+    async def test_ruling_out_comes_too_late_for_a_charge_that_was_made(
+        self, provider: PaymentProvider
+    ) -> None:
+        answer = await provider.charge(self.charge(self.accepts[0]))
+        if self.keeps_charges:
+            assert await provider.void(self.charge(None)) == answer
+        assert await self.charges_made(provider) == 1
+
+    async def test_a_charge_and_its_ruling_out_at_once_agree(
+        self, provider: PaymentProvider
+    ) -> None:
+        for number in range(10):
+            key = PaymentId(f"{KEY[:-1]}{number}")
+            charged, ruled_out = await asyncio.gather(
+                provider.charge(self.charge(self.accepts[0], key)),
+                provider.void(self.charge(None, key)),
+            )
+            if self.keeps_charges:
+                assert charged == ruled_out == await provider.find(key)
+
+    def test_a_card_number_is_not_shown(self) -> None:
+        assert "4242" not in repr(self.charge(GOOD_CARD))
+
+
+class TestSandbox(PaymentProviderContract):
+    accepts = (GOOD_CARD, "4242424242424242")
+    accepted_state = "paid"
+    declines = (
+        (DECLINED_CARD, "The card was declined."),
+        (POOR_CARD, "The card has insufficient funds."),
+    )
+    refuses = (None, "", "4111 1111 1111 1111", "not a card", "4242", "42" * 400)
+    keeps_charges = True
+
+    @pytest.fixture
+    def provider(self, database: Database) -> PaymentProvider:
+        self.database = database
+        return Sandbox(database, mode="test")
+
+    async def charges_made(self, provider: PaymentProvider) -> int:
+        async with self.database.read() as conn:
+            answer = await store.sandbox_find(conn, KEY)
+        return 1 if answer is not None and answer.state == "paid" else 0
+
+    def test_the_sandbox_refuses_to_stand_for_real_money(self, database: Database) -> None:
+        with pytest.raises(ValueError, match="takes no money"):
+            Sandbox(database, mode="production")
+
+
+class TestInvoice(PaymentProviderContract):
+    accepts = (None, GOOD_CARD)
+    accepted_state = "authorised"
+    keeps_charges = False
+
+    @pytest.fixture
+    def provider(self) -> PaymentProvider:
+        return Invoice()
+
+    async def charges_made(self, provider: PaymentProvider) -> int:
+        """An invoice moves no money; the buyer owes the sum of one order."""
+        return 1

@@ -1,0 +1,352 @@
+"""The server keeps what its OpenAPI document says, whatever is sent: schemathesis against it.
+
+The server runs in a thread of its own, with real things in it. First every operation is called as
+it is meant to be; then, as an admin, a host and a guest, with cases made from the document's own
+schemas, good and bad ones, in which ids often are those of things that exist.
+"""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import builders
+import catalog_builders
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import CHECKS, load_all_checks
+from schemathesis.core.failures import FailureGroup
+
+from liveshop.app import Liveshop, listening, wire
+from liveshop.kernel.clock import ManualClock
+from liveshop.kernel.ids import VariantId, ViewerId
+from liveshop.shows import wire as shows_wire
+from liveshop.storage import Database
+
+CASES = 12
+"""Made up by hypothesis for each operation and caller, beside the boundaries of its schema."""
+BOUNDARIES = 40
+BETWEEN_CALLS = timedelta(seconds=30)
+"""The clock goes on between calls, or the rate limits would soon be all there is to see."""
+HLS = {"playlist", "init", "segment"}
+"""Answer only where there is video: tests/live has it."""
+FEED = b"id,title,price,availability\nA1,Vase,20.00 EUR,in_stock\n"
+
+load_all_checks()
+import collections
+H = collections.Counter()
+PROMISES = [
+    CHECKS.get_one(name)
+    for name in (
+        "not_a_server_error",
+        "status_code_conformance",
+        "content_type_conformance",
+        "response_headers_conformance",
+        "response_schema_conformance",
+    )
+]
+
+
+@schemathesis.serializer(
+    "application/x-ndjson", "text/csv", "image/jpeg", "image/png", "image/webp", "image/avif"
+)
+def as_it_is(_context: Any, value: Any) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode(errors="replace")
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server, and what exists in it by the names that parameters and fields have for it."""
+
+    url: str
+    clock: ManualClock
+    things: Mapping[str, list[Any]]
+    headers: Mapping[str, Mapping[str, str]]
+    """Of each caller."""
+    schema: Any
+
+    def call(self, caller: str, case: Case) -> requests.Response:
+        """Raises FailureGroup when the answer breaks the document's word."""
+        self.clock.advance(BETWEEN_CALLS)
+        response = case.call(base_url=self.url, headers=dict(self.headers[caller]))
+        import collections; H.update([(caller, case.operation.label, response.status_code, case.method)]); case.validate_response(response, checks=PROMISES)
+        return response
+
+    def operations(self) -> Iterator[Any]:
+        for found in self.schema.get_all_operations():
+            operation = found.ok()
+            if operation.definition.raw["operationId"] != "sign_out":
+                yield operation
+
+
+class OwnLoop:
+    """An event loop in a thread of its own."""
+
+    def __enter__(self) -> "OwnLoop":
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="server")
+        self._thread.start()
+        return self
+
+    def run(self, what: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(what, self._loop).result(timeout=60)
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+@pytest.fixture
+def running(
+    database_url: str, tmp_path: Path, clock: ManualClock, no_blocking_calls: object, log: object
+) -> Iterator[Running]:
+    given_settings = builders.test_settings(
+        tmp_path / "data",
+        database_url=database_url,
+        customers__algorithm="HS256",
+        customers__key=builders.STOREFRONT_KEY,
+    )
+    shop = wire(given_settings, Database.open(database_url), None, clock)
+    with OwnLoop() as loop:
+        opened = served(shop)
+        url = loop.run(opened.__aenter__())
+        try:
+            things, headers = loop.run(furnish(shop))
+            schema = schemathesis.openapi.from_url(f"{url}/api/openapi.json")
+            yield Running(url, clock, things, headers, schema)
+        finally:
+            loop.run(opened.__aexit__(None, None, None))
+
+
+@asynccontextmanager
+async def served(shop: Liveshop) -> AsyncIterator[str]:
+    async with listening(shop.web_application(), "127.0.0.1", 0) as port:
+        yield f"http://127.0.0.1:{port}"
+    await asyncio.to_thread(shop.media.close)
+    await shop.database.close()
+
+
+async def furnish(shop: Liveshop) -> tuple[dict[str, list[Any]], dict[str, dict[str, str]]]:
+    """Products, shows in three states, staff, a guest with a cart and an order."""
+    shirt = await builders.product(shop, title="Shirt", sizes=("S", "M"), stock=5000)
+    mug = await builders.product(shop, title="Mug", stock=5000)
+    picture = await shop.media.store_image(catalog_builders.picture(), alt="A shirt")
+    live = await builders.live_show(shop, [shirt.id, mug.id])
+    soon = shows_wire.ShowInput(title="Soon", starts_at=shop.clock.now() + timedelta(days=300))
+    announced = await shop.shows.create_show(soon)
+    await shop.shows.change_state(announced.id, "scheduled")
+    draft = await shop.shows.create_show(shows_wire.ShowInput(title="A draft"))
+    spare = await shop.accounts.create_staff(
+        email="spare@shop.example", name="Spare", password=builders.PASSWORD, roles=["merchant"]
+    )
+    admin = await builders.staff_key(shop, "admin")
+    await builders.key_with(shop, "shows:read")
+    keys = await shop.accounts.list_keys()
+    host = await shop.accounts.sign_in(
+        await builders.staff(shop, "host"), builders.PASSWORD, "127.0.0.1"
+    )
+    guest = shop.customers.new_guest()
+    for product in (mug, shirt):
+        cart = await shop.carts.add_to_cart(
+            ViewerId(guest.viewer_id), VariantId(product.variants[0].id), 1, live
+        )
+    headers = {
+        "admin": {"Authorization": f"Bearer {admin}"},
+        "host": {"Cookie": f"liveshop_session={host.token}", "X-CSRF-Token": host.csrf_token},
+        "guest": {"Authorization": f"Bearer {guest.token}"},
+    }
+    things: dict[str, list[Any]] = {
+        "show_id": [live, announced.id, draft.id],
+        "product_id": [shirt.id, mug.id],
+        "product_ids": [[mug.id, shirt.id], [shirt.id]],
+        "variant_id": [one.id for product in (mug, shirt) for one in product.variants],
+        "location_id": [place.id for place in await shop.catalog.locations()],
+        "line_id": [line.id for line in cart.lines],
+        "media_id": [picture.media_id],
+        "cover_id": [picture.media_id],
+        "image_ids": [[picture.media_id]],
+        "staff_id": [spare.id],
+        "key_id": [key.id for key in keys if key.permissions == ("shows:read",)],
+        "file": ["160.webp", "160.jpg"],
+        "format": ["google_csv", "ndjson"],
+        "country": ["DE"],
+        "email": ["ada@example.org"],
+        "token": [builders.storefront_jwt(shop.clock)],
+        "method": ["sandbox", "invoice"],
+        "card_number": [builders.GOOD_CARD, builders.DECLINED_CARD],
+        "currency": ["EUR"],
+        "time_zone": ["Europe/Berlin"],
+    }
+    return things, headers
+
+
+def good_calls(running: Running) -> list[tuple[str, str, dict[str, Any]]]:
+    """(caller, operation, what to send): each operation as it is meant to be called."""
+    one = {name: values[0] for name, values in running.things.items()}
+    announced = running.things["show_id"][1]
+    price = {"amount": 2500, "currency": "EUR"}
+    product = {"title": "Bowl", "variants": [{"sku": "BOWL", "price": price}]}
+    order = {
+        "expected_total": {"amount": 2 * 2800 + 490, "currency": "EUR"},
+        "email": "ada@example.org",
+        "address": builders.ADDRESS,
+        "payment": {"method": "sandbox", "card_number": builders.GOOD_CARD},
+        "show_id": one["show_id"],
+    }
+    show = {"path_parameters": {"show_id": one["show_id"]}}
+    soon = {"path_parameters": {"show_id": announced}}
+    item = {"path_parameters": {"product_id": one["product_id"]}}
+    variant = {"path_parameters": {"variant_id": one["variant_id"]}}
+    line = {"path_parameters": {"line_id": one["line_id"]}}
+    staff = {"email": "new@shop.example", "name": "New", "password": builders.PASSWORD,
+             "roles": ["host"]}
+    return [
+        ("guest", "create_guest", {}),
+        ("guest", "sign_on_customer", {"body": {"token": one["token"]}}),
+        ("guest", "get_me", {}),
+        ("guest", "change_me", {"body": {"name": "Ada"}}),
+        ("guest", "get_shop", {}),
+        ("guest", "list_shows", {"query": {"state": "live"}}),
+        ("guest", "get_show", show),
+        ("guest", "show_snapshot", show),
+        ("guest", "show_calendar", soon),
+        ("guest", "add_reminder", soon | {"body": {"email": one["email"], "consent": True}}),
+        ("guest", "list_products", {"query": {"q": "mug", "limit": 5}}),
+        ("guest", "get_product", item),
+        ("guest", "get_image", {"path_parameters": {"media_id": one["media_id"],
+                                                    "file": "160.webp"}}),
+        ("guest", "get_cart", {}),
+        ("guest", "add_to_cart", {"body": {"variant_id": one["variant_id"]}}),
+        ("guest", "remove_line", {"path_parameters": {"line_id": running.things["line_id"][1]}}),
+        ("guest", "set_quantity", line | {"body": {"quantity": 2}}),
+        ("guest", "hold_again", {}),
+        ("guest", "quote_cart", {"body": {"country": "DE"}}),
+        ("guest", "place_order", {"body": order, "headers": {"Idempotency-Key": "key-1"}}),
+        ("host", "get_session", {}),
+        ("host", "create_show", {"body": {"title": "New"}}),
+        ("host", "change_show", show | {"body": {"title": "Newer"}}),
+        ("host", "set_lineup", show | {"body": {"product_ids": one["product_ids"]}}),
+        ("host", "pin_product", show | {"body": {"product_id": one["product_id"]}}),
+        ("host", "unpin_product", show),
+        ("host", "show_numbers", show),
+        ("host", "list_messages", show),
+        ("host", "list_sanctions", show),
+        ("host", "change_show_state", soon | {"body": {"to": "live"}}),
+        ("admin", "list_staff", {}),
+        ("admin", "create_staff", {"body": staff}),
+        ("admin", "change_staff", {"path_parameters": {"staff_id": one["staff_id"]},
+                                   "body": {"name": "Newer"}}),
+        ("admin", "list_keys", {}),
+        ("admin", "create_key", {"body": {"name": "a key", "permissions": ["shows:read"]}}),
+        ("admin", "revoke_key", {"path_parameters": {"key_id": one["key_id"]}}),
+        ("admin", "create_product", {"body": product}),
+        ("admin", "replace_product", item | {"body": product}),
+        ("admin", "list_locations", {}),
+        ("admin", "get_stock", variant),
+        ("admin", "set_stock", variant | {"body": {"location_id": one["location_id"],
+                                                   "on_hand": 7000}}),
+        ("admin", "import_products", {"query": {"format": "google_csv"}, "body": FEED,
+                                      "media_type": "text/csv"}),
+        ("admin", "upload_image", {"query": {"alt": "A bowl"}, "media_type": "image/png",
+                                   "body": catalog_builders.picture(kind="PNG")}),
+        ("admin", "list_orders", {"query": {"limit": 5}}),
+        ("guest", "sign_in", {"body": {"email": "spare@shop.example",
+                                       "password": builders.PASSWORD}}),
+        ("host", "sign_out", {}),
+    ]
+
+
+def test_each_operation_does_what_the_document_says(running: Running) -> None:
+    known = {operation.definition.raw["operationId"]: operation
+             for operation in running.operations()}
+    known["sign_out"] = running.schema["/api/session"]["DELETE"]
+    called = set()
+    for caller, name, sent in good_calls(running):
+        case = known[name].Case(**sent)
+        if "body" in sent and "media_type" not in sent:
+            case.media_type = "application/json"
+        response = running.call(caller, case)
+        assert response.status_code in (200, 201, 204), (name, response.text)
+        called.add(name)
+        if name == "place_order":
+            order = {"path_parameters": {"order_id": response.json()["id"]}}
+            again = running.call("guest", known["get_order"].Case(**order))
+            assert again.status_code == 200
+            called.add("get_order")
+    assert sorted(known.keys() - called) == sorted(HLS)
+
+
+@pytest.mark.parametrize("caller", ["admin", "host", "guest"])
+def test_no_case_breaks_the_document(running: Running, caller: str) -> None:
+    broken: dict[str, str] = {}
+    for operation in running.operations():
+        for call in (boundaries, made_up):
+            try:
+                call(running, caller, operation)
+            except FailureGroup as group:
+                for failure in group.exceptions:
+                    broken.setdefault(f"{operation.label}: {failure.title}", str(group))
+    assert not broken, "\n\n".join(f"{name}\n{told}" for name, told in broken.items())
+
+
+def boundaries(running: Running, caller: str, operation: Any) -> None:
+    """Each limit of the schema, from both sides, one after another."""
+    cases = running.schema.iter_coverage_cases(
+        operation,
+        generation_modes=list(GenerationMode),
+        generation_config=running.schema.config.generation_for(operation=operation),
+    )
+    for case, _ in zip(cases, range(BOUNDARIES), strict=False):
+        running.call(caller, case)
+
+
+def made_up(running: Running, caller: str, operation: Any) -> None:
+    @settings(
+        max_examples=CASES,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(
+        case=st.one_of(*(operation.as_strategy(mode) for mode in GenerationMode)),
+        choose=st.randoms(use_true_random=False),
+    )
+    def check(case: Case, choose: Any) -> None:
+        def pick(name: str, value: Any) -> Any:
+            known = running.things.get(name)
+            return choose.choice(known) if known and choose.random() < 0.7 else value
+
+        for container in (case.path_parameters, case.query):
+            for name in list(container or {}):
+                container[name] = pick(name, container[name])
+        case.body = replaced(case.body, pick)
+        running.call(caller, case)
+
+    check()
+
+
+def replaced(value: Any, pick: Callable[[str, Any], Any]) -> Any:
+    """JSON in which fields named like things that exist often name one."""
+    if isinstance(value, dict):
+        return {name: pick(name, replaced(inner, pick)) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [replaced(inner, pick) for inner in value]
+    return value
+
+def test_zz():
+    by=collections.defaultdict(dict)
+    for (c,l,s,m),n in H.items(): by[(c,l)][s]=by[(c,l)].get(s,0)+n
+    for k in sorted(by): print(k, dict(sorted(by[k].items())))
+    print(sum(H.values()))
+    assert 0
