@@ -190,7 +190,9 @@ def lineup_of(state: DemoState) -> list[ProductId]:
 
 def _start(show: DemoShow, now: datetime) -> datetime:
     start = now + show.starts_in
-    return start.replace(minute=0, second=0, microsecond=0) if start > now else start
+    if start <= now:
+        return start
+    return start.replace(hour=18, minute=0, second=0, microsecond=0)  # seven in the evening there
 
 
 def _has_passed(show: Show, shop: Liveshop) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 from builders import DECLINED_CARD, GOOD_CARD
+from checkout_builders import Bank
 
 from liveshop.kernel.ids import PaymentId
 from liveshop.kernel.money import Money
@@ -135,7 +136,7 @@ class TestSandbox(PaymentProviderContract):
         (DECLINED_CARD, "The card was declined."),
         (POOR_CARD, "The card has insufficient funds."),
     )
-    refuses = (None, "", "4111 1111 1111 1111", "not a card", "4242", "42" * 400)
+    refuses = (None, "", "4111 1111 1111 1111", "not a card", "4111", "41" * 400)
     keeps_charges = True
 
     @pytest.fixture
@@ -165,3 +166,20 @@ class TestInvoice(PaymentProviderContract):
     async def charges_made(self, provider: PaymentProvider) -> int:
         """An invoice moves no money; the buyer owes the sum of one order."""
         return 1
+
+
+class TestBank(PaymentProviderContract):
+    """The bank of the tests, so that what they show with it holds for real ones."""
+
+    accepts = (GOOD_CARD,)
+    accepted_state = "paid"
+    declines = ((DECLINED_CARD, "declined"),)
+    keeps_charges = True
+
+    @pytest.fixture
+    def provider(self) -> PaymentProvider:
+        self.bank = Bank()
+        return self.bank
+
+    async def charges_made(self, provider: PaymentProvider) -> int:
+        return len(self.bank.paid)

@@ -83,17 +83,30 @@ class Rooms(RuleBasedStateMachine):
 
     @rule(count=st.integers(1, 6), pad=st.integers(0, 400))
     def events_happen(self, count: int, pad: int) -> None:
+        self.happen(count, pad=pad)
+
+    def happen(self, count: int, *, pad: int) -> None:
         items = []
         for _ in range(count):
             self.count += 1
             items.append(Published(SHOW, "note", Note(self.count, "x" * pad), NOON))
         self.loop.run_until_complete(self.publish(items))
 
-    @rule(index=which, node=st.integers(0, 1), reads=st.booleans(), steps=st.integers(0, 30))
-    def connect(self, index: int, node: int, reads: bool, steps: int) -> None:
-        """Come (back); `steps` later, perhaps in the middle of catching up, something happens."""
+    @rule(
+        index=which,
+        node=st.integers(0, 1),
+        reads=st.booleans(),
+        missed=st.integers(0, 8),
+        steps=st.integers(0, 40),
+        meanwhile=st.integers(0, 3),
+    )
+    def connect(
+        self, index: int, node: int, reads: bool, missed: int, steps: int, meanwhile: int
+    ) -> None:
+        """Come (back) after missing some events; more happen in the middle of catching up."""
         client = self.everyone[index]
         self.leave(client)
+        self.happen(missed, pad=300)
         hub = self.hubs[node]
         transport = FakeTransport()
         transport.reads_at_once = reads
@@ -111,6 +124,8 @@ class Rooms(RuleBasedStateMachine):
         client.was_slow = not reads
         client.catching_up = self.loop.create_task(hub.catch_up(viewer))
         self.turn(steps)
+        self.happen(meanwhile, pad=10)
+        self.deliver()
 
     @rule(index=which)
     def read(self, index: int) -> None:
