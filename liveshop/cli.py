@@ -9,10 +9,8 @@ from typing import Any
 import click
 import msgspec
 import uvloop
-from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from liveshop import __version__
 from liveshop.app import Browser, Liveshop, listening, opened, supervised, until_stopped
@@ -308,29 +306,31 @@ def demo(host: str, port: int, data: Path, fresh: bool, as_json: bool) -> None:
         if as_json:
             click.echo(msgspec.json.encode(addresses).decode())
         else:
-            out.print(_demo_table(addresses))
+            _print_addresses(addresses)
 
     _run(demo_run.run(plan, ready))
-    err.print("The demo has ended; its data is kept." if not as_json else "", highlight=False)
+    if not as_json:
+        err.print("The demo has ended; its data is kept.")
 
 
-def _demo_table(addresses: demo_run.Addresses) -> Table:
-    table = Table(title="Liveshop demo is live", title_justify="left", show_header=False,
-                  box=box.SIMPLE, title_style="bold")
+def _print_addresses(addresses: demo_run.Addresses) -> None:
+    """Lines, not a table: an address must never be cut to fit a column."""
     server = addresses.studio.removesuffix("/studio")
     rows = (
         ("storefront with the show", addresses.storefront),
         ("the show's own page", f"{server}/s/{addresses.show_id}"),
-        ("studio (host)", f"{addresses.studio}   {seed.HOST_EMAIL} / {seed.PASSWORD}"),
-        ("desk (merchant)", f"{addresses.desk}   {seed.MERCHANT_EMAIL} / {seed.PASSWORD}"),
-        ("admin", f"the same pages   {seed.ADMIN_EMAIL} / {seed.PASSWORD}"),
+        ("studio, for hosts", addresses.studio),
+        ("  sign in as", f"{seed.HOST_EMAIL} / {seed.PASSWORD}"),
+        ("desk, for merchants", addresses.desk),
+        ("  sign in as", f"{seed.MERCHANT_EMAIL} / {seed.PASSWORD}"),
+        ("  or as admin", f"{seed.ADMIN_EMAIL} / {seed.PASSWORD}"),
         ("API", f"{server}/api/docs"),
         ("test cards", "4242 4242 4242 4242 pays, 4000 0000 0000 0002 is declined"),
-        ("end it", "Ctrl-C; start again to go on, or with --fresh to start over"),
     )
+    out.print("\n[bold]The Liveshop demo is live.[/]  Ctrl-C ends it and keeps its data; "
+              "`liveshop demo --fresh` starts over.\n", soft_wrap=True)
     for what, where in rows:
-        table.add_row(what, where)
-    return table
+        out.print(f"  {what:<26}{where}", highlight=False, soft_wrap=True)
 
 
 def _make_data_folder(settings: Settings) -> None:

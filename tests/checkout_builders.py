@@ -1,4 +1,4 @@
-"""Makers for tests of checkout: buyers, wishes, a bank that can be held up, and the books' audit."""
+"""Makers for tests of checkout: buyers, wishes, a bank that can be held up, an audit."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence

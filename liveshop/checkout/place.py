@@ -230,7 +230,7 @@ class PlaceOrder:
         cart_id = await store.lock(tx.conn, order.viewer_id, now)
         await holds.lock(tx.conn, [line.variant_id for line in order.lines])
         until = self._carts.hold_until(now)
-        for line in order.lines:
+        for position, line in enumerate(order.lines):
             there = await store.line_of_variant(tx.conn, cart_id, line.variant_id)
             if there is not None:
                 # Bought again meanwhile: that line is the newer wish; this stock goes back.
@@ -243,7 +243,8 @@ class PlaceOrder:
                 variant_id=line.variant_id,
                 quantity=line.quantity,
                 show_id=order.show_id,
-                now=now,
+                # A cart is shown in the order it was filled in.
+                now=now + timedelta(microseconds=position),
             )
             await holds.hand_back(
                 tx.conn, order.id, line_id, line.variant_id, expires_at=until

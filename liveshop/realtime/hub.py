@@ -249,7 +249,7 @@ class Hub:
             await self._send_all(viewer, deque(missing))
         waiting = viewer.waiting
         if waiting is not None:
-            waiting.clear()
+            await self._send_all(viewer, waiting)
         # No await between the empty queue and this line: from here on events are written at once.
         viewer.waiting = None
 

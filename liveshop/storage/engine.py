@@ -6,8 +6,14 @@ transactions queue here, in order, instead of failing in the database; readers r
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    nullcontext,
+)
 from typing import Any
+from weakref import WeakValueDictionary
 
 import sqlalchemy as sa
 import structlog
@@ -45,6 +51,7 @@ class Database:
         self.publish: Publish = _publish_nothing
         self.on_enqueue: Callable[[], None] = lambda: None
         self._listeners: list[tuple[type, Listener]] = []
+        self._rooms: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @classmethod
     def open(
@@ -80,13 +87,19 @@ class Database:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Tx]:
         """A transaction. Commits at the end, rolls back on any exception; then publishes."""
-        async with self._ordered():
-            async with _translated(), self._writer.begin() as conn:
+        async with self._one_writer():
+            async with _translated(), self._writer.connect() as conn:
+                transaction = await conn.begin()
                 tx = Tx(conn)
-                yield tx
-            # Still inside the lock: events leave in the order of their commits.
-            if tx.published:
-                await self.publish(tx.published)
+                try:
+                    yield tx
+                except BaseException:
+                    await transaction.rollback()
+                    raise
+                async with self._rooms_in_order(tx.published):
+                    await transaction.commit()
+                    if tx.published:
+                        await self.publish(tx.published)
         if tx.enqueued:
             self.on_enqueue()
         for signal in tx.signals:
@@ -109,8 +122,21 @@ class Database:
         if self._reader is not self._writer:
             await self._reader.dispose()
 
-    def _ordered(self) -> AbstractAsyncContextManager[Any]:
+    def _one_writer(self) -> AbstractAsyncContextManager[Any]:
         return self._order if self._order is not None else nullcontext()
+
+    @asynccontextmanager
+    async def _rooms_in_order(self, published: list[Published]) -> AsyncIterator[None]:
+        """Commit and publish as one step for each room, so that events leave in commit order.
+
+        Whoever waits here has done all his statements and whoever is inside only commits, so this
+        cannot deadlock with the database's own locks.
+        """
+        async with AsyncExitStack() as held:
+            for room in sorted({event.room for event in published}):
+                lock = self._rooms.setdefault(room, asyncio.Lock())
+                await held.enter_async_context(lock)
+            yield
 
 
 def _sqlite_engine(url: str, begin: str, size: int, busy_timeout_seconds: float) -> AsyncEngine:

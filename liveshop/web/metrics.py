@@ -46,7 +46,8 @@ class Metrics:
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         self._requests.labels(method, route, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        if status != 101:  # a WebSocket's time is how long somebody watched
+            self._seconds.labels(route).observe(seconds)
 
     def render(self) -> bytes:
         return generate_latest(self.registry)

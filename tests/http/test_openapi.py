@@ -34,6 +34,7 @@ from liveshop.storage import Database
 CASES = 12
 """Made up by hypothesis for each operation and caller, beside the boundaries of its schema."""
 BOUNDARIES = 40
+REFUSALS = 6
 BETWEEN_CALLS = timedelta(seconds=30)
 """The clock goes on between calls, or the rate limits would soon be all there is to see."""
 HLS = {"playlist", "init", "segment"}
@@ -70,11 +71,16 @@ class Running:
     headers: Mapping[str, Mapping[str, str]]
     """Of each caller."""
     schema: Any
+    session: requests.Session
 
     def call(self, caller: str, case: Case) -> requests.Response:
         """Raises FailureGroup when the answer breaks the document's word."""
         self.clock.advance(BETWEEN_CALLS)
-        response = case.call(base_url=self.url, headers=dict(self.headers[caller]))
+        if caller == "host":
+            case.cookies = {}  # a made-up session would take the place of the real one
+        response = case.call(
+            base_url=self.url, session=self.session, headers=dict(self.headers[caller])
+        )
         case.validate_response(response, checks=PROMISES)
         return response
 
@@ -120,7 +126,8 @@ def running(
         try:
             things, headers = loop.run(furnish(shop))
             schema = schemathesis.openapi.from_url(f"{url}/api/openapi.json")
-            yield Running(url, clock, things, headers, schema)
+            with requests.Session() as session:
+                yield Running(url, clock, things, headers, schema, session)
         finally:
             loop.run(opened.__aexit__(None, None, None))
 
@@ -287,24 +294,28 @@ def test_each_operation_does_what_the_document_says(running: Running) -> None:
 def test_no_case_breaks_the_document(running: Running, caller: str) -> None:
     broken: dict[str, str] = {}
     for operation in running.operations():
-        for call in (boundaries, made_up):
-            try:
-                call(running, caller, operation)
-            except FailureGroup as group:
-                for failure in group.exceptions:
-                    broken.setdefault(f"{operation.label}: {failure.title}", str(group))
+        try:
+            if boundaries(running, caller, operation):
+                made_up(running, caller, operation)
+        except FailureGroup as group:
+            for failure in group.exceptions:
+                broken.setdefault(f"{operation.label}: {failure.title}", str(group))
     assert not broken, "\n\n".join(f"{name}\n{told}" for name, told in broken.items())
 
 
-def boundaries(running: Running, caller: str, operation: Any) -> None:
-    """Each limit of the schema, from both sides, one after another."""
+def boundaries(running: Running, caller: str, operation: Any) -> bool:
+    """Each limit of the schema, from both sides; False when this caller is only ever refused."""
     cases = running.schema.iter_coverage_cases(
         operation,
         generation_modes=list(GenerationMode),
         generation_config=running.schema.config.generation_for(operation=operation),
     )
+    refused = 0
     for case, _ in zip(cases, range(BOUNDARIES), strict=False):
-        running.call(caller, case)
+        refused = refused + 1 if running.call(caller, case).status_code == 403 else 0
+        if refused == REFUSALS:
+            return False
+    return True
 
 
 def made_up(running: Running, caller: str, operation: Any) -> None:

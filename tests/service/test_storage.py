@@ -115,3 +115,34 @@ async def test_writers_queue_instead_of_failing(database: Database, clock: Manua
     await asyncio.gather(*(add(number) for number in range(40)))
     async with database.read() as conn:
         assert await Jobs.counts(conn) == {"queued": 40}
+
+
+async def test_events_of_a_room_leave_in_the_order_of_their_commits(
+    database: Database, clock: ManualClock
+) -> None:
+    committed: list[str] = []
+    heard: list[str] = []
+    first_is_publishing, second_has_written = asyncio.Event(), asyncio.Event()
+
+    async def publish(events: list[Published]) -> None:
+        if not heard:
+            first_is_publishing.set()
+            if not database.is_sqlite:  # there the second cannot even begin
+                await second_has_written.wait()
+        heard.extend(event.type for event in events)
+
+    database.publish = publish
+
+    async def write(name: str, after: asyncio.Event | None) -> None:
+        if after is not None:
+            await after.wait()
+        async with database.write() as tx:
+            await tx.enqueue(name, Note(name), now=clock.now())
+            tx.publish("room", name, Note(name), at=clock.now())
+            if after is not None:
+                second_has_written.set()
+        committed.append(name)
+
+    async with asyncio.timeout(10):
+        await asyncio.gather(write("first", None), write("second", first_is_publishing))
+    assert heard == committed == ["first", "second"]

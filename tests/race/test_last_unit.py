@@ -1,0 +1,255 @@
+"""Fifty buyers, one unit, two servers: first the race with the guards removed, then with them.
+
+Two guards stand one behind the other: `holds.lock` lets one buyer of a variant work at a time, and
+the UPDATE in `holds._reserve` counts and takes in one statement. Each of them is enough, and both
+are removed to show what they are there for.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+import builders
+import pytest
+import sqlalchemy as sa
+from checkout_builders import audit, viewer, wish_of
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from liveshop.app import Liveshop
+from liveshop.catalog import holds
+from liveshop.catalog.holds import OutOfStock
+from liveshop.catalog.tables import hold, stock
+from liveshop.kernel.ids import LocationId, VariantId, ViewerId
+from liveshop.orders.model import Order
+from liveshop.orders.tables import shop_order
+from liveshop.payments.tables import sandbox_charge
+
+BUYERS = [viewer(number) for number in range(50)]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How the race ended, as the database tells it."""
+
+    confirmed: list[Order]
+    refused: int
+    broken: int
+    """Buyers who were told nothing sensible."""
+    orders: int
+    charges: int
+    on_hand: int
+
+
+@pytest.fixture
+async def last_unit(nodes: list[Liveshop]) -> VariantId:
+    return VariantId((await builders.product(nodes[0], stock=1)).variants[0].id)
+
+
+def at(nodes: list[Liveshop], buyer: ViewerId) -> Liveshop:
+    return nodes[BUYERS.index(buyer) % len(nodes)]
+
+
+async def hold_it(nodes: list[Liveshop], variant_id: VariantId) -> list[ViewerId]:
+    """All buyers put it into their carts at once; those whose cart says that they have it."""
+
+    async def buyer(who: ViewerId) -> ViewerId | None:
+        try:
+            cart = await at(nodes, who).carts.add_to_cart(who, variant_id, 1, None)
+        except OutOfStock as refused:
+            assert refused.data == {"variant_id": variant_id, "available": 0}
+            return None
+        return who if cart.lines[0].hold == "held" else None
+
+    return [who for who in await asyncio.gather(*map(buyer, BUYERS)) if who is not None]
+
+
+async def buy_it(nodes: list[Liveshop], holders: Iterable[ViewerId]) -> Outcome:
+    """Those who hold it place their orders at once."""
+
+    async def buyer(who: ViewerId) -> Order:
+        shop = at(nodes, who)
+        return await shop.orders.place_order(who, "key", await wish_of(shop, who))
+
+    ended = await asyncio.gather(*map(buyer, holders), return_exceptions=True)
+    async with nodes[0].database.read() as conn:
+        orders = await conn.scalar(sa.select(sa.func.count()).select_from(shop_order))
+        charges = await conn.scalar(
+            sa.select(sa.func.count())
+            .select_from(sandbox_charge)
+            .where(sandbox_charge.c.state == "paid")
+        )
+        on_hand = await conn.scalar(sa.select(sa.func.sum(stock.c.on_hand)))
+    return Outcome(
+        confirmed=[
+            one for one in ended if not isinstance(one, BaseException) and one.state == "confirmed"
+        ],
+        refused=sum(isinstance(one, OutOfStock) for one in ended),
+        broken=sum(isinstance(one, IntegrityError) for one in ended),
+        orders=orders or 0,
+        charges=charges or 0,
+        on_hand=on_hand or 0,
+    )
+
+
+async def promised(shop: Liveshop) -> tuple[int, int]:
+    """(pieces promised to buyers, pieces the shelf says are held)."""
+    async with shop.database.read() as conn:
+        holding = await conn.scalar(sa.select(sa.func.sum(hold.c.quantity)))
+        held = await conn.scalar(sa.select(sa.func.sum(stock.c.held)))
+    return holding or 0, held or 0
+
+
+def is_sqlite(nodes: list[Liveshop]) -> bool:
+    return nodes[0].database.is_sqlite
+
+
+async def no_lock(_conn: AsyncConnection, _variant_ids: Iterable[str]) -> None:
+    return None
+
+
+async def write(
+    conn: AsyncConnection, variant_id: VariantId, place: LocationId, held: int
+) -> None:
+    await conn.execute(
+        sa.update(stock)
+        .where(stock.c.variant_id == variant_id, stock.c.location_id == place)
+        .values(held=held)
+    )
+
+
+async def test_without_guards_looking_in_one_transaction_and_taking_in_the_next_oversells(
+    nodes: list[Liveshop], last_unit: VariantId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The commonest shop: a page looks whether there is stock, a form then takes it. One writer at
+    a time, as in SQLite, is no help: every buyer has looked before the first one writes.
+    """
+    shelf: ContextVar[tuple[int, int]] = ContextVar("shelf")
+    all_have_looked = asyncio.Barrier(len(BUYERS))
+
+    async def naive_reserve(
+        conn: AsyncConnection, variant_id: VariantId, place: LocationId, quantity: int
+    ) -> bool:
+        on_hand, held = shelf.get()
+        if on_hand - held < quantity:
+            return False
+        await write(conn, variant_id, place, held + quantity)
+        return True
+
+    monkeypatch.setattr(holds, "_reserve", naive_reserve)
+
+    async def buyer(who: ViewerId) -> ViewerId | None:
+        shop = at(nodes, who)
+        [level] = await shop.catalog.stock_of(last_unit)
+        shelf.set((level.on_hand, level.held))
+        async with asyncio.timeout(20):
+            await all_have_looked.wait()
+        cart = await shop.carts.add_to_cart(who, last_unit, 1, None)
+        return who if cart.lines[0].hold == "held" else None
+
+    holders = [who for who in await asyncio.gather(*map(buyer, BUYERS)) if who is not None]
+    assert len(holders) == 50, "every cart says that it has the last unit"
+    assert await promised(nodes[0]) == (50, 1)
+    outcome = await buy_it(nodes, holders)
+    # The CHECK on the table stops the second sale, but only after everybody has paid.
+    assert (outcome.orders, outcome.charges, len(outcome.confirmed)) == (50, 50, 1)
+    assert outcome.broken == 49
+
+
+async def test_without_guards_reading_and_writing_in_one_transaction_oversells_on_postgresql(
+    nodes: list[Liveshop], last_unit: VariantId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A transaction alone does not help: READ COMMITTED lets all read before the first one writes.
+    SQLite's single writer hides the mistake, so there it would go unnoticed in tests.
+    """
+    all_have_read = asyncio.Barrier(len(BUYERS))
+
+    async def naive_reserve(
+        conn: AsyncConnection, variant_id: VariantId, place: LocationId, quantity: int
+    ) -> bool:
+        on_hand, held = (
+            await conn.execute(
+                sa.select(stock.c.on_hand, stock.c.held).where(stock.c.variant_id == variant_id)
+            )
+        ).one()
+        if not is_sqlite(nodes):
+            async with asyncio.timeout(20):
+                await all_have_read.wait()
+        if on_hand - held < quantity:
+            return False
+        await write(conn, variant_id, place, held + quantity)
+        return True
+
+    monkeypatch.setattr(holds, "_reserve", naive_reserve)
+    monkeypatch.setattr(holds, "lock", no_lock)
+    holders = await hold_it(nodes, last_unit)
+    if is_sqlite(nodes):
+        assert len(holders) == 1
+        return
+    assert len(holders) == 50
+    assert await promised(nodes[0]) == (50, 1)
+    outcome = await buy_it(nodes, holders)
+    assert (outcome.orders, outcome.charges, len(outcome.confirmed)) == (50, 50, 1)
+
+
+async def test_the_conditional_update_alone_is_enough(
+    nodes: list[Liveshop], last_unit: VariantId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(holds, "lock", no_lock)
+    holders = await hold_it(nodes, last_unit)
+    assert len(holders) == 1
+    assert await promised(nodes[0]) == (1, 1)
+
+
+async def test_the_last_unit_goes_to_exactly_one_of_fifty_buyers(
+    nodes: list[Liveshop], last_unit: VariantId
+) -> None:
+    holders = await hold_it(nodes, last_unit)
+    assert len(holders) == 1
+    assert await promised(nodes[0]) == (1, 1)
+    outcome = await buy_it(nodes, holders)
+    assert (outcome.orders, outcome.charges, len(outcome.confirmed)) == (1, 1, 1)
+    assert outcome.on_hand == 0
+    assert [(row.on_hand, row.held) for row in await audit(nodes[0].database)] == [(0, 0)]
+
+
+async def test_carts_that_all_lapsed_race_for_the_last_unit_at_the_till(
+    nodes: list[Liveshop], last_unit: VariantId
+) -> None:
+    """All fifty have it in the cart, none holds it any more, and all press "buy" at once."""
+    for who in BUYERS:
+        for shop in nodes:
+            shop.clock.advance(nodes[0].carts.hold_until(shop.clock.now()) - shop.clock.now())  # type: ignore[attr-defined]
+        await at(nodes, who).carts.add_to_cart(who, last_unit, 1, None)
+    for shop in nodes:
+        shop.clock.advance(nodes[0].carts.hold_until(shop.clock.now()) - shop.clock.now())  # type: ignore[attr-defined]
+    outcome = await buy_it(nodes, BUYERS)
+    assert (outcome.orders, outcome.charges, len(outcome.confirmed)) == (1, 1, 1)
+    assert (outcome.refused, outcome.broken, outcome.on_hand) == (49, 0, 0)
+
+
+async def test_as_many_are_sold_as_there_are_and_the_rest_are_told(
+    nodes: list[Liveshop],
+) -> None:
+    places = [
+        await builders.location(nodes[0], "A"),
+        await builders.location(nodes[0], "B", priority=2),
+    ]
+    cup = await builders.product(nodes[0], title="Cup", stock=(7, 6), places=places)
+    holders = await hold_it_or_less(nodes, VariantId(cup.variants[0].id))
+    assert len(holders) == 13
+    outcome = await buy_it(nodes, holders)
+    assert (len(outcome.confirmed), outcome.charges, outcome.on_hand) == (13, 13, 0)
+    await audit(nodes[0].database)
+
+
+async def hold_it_or_less(nodes: list[Liveshop], variant_id: VariantId) -> list[ViewerId]:
+    ended = await asyncio.gather(
+        *(at(nodes, who).carts.add_to_cart(who, variant_id, 1, None) for who in BUYERS),
+        return_exceptions=True,
+    )
+    assert all(isinstance(one, OutOfStock) for one in ended if isinstance(one, BaseException))
+    return [
+        who for who, one in zip(BUYERS, ended, strict=True) if not isinstance(one, BaseException)
+    ]
