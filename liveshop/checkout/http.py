@@ -107,7 +107,8 @@ def shop_out(settings: Settings, orders: PlaceOrder) -> wire.Shop:
             for code, amount in settings.shop.shipping.items()
         ],
         payment_methods=[
-            wire.PaymentMethodChoice(provider.method, provider.is_test) for provider in orders.providers
+            wire.PaymentMethodChoice(provider.method, provider.is_test)
+            for provider in orders.providers
         ],
         hold_seconds=settings.checkout.hold_seconds,
         reminders=settings.mail.is_configured,

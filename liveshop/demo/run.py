@@ -141,15 +141,15 @@ async def run(plan: Plan, ready: Callable[[Addresses], None]) -> None:
         async with (
             listening(shop.web_application(), host, port),
             listening(_storefront(plan, show_id), host, plan.storefront_port),
+            camera.rolling(show_id),
         ):
-            async with camera.rolling(show_id):
-                piloting = asyncio.create_task(supervised("autopilot", pilot.run))
-                camera.start(source)
-                await source.wait_until_started()
-                ready(_addresses(plan, shop))
-                await until_stopped()
-                piloting.cancel()
-                await asyncio.gather(piloting, return_exceptions=True)
+            piloting = asyncio.create_task(supervised("autopilot", pilot.run))
+            camera.start(source)
+            await source.wait_until_started()
+            ready(_addresses(plan, shop))
+            await until_stopped()
+            piloting.cancel()
+            await asyncio.gather(piloting, return_exceptions=True)
 
 
 class _Camera:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from liveshop.catalog.display import CatalogDisplay
 from liveshop.catalog.wire import Product
+from liveshop.customers import store as customers
 from liveshop.kernel.clock import Clock
 from liveshop.kernel.errors import Forbidden, Invalid
 from liveshop.kernel.ids import MediaId, ProductId, ReminderId, ShowId, StaffId, new_id
@@ -212,6 +213,12 @@ class ShowService:
                 show_id=show_id,
                 email=email,
                 language=given.language,
+                now=now,
+            )
+            await customers.add_consent(
+                tx.conn,
+                subject=email,
+                purpose=f"reminder:{show_id}",
                 wording=clean_text(given.wording, max_length=1000, empty=True),
                 now=now,
             )

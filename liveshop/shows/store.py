@@ -161,7 +161,6 @@ async def add_reminder(
     show_id: ShowId,
     email: str,
     language: str,
-    wording: str,
     now: datetime,
 ) -> ReminderId:
     """Sign up for a reminder; signing up twice is one reminder."""
@@ -172,7 +171,6 @@ async def add_reminder(
             show_id=show_id,
             email=email,
             language=language,
-            wording=wording,
             created_at=now,
         )
         .on_conflict_do_nothing(index_elements=["show_id", "email"])

@@ -49,7 +49,6 @@ show_reminder = sa.Table(
     sa.Column("show_id", sa.ForeignKey("show.id"), nullable=False),
     sa.Column("email", sa.String(254), nullable=False),
     sa.Column("language", sa.String(5), nullable=False),
-    sa.Column("wording", sa.Text, nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("sent_at", UtcDateTime),
     sa.UniqueConstraint("show_id", "email"),

@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from liveshop.catalog.wire import Image, Product
 from liveshop.shows import model
+from liveshop.video.http import playlist_path
 from liveshop.web import Wire
 
 Title = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -50,7 +51,7 @@ class Show(Wire):
             cover=covers.get(show.cover_id) if show.cover_id else None,
             lineup=list(show.lineup),
             replay_url=show.replay_url,
-            hls=f"{public_url}/hls/{show.id}/index.m3u8" if show.state == "live" else None,
+            hls=f"{public_url}{playlist_path(show.id)}" if show.state == "live" else None,
             page=f"{public_url}/s/{show.id}",
             version=show.version,
         )

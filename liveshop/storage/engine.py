@@ -87,19 +87,18 @@ class Database:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Tx]:
         """A transaction. Commits at the end, rolls back on any exception; then publishes."""
-        async with self._one_writer():
-            async with _translated(), self._writer.connect() as conn:
-                transaction = await conn.begin()
-                tx = Tx(conn)
-                try:
-                    yield tx
-                except BaseException:
-                    await transaction.rollback()
-                    raise
-                async with self._rooms_in_order(tx.published):
-                    await transaction.commit()
-                    if tx.published:
-                        await self.publish(tx.published)
+        async with self._one_writer(), _translated(), self._writer.connect() as conn:
+            transaction = await conn.begin()
+            tx = Tx(conn)
+            try:
+                yield tx
+            except BaseException:
+                await transaction.rollback()
+                raise
+            async with self._rooms_in_order(tx.published):
+                await transaction.commit()
+                if tx.published:
+                    await self.publish(tx.published)
         if tx.enqueued:
             self.on_enqueue()
         for signal in tx.signals:

@@ -65,7 +65,3 @@ class Endpoint:
     any_origin: bool = False
     """Readable by pages of every origin: media, playlists, assets."""
     documented: bool = True
-
-    @property
-    def takes_json(self) -> bool:
-        return self.body is not None

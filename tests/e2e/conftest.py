@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from e2e.house import House
-from e2e.people import Person, launch
-from playwright.async_api import Browser, async_playwright
+from e2e.people import WITHIN_MS, Person, launch
+from playwright.async_api import Browser, async_playwright, expect
 
 Arrive = Callable[..., Awaitable[Person]]
 _FAILED = pytest.StashKey[bool]()
+
+expect.set_options(timeout=WITHIN_MS)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -6,7 +6,6 @@ endpoint or command without a row fails, and so does a row without one.
 
 import json
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 
 import builders
@@ -124,8 +123,8 @@ def stylesheet() -> str:
 
 
 @pytest.fixture
-async def show_id(site_shop: Liveshop) -> AsyncIterator[str]:
-    yield await builders.live_show(site_shop)
+async def show_id(site_shop: Liveshop) -> str:
+    return await builders.live_show(site_shop)
 
 
 async def caller_of(name: str, site: Api, shop: Liveshop, clock: ManualClock) -> Api:
@@ -216,9 +215,11 @@ async def test_a_cookie_alone_does_nothing_unsafe(
             await old.fetch(method, address, {}),
             await browser.fetch(method, address, {}, Origin="https://elsewhere.example"),
         ]
-        for answer in answers:
-            if (answer.status, answer.json["code"]) != (403, expected):
-                wrong.append((row, answer.status, answer.text[:200]))
+        wrong += [
+            (row, answer.status, answer.text[:200])
+            for answer in answers
+            if (answer.status, answer.json["code"]) != (403, expected)
+        ]
     assert wrong == []
     assert (await browser.call("GET", "/api/session"))[0] == 200
 

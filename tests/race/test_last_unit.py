@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import timedelta
 
 import builders
 import pytest
@@ -21,6 +22,7 @@ from liveshop.app import Liveshop
 from liveshop.catalog import holds
 from liveshop.catalog.holds import OutOfStock
 from liveshop.catalog.tables import hold, stock
+from liveshop.kernel.clock import ManualClock
 from liveshop.kernel.ids import LocationId, VariantId, ViewerId
 from liveshop.orders.model import Order
 from liveshop.orders.tables import shop_order
@@ -53,16 +55,18 @@ def at(nodes: list[Liveshop], buyer: ViewerId) -> Liveshop:
 
 async def hold_it(nodes: list[Liveshop], variant_id: VariantId) -> list[ViewerId]:
     """All buyers put it into their carts at once; those whose cart says that they have it."""
-
-    async def buyer(who: ViewerId) -> ViewerId | None:
-        try:
-            cart = await at(nodes, who).carts.add_to_cart(who, variant_id, 1, None)
-        except OutOfStock as refused:
-            assert refused.data == {"variant_id": variant_id, "available": 0}
-            return None
-        return who if cart.lines[0].hold == "held" else None
-
-    return [who for who in await asyncio.gather(*map(buyer, BUYERS)) if who is not None]
+    ended = await asyncio.gather(
+        *(at(nodes, who).carts.add_to_cart(who, variant_id, 1, None) for who in BUYERS),
+        return_exceptions=True,
+    )
+    holders = []
+    for who, one in zip(BUYERS, ended, strict=True):
+        if isinstance(one, BaseException):
+            assert isinstance(one, OutOfStock), one
+            assert one.data == {"variant_id": variant_id, "available": 0}
+        elif one.lines[0].hold == "held":
+            holders.append(who)
+    return holders
 
 
 async def buy_it(nodes: list[Liveshop], holders: Iterable[ViewerId]) -> Outcome:
@@ -215,15 +219,13 @@ async def test_the_last_unit_goes_to_exactly_one_of_fifty_buyers(
 
 
 async def test_carts_that_all_lapsed_race_for_the_last_unit_at_the_till(
-    nodes: list[Liveshop], last_unit: VariantId
+    nodes: list[Liveshop], last_unit: VariantId, clock: ManualClock, other_clock: ManualClock
 ) -> None:
     """All fifty have it in the cart, none holds it any more, and all press "buy" at once."""
     for who in BUYERS:
-        for shop in nodes:
-            shop.clock.advance(nodes[0].carts.hold_until(shop.clock.now()) - shop.clock.now())  # type: ignore[attr-defined]
         await at(nodes, who).carts.add_to_cart(who, last_unit, 1, None)
-    for shop in nodes:
-        shop.clock.advance(nodes[0].carts.hold_until(shop.clock.now()) - shop.clock.now())  # type: ignore[attr-defined]
+        for own in (clock, other_clock):
+            own.advance(timedelta(seconds=600))
     outcome = await buy_it(nodes, BUYERS)
     assert (outcome.orders, outcome.charges, len(outcome.confirmed)) == (1, 1, 1)
     assert (outcome.refused, outcome.broken, outcome.on_hand) == (49, 0, 0)
@@ -237,19 +239,8 @@ async def test_as_many_are_sold_as_there_are_and_the_rest_are_told(
         await builders.location(nodes[0], "B", priority=2),
     ]
     cup = await builders.product(nodes[0], title="Cup", stock=(7, 6), places=places)
-    holders = await hold_it_or_less(nodes, VariantId(cup.variants[0].id))
+    holders = await hold_it(nodes, VariantId(cup.variants[0].id))
     assert len(holders) == 13
     outcome = await buy_it(nodes, holders)
     assert (len(outcome.confirmed), outcome.charges, outcome.on_hand) == (13, 13, 0)
     await audit(nodes[0].database)
-
-
-async def hold_it_or_less(nodes: list[Liveshop], variant_id: VariantId) -> list[ViewerId]:
-    ended = await asyncio.gather(
-        *(at(nodes, who).carts.add_to_cart(who, variant_id, 1, None) for who in BUYERS),
-        return_exceptions=True,
-    )
-    assert all(isinstance(one, OutOfStock) for one in ended if isinstance(one, BaseException))
-    return [
-        who for who, one in zip(BUYERS, ended, strict=True) if not isinstance(one, BaseException)
-    ]

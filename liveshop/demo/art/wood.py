@@ -6,22 +6,10 @@ from PIL import Image, ImageFilter
 
 from liveshop.demo.art.ceramics import blank, dim, onto
 from liveshop.demo.art.form import cloth, tube
-from liveshop.demo.art.light import GROUND, UNITS, Point, Ramp, outline, ramp, smooth
+from liveshop.demo.art.light import GROUND, UNITS, Ramp, outline, ramp, smooth
 from liveshop.demo.art.weave import grain
 
 OAK = Ramp((72, 42, 22), (190, 142, 94), (250, 226, 186))
-
-
-def _round_box(left: float, top: float, right: float, bottom: float, r: float) -> list[Point]:
-    k = r * 0.3
-    return smooth(
-        [(left + r, top), ((left + right) / 2, top), (right - r, top), (right - k, top + k),
-         (right, top + r), (right, (top + bottom) / 2), (right, bottom - r),
-         (right - k, bottom - k), (right - r, bottom), ((left + right) / 2, bottom),
-         (left + r, bottom), (left + k, bottom - k), (left, bottom - r),
-         (left, (top + bottom) / 2), (left, top + r), (left + k, top + k)],
-        closed=True, steps=6,
-    )
 
 
 def board(side: int, colour: str) -> Image.Image:

@@ -314,7 +314,6 @@ def upgrade() -> None:
     sa.Column('show_id', sa.String(length=40), nullable=False),
     sa.Column('email', sa.String(length=254), nullable=False),
     sa.Column('language', sa.String(length=5), nullable=False),
-    sa.Column('wording', sa.Text(), nullable=False),
     sa.Column('created_at', UtcDateTime(), nullable=False),
     sa.Column('sent_at', UtcDateTime(), nullable=True),
     sa.ForeignKeyConstraint(['show_id'], ['show.id'], name=op.f('fk_show_reminder_show_id')),

@@ -1,0 +1,51 @@
+"""Migrations make exactly the tables the code declares, and never touch a newer database."""
+
+import importlib
+import pkgutil
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy.ext.asyncio import create_async_engine
+
+import liveshop
+from liveshop.migrations import NewerDatabase, migrate, pending_migrations
+from liveshop.storage import metadata
+
+
+@pytest.fixture
+def all_tables() -> sa.MetaData:
+    for module in pkgutil.walk_packages(liveshop.__path__, "liveshop."):
+        if module.name.endswith(".tables"):
+            importlib.import_module(module.name)
+    return metadata
+
+
+async def test_a_migrated_database_has_the_declared_tables(
+    database_url: str, all_tables: sa.MetaData
+) -> None:
+    engine = create_async_engine(database_url)
+    async with engine.connect() as conn:
+        differences = await conn.run_sync(
+            lambda sync: compare_metadata(MigrationContext.configure(sync), all_tables)
+        )
+    await engine.dispose()
+    assert differences == []
+
+
+async def test_migrating_twice_changes_nothing(database_url: str) -> None:
+    assert await migrate(database_url) == []
+    assert await pending_migrations(database_url) == []
+
+
+async def test_a_newer_database_is_refused_and_left_alone(database_url: str) -> None:
+    engine = create_async_engine(database_url)
+    async with engine.begin() as conn:
+        await conn.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(NewerDatabase, match="9999"):
+        await migrate(database_url)
+    async with engine.connect() as conn:
+        found = (await conn.execute(sa.text("SELECT version_num FROM alembic_version"))).scalar()
+    await engine.dispose()
+    assert found == "9999"
