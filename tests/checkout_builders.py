@@ -57,6 +57,7 @@ class Bank:
     method: str = "bank"
     is_test: bool = True
     books: dict[PaymentId, ChargeAnswer] = field(default_factory=dict)
+    amounts: dict[PaymentId, Money] = field(default_factory=dict)
     asked: int = 0
     before: Callable[[], Awaitable[None]] | None = None
     after: Callable[[], Awaitable[None]] | None = None
@@ -81,6 +82,7 @@ class Bank:
             "The card was declined." if declined else None,
         )
         answer = self.books.setdefault(charge.key, answer)
+        self.amounts.setdefault(charge.key, charge.amount)
         if self.after is not None:
             await self.after()
         return answer

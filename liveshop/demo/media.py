@@ -7,6 +7,7 @@ loop.
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
@@ -20,6 +21,7 @@ from liveshop.demo.shop import PRODUCTS, SHOWS
 
 FILM = "film.mp4"
 _JPEG_QUALITY = 92
+_FORGET_AFTER_SECONDS = 30 * 24 * 3600  # other versions' pictures; a demo may still be using them
 
 Progress = Callable[[str, int, int], None]
 """(what, done, of)"""
@@ -36,7 +38,7 @@ def cover_name(index: int) -> str:
 
 
 def cache_folder() -> Path:
-    """Where this version's pictures and film are kept; other versions' are removed."""
+    """Where this version's pictures and film are kept."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "liveshop"
     return base / f"demo-{_version()}"
 
@@ -44,8 +46,9 @@ def cache_folder() -> Path:
 def prepare(folder: Path, progress: Progress) -> None:
     """Make what is missing in `folder`. Blocking: about a minute and a half on two slow cores."""
     folder.mkdir(parents=True, exist_ok=True)
+    folder.touch()
     for old in folder.parent.glob("demo-*"):
-        if old != folder:
+        if time.time() - old.stat().st_mtime > _FORGET_AFTER_SECONDS:
             shutil.rmtree(old, ignore_errors=True)
     jobs = _missing_pictures(folder)
     needs_film = not (folder / FILM).is_file()
