@@ -57,10 +57,14 @@ def _settings(config: Path | None, **overrides: Any) -> Settings:
     try:
         settings = load_settings(file=config, overrides=given)
     except BadSettings as error:
-        lines = "\n".join(f"  - {problem}" for problem in error.problems)
-        raise Fault(f"the settings need {len(error.problems)} correction(s):\n{lines}") from error
+        raise _corrections(error) from error
     logs.configure(level=settings.log_level, fmt=settings.log_format)
     return settings
+
+
+def _corrections(error: BadSettings) -> Fault:
+    lines = "\n".join(f"  - {problem}" for problem in error.problems)
+    return Fault(f"the settings need {len(error.problems)} correction(s):\n{lines}")
 
 
 def _run(main_: Coroutine[Any, Any, None]) -> None:
@@ -70,6 +74,8 @@ def _run(main_: Coroutine[Any, Any, None]) -> None:
             runner.run(main_)
     except ShopError as error:
         raise Fault(error.detail) from error
+    except BadSettings as error:  # a key or a method that only its room can judge
+        raise _corrections(error) from error
     except AssetsMissing as error:
         raise Fault(str(error)) from error
     except OSError as error:

@@ -16,7 +16,7 @@ from babel.dates import format_datetime
 from babel.numbers import format_currency, get_currency_precision
 
 from liveshop.catalog.wire import Product
-from liveshop.kernel.errors import Invalid, ShopError
+from liveshop.kernel.errors import ShopError
 from liveshop.kernel.ids import ShowId
 from liveshop.settings import Settings
 from liveshop.shows import wire as shows_wire
@@ -36,6 +36,13 @@ class OembedQuery(msgspec.Struct):
     format: str = "json"
     maxwidth: int = 960
     maxheight: int = 640
+
+
+class OnlyJson(ShopError):
+    """The status is the one oEmbed asks for (section 2.3.4)."""
+
+    code = "only_json"
+    status = 501
 
 
 class Pages:
@@ -151,25 +158,20 @@ def endpoints(
     async def oembed(call: Call) -> web.Response:
         query: OembedQuery = call.query
         if query.format != "json":
-            raise Invalid("Only format=json is answered.")
-        own = urlsplit(settings.public_url)
-        asked = urlsplit(query.url)
-        if asked.netloc != own.netloc or not asked.path.startswith("/s/"):
-            raise UnknownShow("This is not the address of a show here.")
-        show_id = ShowId(asked.path.removeprefix("/s/").strip("/"))
+            raise OnlyJson("Only format=json is answered.")
+        show_id = _show_at(query.url, settings.public_url)
         async with database.read() as conn:
             show = await shows.show_out(
                 conn, await shows.visible(conn, show_id, ANONYMOUS)
             )
-        width, height = min(query.maxwidth, 960), min(query.maxheight, 640)
         answer: dict[str, Any] = {
             "version": "1.0",
             "type": "rich",
             "title": show.title,
             "provider_name": settings.shop.name,
             "provider_url": settings.public_url,
-            "width": max(width, 300),
-            "height": max(height, 300),
+            "width": max(1, min(query.maxwidth, 960)),
+            "height": max(1, min(query.maxheight, 640)),
             "html": (
                 f'<script async src="{settings.public_url}/embed.js"></script>'
                 f'<liveshop-show show="{show.id}"></liveshop-show>'
@@ -196,6 +198,17 @@ def endpoints(
         Endpoint("GET", "/oembed", oembed, PUBLIC, "oEmbed of a show's page", "pages",
                  query=OembedQuery, raw=True, documented=False, any_origin=True),
     ]
+
+
+def _show_at(url: str, public_url: str) -> ShowId:
+    """The show whose page this is. Raises UnknownShow."""
+    try:
+        asked = urlsplit(url)
+    except ValueError as error:
+        raise UnknownShow("This is not the address of a show here.") from error
+    if asked.netloc != urlsplit(public_url).netloc or not asked.path.startswith("/s/"):
+        raise UnknownShow("This is not the address of a show here.")
+    return ShowId(asked.path.removeprefix("/s/").strip("/"))
 
 
 def error_page(pages: Pages, call: Call, error: ShopError) -> web.Response:
@@ -244,9 +257,11 @@ def _offers(show: shows_wire.Show, product: Product) -> list[dict[str, Any]]:
     item: dict[str, Any] = {
         "@type": "Product",
         "name": product.title,
-        "brand": {"@type": "Brand", "name": product.brand},
-        "image": [image.src for image in product.images],
     }
+    if product.brand:
+        item["brand"] = {"@type": "Brand", "name": product.brand}
+    if product.images:
+        item["image"] = [image.src for image in product.images]
     return [
         {
             "@type": "Offer",

@@ -4,10 +4,12 @@ Read once, in `cli.py`. All problems are reported together, in words.
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -195,13 +197,29 @@ def _merge_environment(
                 problems.append(f"{name}: cannot read {value}: {error}")
                 continue
             path[-1] = path[-1].removesuffix("_file")
-        _put(tree, path, value)
+        if not value.isascii() and not _is_utf8(value):
+            problems.append(f"{'.'.join(path)}: {name} is not UTF-8")
+            continue
+        if not all(path) or not _put(tree, path, value):
+            problems.append(f"{'.'.join(path[:-1])}: {name} does not name a setting")
 
 
-def _put(tree: dict[str, Any], path: list[str], value: Any) -> None:
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _put(tree: dict[str, Any], path: list[str], value: Any) -> bool:
+    """Set a value in the tree; False where something that is no section stands in the way."""
     for part in path[:-1]:
         tree = tree.setdefault(part, {})
+        if not isinstance(tree, dict):
+            return False
     tree[path[-1]] = value
+    return True
 
 
 def _convert(tree: dict[str, Any], problems: list[str]) -> Settings:
@@ -265,8 +283,51 @@ def _contradictions(settings: Settings) -> list[str]:
         found.append("payments.methods: sandbox takes no money; it runs in demo and test only")
     if settings.customers.algorithm and len(settings.customers.key) < 32:
         found.append("customers.key: storefront sign-on needs its key (32 characters or a PEM)")
-    if not 0 <= settings.server.port <= 65535:
+    if not settings.payments.methods:
+        found.append("payments.methods: name at least one, or nobody can buy")
+    return found + _bad_addresses(settings.server) + _bad_shop(settings.shop) + _bad_times(settings)
+
+
+def _bad_addresses(server: ServerSettings) -> list[str]:
+    found: list[str] = []
+    if not 0 <= server.port <= 65535:
         found.append("server.port: must be between 0 and 65535")
+    if server.trusted_proxies < 0:
+        found.append("server.trusted_proxies: a number of proxies is 0 or more")
+    if server.public_url and not _is_http(server.public_url):
+        found.append("server.public_url: write it like https://live.shop.example")
+    found += [
+        f"server.embed_origins: {origin} is no origin; write it like https://shop.example"
+        for origin in server.embed_origins
+        if origin != "*" and not (_is_http(origin) and origin.count("/") == 2)
+    ]
+    return found
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
+def _bad_shop(shop: ShopSettings) -> list[str]:
+    found: list[str] = []
+    if not re.fullmatch("[A-Z]{3}", shop.currency):
+        found.append("shop.currency: three capital letters (ISO 4217), such as EUR")
+    if not all(re.fullmatch("[A-Z]{2}", code) and at >= 0 for code, at in shop.shipping.items()):
+        found.append("shop.shipping: two capital letters (ISO 3166) and an amount of 0 or more")
+    missing = {"standard", "reduced", "zero"} - shop.tax_permille.keys()
+    if missing or not all(0 <= rate < 1000 for rate in shop.tax_permille.values()):
+        found.append("shop.tax_permille: a rate (190 is 19 %) for each of standard, reduced, zero")
+    if not shop.languages or not set(shop.languages) <= {"en", "de"}:
+        found.append("shop.languages: one or more of en, de")
+    return found
+
+
+def _bad_times(settings: Settings) -> list[str]:
+    found: list[str] = []
     if settings.checkout.hold_seconds < 30:
         found.append("checkout.hold_seconds: at least 30, or viewers cannot finish typing")
     return found

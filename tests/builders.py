@@ -36,7 +36,12 @@ GOOD_CARD = "4242 4242 4242 4242"
 DECLINED_CARD = "4000 0000 0000 0002"
 
 
-def test_settings(folder: Path, *, database_url: str = "", **overrides: Any) -> Settings:
+def test_settings(  # a maker, not a test
+    folder: Path,
+    *,
+    database_url: str = "",  # noqa: PT028
+    **overrides: Any,
+) -> Settings:
     """Settings in test mode with both payment methods; dotted names override (`shop__name=`)."""
     return load(
         file=None,
@@ -110,13 +115,17 @@ async def available(shop: Liveshop, variant_id: VariantId) -> int:
     return (await shop.catalog.available([variant_id]))[variant_id]
 
 
-ALL_RIGHTS = Principal(kind="staff", id="stf_tests", name="Tests", permissions=frozenset(PERMISSIONS))
+ALL_RIGHTS = Principal(
+    kind="staff", id="stf_tests", name="Tests", permissions=frozenset(PERMISSIONS)
+)
 
 
 async def staff_key(shop: Liveshop, *roles: str) -> str:
     """An API key with all rights of a new member of staff with these roles."""
     member = await shop.accounts.create_staff(
-        email=f"{'-'.join(roles)}@shop.example", name=roles[0].title(), password=PASSWORD,
+        email=f"{'-'.join(roles)}@shop.example",
+        name=roles[0].title(),
+        password=PASSWORD,
         roles=roles,
     )
     _, secret = await shop.accounts.create_key(
@@ -128,7 +137,9 @@ async def staff_key(shop: Liveshop, *roles: str) -> str:
 async def staff(shop: Liveshop, *roles: str) -> str:
     """A new member of staff with these roles and PASSWORD; their e-mail."""
     member = await shop.accounts.create_staff(
-        email=f"{'-'.join(roles)}@shop.example", name=roles[0].title(), password=PASSWORD,
+        email=f"{'-'.join(roles)}@shop.example",
+        name=roles[0].title(),
+        password=PASSWORD,
         roles=roles,
     )
     return member.email
@@ -137,7 +148,9 @@ async def staff(shop: Liveshop, *roles: str) -> str:
 async def key_with(shop: Liveshop, *permissions: str) -> str:
     """An API key with these permissions and no others."""
     owner = await shop.accounts.create_staff(
-        email=f"{new_secret(6).lower()}@keys.example", name="Owner", password=PASSWORD,
+        email=f"{new_secret(6).lower()}@keys.example",
+        name="Owner",
+        password=PASSWORD,
         roles=["admin"],
     )
     _, secret = await shop.accounts.create_key(
@@ -149,7 +162,9 @@ async def key_with(shop: Liveshop, *permissions: str) -> str:
 def storefront_jwt(clock: Clock, **claims: Any) -> str:
     """What a storefront says of its signed-in customer, in the name of `STOREFRONT_KEY`."""
     said = {
-        "sub": "customer-1", "aud": "liveshop", "iat": clock.now(),
+        "sub": "customer-1",
+        "aud": "liveshop",
+        "iat": clock.now(),
         "exp": clock.now() + timedelta(minutes=5),
     }
     return jwt.encode(said | claims, STOREFRONT_KEY, algorithm="HS256")
@@ -189,9 +204,7 @@ class Api:
 
     async def signed_in(self, email: str, password: str = PASSWORD) -> "Api":
         """A browser of staff: cookie and CSRF token."""
-        answer = await self.fetch(
-            "POST", "/api/session", {"email": email, "password": password}
-        )
+        answer = await self.fetch("POST", "/api/session", {"email": email, "password": password})
         assert answer.status == 200, answer.text
         cookie = answer.headers["Set-Cookie"].split(";")[0]
         return Api(self.client, session=cookie, csrf=answer.json["csrf_token"])
@@ -230,8 +243,13 @@ class Api:
             return Answer(response.status, response.headers, await response.read())
 
     async def order(
-        self, key: str, *, expected_total: dict[str, Any] | None = None, method: str = "sandbox",
-        card: str | None = GOOD_CARD, show_id: str | None = None,
+        self,
+        key: str,
+        *,
+        expected_total: dict[str, Any] | None = None,
+        method: str = "sandbox",
+        card: str | None = GOOD_CARD,
+        show_id: str | None = None,
     ) -> tuple[int, Any]:
         """Quote the cart (unless a total is given) and place the order."""
         if expected_total is None:
@@ -250,8 +268,6 @@ class Api:
 
 async def api_of(shop: Liveshop) -> Api:
     """Start the shop's web application on a free loopback port. Close with `api.client.close()`."""
-    client = TestClient(
-        TestServer(shop.web_application()), cookie_jar=aiohttp.DummyCookieJar()
-    )
+    client = TestClient(TestServer(shop.web_application()), cookie_jar=aiohttp.DummyCookieJar())
     await client.start_server()
     return Api(client)

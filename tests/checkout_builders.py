@@ -114,13 +114,6 @@ def settler(shop: Liveshop, orders: PlaceOrder) -> Worker:
     return Worker(shop.database, {TOPIC: orders.settle_job}, shop.clock)
 
 
-async def wait_until(fact: Callable[[], bool], *, seconds: float = 10.0) -> None:
-    """Let others run until something is so."""
-    async with asyncio.timeout(seconds):
-        while not fact():
-            await asyncio.sleep(0)
-
-
 @dataclass(frozen=True, slots=True)
 class Shelf:
     """One row of stock and the holds that lean on it."""
@@ -146,10 +139,10 @@ async def shelves(conn: AsyncConnection, variant_ids: Sequence[str] | None = Non
     return [Shelf(row[0], row[1], row[2], row[3], int(row[4])) for row in await conn.execute(query)]
 
 
-async def audit(database: Database) -> list[Shelf]:
+async def audit(database: Database, variant_ids: Sequence[str] | None = None) -> list[Shelf]:
     """The rows of stock, once they have been found to agree with the holds."""
     async with database.read() as conn:
-        rows = await shelves(conn)
+        rows = await shelves(conn, variant_ids)
     for row in rows:
         assert 0 <= row.held <= row.on_hand, row
         assert row.held == row.holds, row

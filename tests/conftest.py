@@ -37,9 +37,10 @@ def no_blocking_calls() -> Iterator[BlockBuster]:
         scanned_modules=["liveshop", "connectors"], excluded_modules=["liveshop.migrations"]
     ) as blockbuster:
         # Drivers look at a path or two while they open a connection: microseconds, not ours.
-        blockbuster.functions["os.stat"].can_block_in(
-            "asyncpg/connect_utils.py", {"_parse_connect_dsn_and_args"}
-        )
+        for looking in ("os.stat", "os.path.abspath"):
+            blockbuster.functions[looking].can_block_in(
+                "asyncpg/connect_utils.py", {"_parse_connect_dsn_and_args"}
+            )
         blockbuster.functions["os.path.abspath"].can_block_in(
             "sqlalchemy/dialects/sqlite/pysqlite.py", {"create_connect_args"}
         )

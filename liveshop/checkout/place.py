@@ -21,9 +21,8 @@ from liveshop.checkout import model, store, wire
 from liveshop.checkout.model import Cart, Quote
 from liveshop.checkout.service import CartService
 from liveshop.kernel.clock import Clock
-from liveshop.kernel.errors import Invalid
 from liveshop.kernel.ids import LineId, OrderId, PaymentId, ShowId, ViewerId, new_id
-from liveshop.kernel.text import clean_line
+from liveshop.kernel.text import clean_email
 from liveshop.orders import store as orders
 from liveshop.orders import wire as orders_wire
 from liveshop.orders.model import Address, Order, OrderLine, UnknownOrder
@@ -65,10 +64,7 @@ class OrderWish:
     @classmethod
     def of(cls, given: wire.OrderInput) -> "OrderWish":
         """Raises BadText or Invalid naming the field."""
-        email = clean_line(given.email, max_length=254, field="email")
-        name, _, host = email.rpartition("@")
-        if not name or "." not in host or " " in email:
-            raise Invalid("This is not an e-mail address.", data={"field": "email"})
+        email = clean_email(given.email)
         return cls(
             expected_total=given.expected_total,
             email=email,

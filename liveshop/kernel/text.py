@@ -15,6 +15,7 @@ _DROP = dict.fromkeys(map(ord, _REORDERING + _INVISIBLE))
 _SPACES = re.compile(r"[ \t\u00a0\u2000-\u200a\u202f\u205f\u3000]+")
 _MANY_MARKS = re.compile(r"([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u20d0-\u20ff]{4})"
                          r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u20d0-\u20ff]+")
+_EMAIL = re.compile(r"[^\s@,;:<>()\[\]\"\\]+@[^\s@,;:<>()\[\]\"\\.]+(\.[^\s@,;:<>()\[\]\"\\.]+)+")
 
 
 class BadText(Invalid):
@@ -34,6 +35,17 @@ def clean_text(text: str, *, max_length: int, field: str = "text", empty: bool =
     return _checked("\n".join(lines).strip(), max_length, field, empty)
 
 
+def clean_email(text: str, *, field: str = "email") -> str:
+    """An address a mail can be sent to, and only to it: no list, no name beside it.
+
+    Raises BadText or Invalid. Whether anybody reads there, only a mail can tell.
+    """
+    email = clean_line(text, max_length=254, field=field)
+    if not _EMAIL.fullmatch(email):
+        raise Invalid("This is not an e-mail address.", data={"field": field})
+    return email
+
+
 def _clean(text: str) -> str:
     unified = text.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n")
     normal = unicodedata.normalize("NFC", unified).translate(_DROP)
@@ -47,10 +59,10 @@ def _clean(text: str) -> str:
 
 def _checked(text: str, max_length: int, field: str, empty: bool) -> str:
     if not text and not empty:
-        raise BadText(f"{field} must not be empty", data={"field": field})
+        raise BadText(f"{field} must not be empty.", data={"field": field})
     if len(text) > max_length:
         raise BadText(
-            f"{field} is too long: {len(text)} characters, at most {max_length}",
+            f"{field} is too long: {len(text)} characters, at most {max_length}.",
             data={"field": field, "max_length": max_length},
         )
     return text

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from liveshop.kernel.errors import ShopError
+from liveshop.storage import connected, translated
 
 
 class NewerDatabase(ShopError):
@@ -21,21 +22,22 @@ class NewerDatabase(ShopError):
 async def migrate(url: str) -> list[str]:
     """Bring the database at `url` up to date; returns the revisions applied.
 
-    Raises NewerDatabase, without touching anything, when it knows a revision this version doesn't.
+    Raises NewerDatabase, without touching anything, when it knows a revision this version doesn't,
+    and StorageUnavailable.
     """
     engine = create_async_engine(url)
     try:
-        async with engine.begin() as conn:
+        async with translated(), connected(engine) as conn, conn.begin():
             return await conn.run_sync(_upgrade)
     finally:
         await engine.dispose()
 
 
 async def pending_migrations(url: str) -> list[str]:
-    """The revisions `migrate` would apply. Raises NewerDatabase."""
+    """The revisions `migrate` would apply. Raises NewerDatabase, StorageUnavailable."""
     engine = create_async_engine(url)
     try:
-        async with engine.connect() as conn:
+        async with translated(), connected(engine) as conn:
             return await conn.run_sync(lambda sync: _pending(sync, _scripts()))
     finally:
         await engine.dispose()

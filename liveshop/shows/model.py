@@ -21,6 +21,7 @@ TRANSITIONS: dict[ShowState, frozenset[ShowState]] = {
 PUBLIC_STATES: frozenset[ShowState] = frozenset({"scheduled", "live", "ended", "replay"})
 PINS_REMEMBERED = 20
 MAX_LINEUP = 200
+EARLIEST_YEAR, LATEST_YEAR = 2000, 2200
 LANGUAGES = ("en", "de")
 
 
@@ -141,6 +142,16 @@ def check_time_zone(name: str) -> str:
 def time_zones() -> Mapping[str, ZoneInfo]:
     """All time zones by name. Reads some hundred small files once: ask at the start."""
     return {name: ZoneInfo(name) for name in available_timezones()}
+
+
+def check_start(moment: datetime) -> datetime:
+    """A moment calendars can hold in every time zone. Raises BadShow."""
+    if not EARLIEST_YEAR <= moment.year <= LATEST_YEAR:
+        raise BadShow(
+            f"starts_at lies between the years {EARLIEST_YEAR} and {LATEST_YEAR}.",
+            data={"field": "starts_at"},
+        )
+    return moment
 
 
 def check_languages(languages: Sequence[str]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from liveshop.customers import store as customers
 from liveshop.kernel.clock import Clock
 from liveshop.kernel.ids import ShowId
 from liveshop.settings import MailSettings
@@ -82,6 +83,11 @@ def mailer_of(settings: MailSettings) -> Mailer | None:
     return SmtpMailer(settings) if settings.smtp_host else FolderMailer(Path(settings.folder))
 
 
+def purpose_of(show_id: ShowId) -> str:
+    """What somebody consents to who wants to be reminded of a show."""
+    return f"reminder:{show_id}"
+
+
 async def plan(tx: Tx, show: Show, settings: MailSettings, clock: Clock) -> None:
     """Queue the reminders of a scheduled show. A show moved to another time is queued again."""
     if show.starts_at is None or not settings.is_configured:
@@ -111,7 +117,13 @@ class SendReminders:
         show_id = ShowId(payload["show_id"])
         async with self._database.read() as conn:
             show = await store.by_id(conn, show_id)
-            waiting = await store.unsent_reminders(conn, show_id)
+            waiting = [
+                row
+                for row in await store.unsent_reminders(conn, show_id)
+                if await customers.has_consent(
+                    conn, subject=row.email, purpose=purpose_of(show_id)
+                )
+            ]
         if show is None or show.starts_at is None or show.state not in ("scheduled", "live"):
             return
         ahead = show.starts_at - self._clock.now()

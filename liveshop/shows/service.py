@@ -15,7 +15,7 @@ from liveshop.customers import store as customers
 from liveshop.kernel.clock import Clock
 from liveshop.kernel.errors import Forbidden, Invalid
 from liveshop.kernel.ids import MediaId, ProductId, ReminderId, ShowId, StaffId, new_id
-from liveshop.kernel.text import clean_line, clean_text
+from liveshop.kernel.text import clean_email, clean_line, clean_text
 from liveshop.settings import Settings
 from liveshop.shows import model, reminders, store, wire
 from liveshop.shows.model import Pin, Show, UnknownShow
@@ -65,7 +65,7 @@ class ShowService:
                 else self._settings.shop.languages
             ),
             time_zone=model.check_time_zone(given.time_zone),
-            starts_at=given.starts_at,
+            starts_at=None if given.starts_at is None else model.check_start(given.starts_at),
             started_at=None,
             ended_at=None,
             host_name=clean_line(given.host_name, max_length=100, field="host_name", empty=True),
@@ -196,10 +196,7 @@ class ShowService:
             raise RemindersOff("This shop sends no mail; put the show into your calendar instead.")
         if not given.consent:
             raise ConsentMissing("Tick the box to agree to one mail.", data={"field": "consent"})
-        email = clean_line(given.email, max_length=254, field="email").lower()
-        name, _, host = email.partition("@")
-        if not name or "." not in host or " " in email or "@" in host:
-            raise Invalid("This is not an e-mail address.", data={"field": "email"})
+        email = clean_email(given.email).lower()
         async with self._database.write() as tx:
             show = await self.visible(tx.conn, show_id, who)
             if show.state != "scheduled":
@@ -218,7 +215,7 @@ class ShowService:
             await customers.add_consent(
                 tx.conn,
                 subject=email,
-                purpose=f"reminder:{show_id}",
+                purpose=reminders.purpose_of(show_id),
                 wording=clean_text(given.wording, max_length=1000, empty=True),
                 now=now,
             )
@@ -271,6 +268,8 @@ def _cleaned(change: wire.ShowChange) -> dict[str, Any]:
         given["languages"] = model.check_languages(given["languages"])
     if "time_zone" in given:
         given["time_zone"] = model.check_time_zone(given["time_zone"])
+    if given.get("starts_at"):
+        given["starts_at"] = model.check_start(given["starts_at"])
     if given.get("replay_url"):
         given["replay_url"] = model.check_replay_url(given["replay_url"])
     return given

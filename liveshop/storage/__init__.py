@@ -1,6 +1,6 @@
 """The database: SQLite and PostgreSQL made alike, one unit of work, a transactional outbox."""
 
-from liveshop.storage.engine import Database, StorageUnavailable
+from liveshop.storage.engine import Database, StorageUnavailable, connected, translated
 from liveshop.storage.outbox import Jobs, Worker
 from liveshop.storage.sql import insert, metadata
 from liveshop.storage.types import Json, UtcDateTime
@@ -15,6 +15,8 @@ __all__ = [
     "Tx",
     "UtcDateTime",
     "Worker",
+    "connected",
     "insert",
     "metadata",
+    "translated",
 ]

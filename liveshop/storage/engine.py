@@ -17,7 +17,7 @@ from weakref import WeakValueDictionary
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -87,7 +87,7 @@ class Database:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Tx]:
         """A transaction. Commits at the end, rolls back on any exception; then publishes."""
-        async with self._one_writer(), _translated(), self._writer.connect() as conn:
+        async with self._one_writer(), translated(), connected(self._writer) as conn:
             transaction = await conn.begin()
             tx = Tx(conn)
             try:
@@ -109,7 +109,7 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A consistent view for reading. Nothing written here is kept."""
-        async with _translated(), self._reader.connect() as conn:
+        async with translated(), connected(self._reader) as conn:
             yield conn
 
     async def ping(self) -> None:
@@ -166,16 +166,31 @@ def _sqlite_engine(url: str, begin: str, size: int, busy_timeout_seconds: float)
 
 
 @asynccontextmanager
-async def _translated() -> AsyncIterator[None]:
+async def connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Whatever fails while connecting (no server, no such database, a password) is one answer."""
+    async with AsyncExitStack() as stack:
+        try:
+            conn = await stack.enter_async_context(engine.connect())
+        except (SQLAlchemyError, OSError) as error:
+            raise _unavailable(error) from error
+        yield conn
+
+
+@asynccontextmanager
+async def translated() -> AsyncIterator[None]:
     """Faults of the database, not of the statement, become one retryable answer."""
     try:
         yield
-    except (OperationalError, InterfaceError, PoolTimeout, ConnectionError) as error:
+    except (OperationalError, InterfaceError, PoolTimeout, OSError) as error:
         raise _unavailable(error) from error
     except DBAPIError as error:
-        if error.connection_invalidated:
+        if error.connection_invalidated or _is_damaged(str(error.orig)):
             raise _unavailable(error) from error
         raise
+
+
+def _is_damaged(text: str) -> bool:
+    return "not a database" in text or "malformed" in text
 
 
 def _unavailable(error: Exception) -> StorageUnavailable:
@@ -185,6 +200,8 @@ def _unavailable(error: Exception) -> StorageUnavailable:
         reason = "The disk is full, so nothing can be saved. Free some space and try again."
     elif "readonly" in text or "read-only" in text or "unable to open" in text:
         reason = "The data folder cannot be written. Check its owner and permissions."
+    elif _is_damaged(text):
+        reason = "The database file is damaged or not a database. Restore a backup."
     else:
         reason = "The database does not answer at the moment. Nothing was changed; try again."
     return StorageUnavailable(reason, retry_after=2.0)

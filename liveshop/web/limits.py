@@ -31,7 +31,8 @@ class RateLimiter:
         tokens, at = self._buckets.pop(key, (self._limit.burst, now))
         tokens = min(self._limit.burst, tokens + max(0.0, now - at) * self._limit.per_second)
         wait = 0.0 if tokens >= cost else (cost - tokens) / self._limit.per_second
-        self._buckets[key] = (tokens - cost if wait == 0.0 else tokens, now)
+        # The later moment, so that a wall clock set back refills nothing twice.
+        self._buckets[key] = (tokens - cost if wait == 0.0 else tokens, max(at, now))
         while len(self._buckets) > self._max_keys:
             self._buckets.popitem(last=False)
         return wait

@@ -3,7 +3,7 @@
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
@@ -21,9 +21,24 @@ def scrub(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutabl
     for key, value in event.items():
         if key not in ("event", "level", "timestamp") and _TELLING.search(key):
             event[key] = REMOVED
-        elif isinstance(value, str):
-            event[key] = scrub_text(value)
+        else:
+            event[key] = _scrubbed(value)
     return event
+
+
+def _scrubbed(value: Any) -> Any:
+    if isinstance(value, str):
+        return scrub_text(value)
+    if isinstance(value, Mapping):
+        return {
+            key: REMOVED if _TELLING.search(str(key)) else _scrubbed(inner)
+            for key, inner in value.items()
+        }
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_scrubbed(inner) for inner in value]
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return scrub_text(repr(value))
 
 
 def scrub_text(text: str) -> str:

@@ -4,6 +4,7 @@ Middlewares would split this into five places; one function per request keeps th
 """
 
 import hmac
+import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ from liveshop.web.metrics import Metrics
 from liveshop.web.wire import Problem
 
 _log = structlog.get_logger("http")
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""An escaped NUL, which PostgreSQL cannot store; not an escaped backslash before `u0000`."""
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -62,7 +65,10 @@ class WebKit:
         return origin in self.embed_origins or "*" in self.embed_origins
 
     def is_own_origin(self, request: web.Request, origin: str) -> bool:
-        return origin == self.public_origin or urlsplit(origin).netloc == request.host
+        try:
+            return origin == self.public_origin or urlsplit(origin).netloc == request.host
+        except ValueError:  # no URL at all
+            return False
 
     def client_address(self, request: web.Request) -> str:
         """Counted from the right of X-Forwarded-For: what is further left, callers can invent."""
@@ -159,7 +165,7 @@ async def _json_body(
 ) -> Any:
     _check_media_type(request, ("application/json",))
     raw = await read_body(request, endpoint.max_body_bytes or kit.max_body_bytes)
-    if b"\\u0000" in raw:
+    if _NUL.search(raw):
         raise Invalid("The body holds a NUL character; leave it out.")
     try:
         return decoder.decode(raw)
@@ -229,6 +235,10 @@ def _outermost(kit: WebKit) -> Any:
             response = problem_response(error, request_id)
         except web.HTTPException as error:
             response = _from_aiohttp(error, request_id)
+        except web.RequestPayloadError:
+            broken = BadRequest("The body could not be unpacked; check its Content-Encoding.")
+            response = problem_response(broken, request_id)
+            response.force_close()  # where the next request begins can no longer be told
         except (ConnectionError, TimeoutError) as error:
             # The client went away in mid-request; nobody is left to read this.
             response = problem_response(BadRequest(f"The request broke off: {error}"), request_id)

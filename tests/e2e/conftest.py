@@ -45,7 +45,9 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def arrive(browser: Browser, request: pytest.FixtureRequest) -> AsyncIterator[Arrive]:
+async def arrive(
+    browser: Browser, request: pytest.FixtureRequest, tmp_path: Path
+) -> AsyncIterator[Arrive]:
     """`await arrive("390", locale="de-DE")`: a person with a browser of that width."""
     people: list[Person] = []
 
@@ -56,10 +58,9 @@ async def arrive(browser: Browser, request: pytest.FixtureRequest) -> AsyncItera
 
     yield one
     if request.node.stash.get(_FAILED, False):
-        folder = Path(request.getfixturevalue("tmp_path"))
         for number, person in enumerate(people, start=1):
-            await person.page.screenshot(path=folder / f"person-{number}.png")
-            print(f"what person {number} saw: {folder / f'person-{number}.png'}")
+            await person.page.screenshot(path=tmp_path / f"person-{number}.png")
+            print(f"what person {number} saw: {tmp_path / f'person-{number}.png'}")
     for person in people:
         await person.leave()
     troubles = [trouble for person in people for trouble in person.troubles]

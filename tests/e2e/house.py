@@ -7,13 +7,14 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
-READY_WITHIN_SECONDS = 120.0  # a first start on a machine draws pictures and encodes the film
+READY_WITHIN_SECONDS = 300.0  # a first start on a machine draws pictures and encodes the film
 ANSWERS_WITHIN_SECONDS = 15.0
 STOPS_WITHIN_SECONDS = 15.0
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,8 +45,15 @@ class House:
         """Returns once everything answers. Raises AssertionError with the server's last words."""
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *self._command, "--port", str(self.port), "--json", "--data", str(self._data),
-                cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=log,
+                *self._command,
+                "--port",
+                str(self.port),
+                "--json",
+                "--data",
+                str(self._data),
+                cwd=ROOT,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
             )
         assert self._process.stdout is not None
@@ -138,13 +146,23 @@ class House:
         """A show of its own, so that a test disturbs no other; its id."""
         known = await self.products()
         show = await self.host(
-            "POST", "/api/shows",
-            {"title": title, "starts_at": starts_at, "host_name": "Maja Lindholm",
-             "languages": ["en", "de"], "time_zone": "Europe/Berlin",
-             "product_ids": [known[name]["id"] for name in product_titles]},
+            "POST",
+            "/api/shows",
+            {
+                "title": title,
+                "starts_at": starts_at,
+                "host_name": "Maja Lindholm",
+                "languages": ["en", "de"],
+                "time_zone": "Europe/Berlin",
+                "product_ids": [known[name]["id"] for name in product_titles],
+            },
         )
-        steps = {"draft": (), "scheduled": ("scheduled",), "live": ("live",),
-                 "ended": ("live", "ended")}
+        steps = {
+            "draft": (),
+            "scheduled": ("scheduled",),
+            "live": ("live",),
+            "ended": ("live", "ended"),
+        }
         for step in steps[state]:
             await self.move(show["id"], step)
         return str(show["id"])
@@ -163,18 +181,22 @@ class House:
 class Someone:
     def __init__(self, house: House, token: str) -> None:
         self._house = house
-        self._token = token
+        self.token = token
 
-    async def say(self, show_id: str, *texts: str) -> None:
+    @asynccontextmanager
+    async def watching(self, show_id: str) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
         url = f"{self._house.base.replace('http', 'ws', 1)}/live/{show_id}"
         async with (
-            asyncio.timeout(ANSWERS_WITHIN_SECONDS),
             aiohttp.ClientSession() as client,
-            client.ws_connect(url, protocols=["liveshop.v1", f"bearer.{self._token}"]) as socket_,
+            client.ws_connect(url, protocols=["liveshop.v1", f"bearer.{self.token}"]) as line,
         ):
+            yield line
+
+    async def say(self, show_id: str, *texts: str) -> None:
+        async with asyncio.timeout(ANSWERS_WITHIN_SECONDS), self.watching(show_id) as line:
             for number, text in enumerate(texts, start=1):
-                await socket_.send_json({"id": number, "t": "chat.send", "text": text})
-                while (frame := await socket_.receive_json()).get("id") != number:
+                await line.send_json({"id": number, "t": "chat.send", "text": text})
+                while (frame := await line.receive_json()).get("id") != number:
                     pass
                 assert "ok" in frame, frame
 

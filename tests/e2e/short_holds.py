@@ -22,7 +22,11 @@ from liveshop.web import logs
 def main(port: int, data: Path, as_json: bool) -> None:
     logs.configure(level="warning", fmt="console")
     plan = demo_run.prepare(
-        data=data, host="127.0.0.1", port=port, fresh=False, progress=lambda *_: None,
+        data=data,
+        host="127.0.0.1",
+        port=port,
+        fresh=False,
+        progress=lambda *_: None,
         environ={"LIVESHOP_CHECKOUT__HOLD_SECONDS": "30"},
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from e2e.conftest import Arrive
 from e2e.house import House
-from e2e.people import Person, eventually
+from e2e.people import Person, eventually, in_player
 from playwright.async_api import expect
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -19,12 +19,10 @@ LATEST_SECONDS = 1.5
 machine less often."""
 
 # Records, at the very mutation that shows another pinned card, where the playhead is.
-WATCH_PINS = """() => {
-  const player = document.querySelector("liveshop-show").shadowRoot.querySelector("ls-player");
-  const film = player.shadowRoot.querySelector("ls-video");
+WATCH_PINS = in_player("""
   const seen = [];
   const look = () => {
-    const product = player.shadowRoot.querySelector("[data-testid=pinned-card]")?.dataset.product ?? null;
+    const product = part("[data-testid=pinned-card]")?.dataset.product ?? null;
     if (seen.at(-1)?.product === product) return;
     seen.push({product, playhead: film.stream?.playhead() ?? null, at: Date.now()});
   };
@@ -32,26 +30,29 @@ WATCH_PINS = """() => {
     {subtree: true, childList: true, attributes: true, attributeFilter: ["data-product"]});
   look();
   return seen;
-}"""
+""")
 
 # The moment a text stands in the chat, by the clock both pages share.
-WATCH_CHAT = """(text) => {
-  const player = document.querySelector("liveshop-show").shadowRoot.querySelector("ls-player");
-  const chat = player.shadowRoot.querySelector("ls-chat").shadowRoot;
+WATCH_CHAT = in_player("""
+  const chat = part("ls-chat").shadowRoot;
   const seen = {at: null};
   new MutationObserver(() => {
-    if (seen.at === null && chat.querySelector(".list").textContent.includes(text)) seen.at = Date.now();
+    if (seen.at !== null || !chat.querySelector(".list").textContent.includes(given)) return;
+    seen.at = Date.now();
   }).observe(chat, {subtree: true, childList: true, characterData: true});
   return seen;
-}"""
+""")
+
+SEND = in_player("""
+  part("ls-chat").shadowRoot.querySelector("[data-testid=chat-send]").click();
+  return Date.now();
+""")
 
 # The film's time while something else happens.
-WATCH_FILM = """() => {
-  const player = document.querySelector("liveshop-show").shadowRoot.querySelector("ls-player");
-  const video = player.shadowRoot.querySelector("ls-video").shadowRoot.querySelector("video");
+WATCH_FILM = in_player("""
   const seen = {began: Date.now(), from: video.currentTime, last: video.currentTime,
     moved: Date.now(), stillFor: 0, back: 0};
-  seen.timer = setInterval(() => {
+  setInterval(() => {
     const now = Date.now();
     if (video.currentTime < seen.last) seen.back += 1;
     if (video.currentTime !== seen.last) seen.moved = now;
@@ -60,7 +61,7 @@ WATCH_FILM = """() => {
     seen.took = (now - seen.began) / 1000;
   }, 50);
   return seen;
-}"""
+""")
 
 
 async def test_two_viewers_watch_ask_and_buy_while_the_host_shows(
@@ -91,14 +92,7 @@ async def _a_message_is_there_within_a_second(writer: Person, reader: Person) ->
     text = "Does the oat glaze go with the Moss mugs?"
     seen = await reader.page.evaluate_handle(WATCH_CHAT, text)
     await writer.see("chat-input").fill(text)
-    sent = await writer.page.evaluate(
-        """() => {
-          const player = document.querySelector("liveshop-show").shadowRoot.querySelector("ls-player");
-          const chat = player.shadowRoot.querySelector("ls-chat").shadowRoot;
-          chat.querySelector("[data-testid=chat-send]").click();
-          return Date.now();
-        }"""
-    )
+    sent = await writer.page.evaluate(SEND)
     arrived = await eventually(lambda: seen.evaluate("(seen) => seen.at"), "the message")
     assert arrived - sent <= 1000
     # The writer sees it once, as everybody does: there is no copy of one's own.
@@ -119,13 +113,7 @@ async def _a_pin_shows_when_the_playhead_gets_there(
     # Far from what the film shows now, so that nobody else pins it meanwhile.
     product = lineup[(lineup.index(pins[-1]["product_id"]) + 6) % len(lineup)]
     # The second viewer watches seconds later than the first. The card must wait for each of them.
-    await behind.page.evaluate(
-        """() => {
-          const player = document.querySelector("liveshop-show").shadowRoot.querySelector("ls-player");
-          const video = player.shadowRoot.querySelector("ls-video").shadowRoot.querySelector("video");
-          video.currentTime -= 4;
-        }"""
-    )
+    await behind.page.evaluate(in_player("video.currentTime -= 4;"))
     await behind.film_runs()
     lists = [await viewer.page.evaluate_handle(WATCH_PINS) for viewer in (near, behind)]
 
@@ -142,7 +130,8 @@ async def _a_pin_shows_when_the_playhead_gets_there(
             lambda seen=seen: seen.evaluate(
                 "(seen, id) => seen.find((one) => one.product === id)", product
             ),
-            "the pinned card", within=30,
+            "the pinned card",
+            within=30,
         )
         assert card["playhead"] is not None, "the player followed the clock, not the film"
         late = (card["playhead"] - at) / 1000
@@ -177,6 +166,9 @@ async def _a_purchase_does_not_stop_the_film(
     await buyer.pay()
     number = await buyer.order_number()
     assert number.startswith("L-")
+    scrolled = "(region) => region.scrollTop"
+    region = buyer.page.locator("ls-player [role=region]").first
+    assert await region.evaluate(scrolled) == 0, "the video was scrolled out of its frame"
     film = await watched.json_value()
     assert film["stillFor"] < 1000, "the video stood still while its viewer paid"
     assert film["back"] == 0

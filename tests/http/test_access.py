@@ -32,6 +32,8 @@ BACKSTAGE = frozenset({"host", "moderator", "merchant", "admin", "key:shows:read
 MODERATORS = frozenset({"host", "moderator", "admin", "key:chat:moderate"})
 STOCK_READERS = frozenset({"host", "merchant", "admin", "key:catalog:read"})
 MERCHANTS = frozenset({"merchant", "admin", "key:catalog:write"})
+PICTURES = frozenset({"host", "merchant", "admin", "key:media:write"})
+"""Hosts upload the covers of their shows."""
 ORDER_READERS = frozenset({"host", "merchant", "admin", "key:orders:read"})
 ADMINS = frozenset({"admin", "key:staff:admin"})
 CHATTERS = VIEWERS | MODERATORS | {"key:shows:write"}
@@ -59,7 +61,7 @@ ENDPOINTS = {
     "GET /api/variants/{variant_id}/stock": STOCK_READERS,
     "PUT /api/variants/{variant_id}/stock": MERCHANTS,
     "POST /api/imports": MERCHANTS,
-    "POST /api/media": MERCHANTS,
+    "POST /api/media": PICTURES,
     "GET /media/{media_id}/{file}": EVERYBODY,
     "GET /api/shows": EVERYBODY,
     "POST /api/shows": HOST,
@@ -146,8 +148,15 @@ async def caller_of(name: str, site: Api, shop: Liveshop, clock: ManualClock) ->
 
 def address_of(path: str, **known: str) -> str:
     """The path with things that exist where they are given, else with ids of nothing."""
-    nothing = {"staff_id": "stf", "key_id": "key", "product_id": "prd", "variant_id": "var",
-               "line_id": "lin", "order_id": "ord", "media_id": "med"}
+    nothing = {
+        "staff_id": "stf",
+        "key_id": "key",
+        "product_id": "prd",
+        "variant_id": "var",
+        "line_id": "lin",
+        "order_id": "ord",
+        "media_id": "med",
+    }
     values = {name: f"{prefix}_{'0' * 26}" for name, prefix in nothing.items()}
     values |= {"file": "640.webp", "number": "1"} | known
     return re.sub(r"\{(\w+)\}", lambda match: values[match[1]], path)

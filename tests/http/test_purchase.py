@@ -1,4 +1,4 @@
-"""A purchase over HTTP: paid once, at exactly the total the screen said, from stock that was there."""
+"""A purchase over HTTP: paid once, exactly the total the screen said, from stock that was there."""
 
 from datetime import timedelta
 from typing import Any
@@ -9,7 +9,7 @@ from builders import Api
 
 from liveshop.app import Liveshop
 from liveshop.kernel.clock import ManualClock
-from liveshop.kernel.ids import VariantId
+from liveshop.kernel.ids import VariantId, ViewerId
 
 
 @pytest.fixture
@@ -59,9 +59,7 @@ async def test_a_key_is_not_for_another_order(api: Api, mug: str) -> None:
     await add(guest, mug)
     assert (await guest.order("key-1"))[0] == 201
     await add(guest, mug)
-    status, problem = await guest.order(
-        "key-1", expected_total={"amount": 1, "currency": "EUR"}
-    )
+    status, problem = await guest.order("key-1", expected_total={"amount": 1, "currency": "EUR"})
     assert (status, problem["code"]) == (422, "idempotency_key_reused")
 
 
@@ -70,9 +68,7 @@ async def test_a_stale_total_places_nothing_and_says_what_it_would_be_now(
 ) -> None:
     guest = await api.as_guest()
     await add(guest, mug)
-    status, problem = await guest.order(
-        "key-1", expected_total={"amount": 2800, "currency": "EUR"}
-    )
+    status, problem = await guest.order("key-1", expected_total={"amount": 2800, "currency": "EUR"})
     assert (status, problem["code"]) == (409, "price_changed")
     assert problem["data"]["quote"]["total"] == {"amount": 3290, "currency": "EUR"}
     status, cart = await guest.call("GET", "/api/cart")
@@ -83,9 +79,7 @@ async def test_a_stale_total_places_nothing_and_says_what_it_would_be_now(
 async def test_a_total_in_another_currency_is_another_total(api: Api, mug: str) -> None:
     guest = await api.as_guest()
     await add(guest, mug)
-    status, problem = await guest.order(
-        "key-1", expected_total={"amount": 3290, "currency": "USD"}
-    )
+    status, problem = await guest.order("key-1", expected_total={"amount": 3290, "currency": "USD"})
     assert (status, problem["code"]) == (409, "price_changed")
 
 
@@ -127,8 +121,6 @@ async def test_an_invoice_order_stands_unpaid(api: Api, mug: str) -> None:
 async def test_a_hold_lapses_by_itself_though_nobody_sweeps(
     shop: Liveshop, clock: ManualClock, mug: str
 ) -> None:
-    from liveshop.kernel.ids import ViewerId
-
     first, second = ViewerId("gst_" + "1" * 26), ViewerId("gst_" + "2" * 26)
     await shop.carts.add_to_cart(first, VariantId(mug), 3, None)
     assert await builders.available(shop, VariantId(mug)) == 0

@@ -35,7 +35,7 @@ class ByName:
     async def authenticate(self, request: web.Request) -> Principal:
         role = request.headers.get("Authorization", "").removeprefix("Bearer ")
         if role == "merchant":
-            return Principal("api_key", "key_1", "", frozenset({"catalog:read", "catalog:write"}))
+            return Principal("api_key", "key_1", "", frozenset({"catalog:read", "catalog:write", "media:write"}))
         return Principal("guest", "gst_1") if role == "guest" else ANONYMOUS
 
 

@@ -48,6 +48,7 @@ export class LsChat extends Part {
         margin-top: 1px;
       }
       .list {
+        position: relative;
         flex: 1;
         min-height: 0;
         overflow-y: auto;
@@ -365,7 +366,7 @@ export class LsChat extends Part {
         : nothing}
       <ul class="list" tabindex="0" aria-label=${this.t("chat.messages")} @scroll=${this.onScroll}>
         ${messages.length === 0
-          ? html`<li class="empty" role="presentation">${icon("chat")}${this.t("chat.empty")}</li>`
+          ? html`<li class="empty">${icon("chat")}${this.t("chat.empty")}</li>`
           : repeat(
               messages,
               (message) => message.id,

@@ -16,6 +16,8 @@ export class LsLineup extends Part {
     baseStyles,
     css`
       :host {
+        /* Hidden texts are positioned: they must scroll with the list instead of making the player higher. */
+        position: relative;
         display: block;
         flex: 1;
         min-height: 0;

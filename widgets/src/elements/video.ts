@@ -245,6 +245,14 @@ export class LsVideo extends Part {
           bottom: 54px;
         }
       }
+      /* On a phone, without the bar beneath it: out of the way of what the film shows. */
+      @media (hover: none) {
+        @container stage (max-width: 600px) {
+          :host(:not([small], :focus-within)) .unmute.low {
+            bottom: 8px;
+          }
+        }
+      }
     `,
   ];
 
@@ -402,6 +410,7 @@ export class LsVideo extends Part {
   protected override render(): TemplateResult {
     const clock = (s: number): string => `${Math.floor(s / 60)}:${String(Math.floor(s % 60)).padStart(2, "0")}`;
     const title = this.session.room.state?.show.title ?? "";
+    const calm = this.playing && !this.awake;
     return html`
       <video
         playsinline
@@ -432,11 +441,11 @@ export class LsVideo extends Part {
                 </button>`
               : nothing}
             ${this.muted && !this.refusedAutoplay
-              ? html`<button class="unmute" data-testid="unmute" @click=${this.unmute}>
+              ? html`<button class="unmute ${calm ? "low" : ""}" data-testid="unmute" @click=${this.unmute}>
                   ${icon("mute")}<span>${this.t("video.unmute")}</span>
                 </button>`
               : nothing}
-            <div class="bar ${this.playing && !this.awake ? "calm" : ""}" role="group" aria-label=${this.t("video.controls")}>
+            <div class="bar ${calm ? "calm" : ""}" role="group" aria-label=${this.t("video.controls")}>
               <button
                 class="icon-btn full"
                 aria-label=${this.t(this.playing ? "video.pause" : "video.play")}
