@@ -84,11 +84,7 @@ class Authentication:
         )
 
     async def by_token(self, token: str) -> Principal:
-        return (
-            await self._staff.by_token(token)
-            or await self._viewers.by_token(token)
-            or ANONYMOUS
-        )
+        return await self._staff.by_token(token) or await self._viewers.by_token(token) or ANONYMOUS
 
 
 @dataclass(slots=True)
@@ -156,7 +152,6 @@ class Liveshop:
                 await self.carts.sweep()
             except ShopError as error:
                 _log.warning("sweeper_waits", reason=error.detail)
-
 
     async def _keep_house(self) -> None:
         while True:
@@ -229,9 +224,7 @@ async def opened(
         await database.close()
 
 
-def wire(
-    settings: Settings, database: Database, browser: Browser | None, clock: Clock
-) -> Liveshop:
+def wire(settings: Settings, database: Database, browser: Browser | None, clock: Clock) -> Liveshop:
     """Make everything and tie it together."""
     metrics = Metrics()
     accounts = AccountService(database, clock, settings)
@@ -242,9 +235,7 @@ def wire(
     display = CatalogDisplay(links)
     shows = ShowService(database, clock, settings, display)
     carts = CartService(database, clock, settings, display)
-    orders = PlaceOrder(
-        database, clock, settings, carts, payment_providers(settings, database)
-    )
+    orders = PlaceOrder(database, clock, settings, carts, payment_providers(settings, database))
     video = VideoService(clock=clock)
     broker = MemoryBroker(log_size=settings.realtime.log_size)
 
@@ -259,6 +250,7 @@ def wire(
         show_state=show_state,
         secret=settings.server.secret,
     )
+
     async def on_viewers(show_id: str, viewers: int) -> None:
         async with database.write() as tx:
             await shows_store.raise_peak(tx.conn, ShowId(show_id), viewers)
@@ -336,15 +328,28 @@ def wire(
     if browser is not None:
         endpoints += files.endpoints(browser.assets)
         endpoints += pages.endpoints(
-            browser.pages, shows, database, settings, lambda: shop.openapi()  # noqa: PLW0108  # shop is made below
+            browser.pages,
+            shows,
+            database,
+            settings,
+            lambda: shop.openapi(),  # noqa: PLW0108  # shop is made below
         )
 
     async def openapi_json(_: Call) -> web.Response:
         return web.json_response(shop.openapi())
 
     endpoints.append(
-        Endpoint("GET", "/api/openapi.json", openapi_json, PUBLIC, "This document", "operations",
-                 raw=True, any_origin=True, documented=False)
+        Endpoint(
+            "GET",
+            "/api/openapi.json",
+            openapi_json,
+            PUBLIC,
+            "This document",
+            "operations",
+            raw=True,
+            any_origin=True,
+            documented=False,
+        )
     )
     shop = Liveshop(
         settings=settings,
@@ -372,9 +377,7 @@ def wire(
 @asynccontextmanager
 async def listening(application: web.Application, host: str, port: int) -> AsyncIterator[int]:
     """Serve an application; yields the port (for port 0, the one the system chose)."""
-    runner = web.AppRunner(
-        application, access_log=None, handle_signals=False, shutdown_timeout=5.0
-    )
+    runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=5.0)
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port, reuse_address=True)

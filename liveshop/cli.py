@@ -41,8 +41,12 @@ class Fault(click.ClickException):
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="liveshop")
-@click.option("--config", type=click.Path(path_type=Path), default=None,
-              help="A liveshop.toml; by default the one in this folder, if there is one.")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="A liveshop.toml; by default the one in this folder, if there is one.",
+)
 @click.pass_context
 def main(context: click.Context, config: Path | None) -> None:
     """Live shopping on your own server."""
@@ -52,8 +56,9 @@ def main(context: click.Context, config: Path | None) -> None:
 
 
 def _settings(config: Path | None, **overrides: Any) -> Settings:
-    given = {name.replace("__", "."): value for name, value in overrides.items()
-             if value is not None}
+    given = {
+        name.replace("__", "."): value for name, value in overrides.items() if value is not None
+    }
     try:
         settings = load_settings(file=config, overrides=given)
     except BadSettings as error:
@@ -169,8 +174,9 @@ def doctor(config: Path | None) -> None:
             await database.ping()
             missing = await pending_migrations(settings.database_url)
             if missing:
-                problems.append(f"the database misses {len(missing)} migration(s): run "
-                                "`liveshop migrate`")
+                problems.append(
+                    f"the database misses {len(missing)} migration(s): run `liveshop migrate`"
+                )
             async with database.read() as conn:
                 if not missing and (dead := (await Jobs.counts(conn)).get("dead")):
                     problems.append(f"{dead} job(s) in the outbox failed for good")
@@ -196,8 +202,13 @@ def doctor(config: Path | None) -> None:
 @main.command("create-staff")
 @click.option("--email", required=True)
 @click.option("--name", required=True)
-@click.option("--role", "roles", multiple=True, required=True,
-              type=click.Choice(["host", "moderator", "merchant", "admin"]))
+@click.option(
+    "--role",
+    "roles",
+    multiple=True,
+    required=True,
+    type=click.Choice(["host", "moderator", "merchant", "admin"]),
+)
 @click.password_option(help="Asked for when not given.")
 @click.pass_obj
 def create_staff(
@@ -219,8 +230,12 @@ def create_staff(
 
 @main.command("import")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
-@click.option("--format", "format_", default=None,
-              help="google_csv or ndjson; by default told from the file's name.")
+@click.option(
+    "--format",
+    "format_",
+    default=None,
+    help="google_csv or ndjson; by default told from the file's name.",
+)
 @click.pass_obj
 def import_file(config: Path | None, file: Path, format_: str | None) -> None:
     """Import products from FILE: a Google product feed (CSV) or NDJSON."""
@@ -232,15 +247,17 @@ def import_file(config: Path | None, file: Path, format_: str | None) -> None:
         async with opened(settings) as shop:
             report = await _import_with_progress(shop, file, kind, size)
         for problem in report.problems:
-            where = f"line {problem.line}" + (f", id {problem.source_id}" if problem.source_id
-                                              else "")
+            where = f"line {problem.line}" + (
+                f", id {problem.source_id}" if problem.source_id else ""
+            )
             out.print(f"[yellow]{where}[/]: {problem.reason}", highlight=False)
         if report.problems_total > len(report.problems):
             out.print(f"... and {report.problems_total - len(report.problems)} more")
         out.print(
             f"{report.rows} rows: {report.products_created} products created, "
             f"{report.products_updated} updated, {report.unchanged} rows unchanged, "
-            f"{report.failed} failed", highlight=False,
+            f"{report.failed} failed",
+            highlight=False,
         )
         if report.failed:
             sys.exit(2)
@@ -249,13 +266,12 @@ def import_file(config: Path | None, file: Path, format_: str | None) -> None:
     _run(run())
 
 
-async def _import_with_progress(
-    shop: Liveshop, file: Path, kind: str, size: int
-) -> ImportReport:
+async def _import_with_progress(shop: Liveshop, file: Path, kind: str, size: int) -> ImportReport:
     source = Connectors.installed().file_source(kind)
     percentage = TextColumn("{task.percentage:.0f} %")
-    with Progress(TextColumn("{task.description}"), BarColumn(), percentage, TimeElapsedColumn(),
-                  console=err) as bar:
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), percentage, TimeElapsedColumn(), console=err
+    ) as bar:
         task = bar.add_task(file.name, total=size)
 
         async def chunks() -> AsyncIterator[bytes]:
@@ -282,15 +298,25 @@ def connectors_list() -> None:
 @main.command()
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=int, default=8080, show_default=True)
-@click.option("--data", type=click.Path(path_type=Path, file_okay=False),
-              default=Path("liveshop-demo"), show_default=True, help="The demo's data folder.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("liveshop-demo"),
+    show_default=True,
+    help="The demo's data folder.",
+)
 @click.option("--fresh", is_flag=True, help="Start over: delete what an earlier demo kept.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line when ready.")
 def demo(host: str, port: int, data: Path, fresh: bool, as_json: bool) -> None:
     """Run a whole shop: a live show with video, chat and checkout, and a storefront around it."""
     logs.configure(level="warning", fmt="console")
-    with Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(),
-                  console=err, transient=True) as bar:
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        console=err,
+        transient=True,
+    ) as bar:
         tasks: dict[str, TaskID] = {}
 
         def progress(what: str, done: int, of: int) -> None:
@@ -300,7 +326,11 @@ def demo(host: str, port: int, data: Path, fresh: bool, as_json: bool) -> None:
 
         try:
             plan = demo_run.prepare(
-                data=data.absolute(), host=host, port=port, fresh=fresh, progress=progress,
+                data=data.absolute(),
+                host=host,
+                port=port,
+                fresh=fresh,
+                progress=progress,
                 environ={},
             )
         except OSError as error:
@@ -333,8 +363,11 @@ def _print_addresses(addresses: demo_run.Addresses) -> None:
         ("API", f"{server}/api/docs"),
         ("test cards", "4242 4242 4242 4242 pays, 4000 0000 0000 0002 is declined"),
     )
-    out.print("\n[bold]The Liveshop demo is live.[/]  Ctrl-C ends it and keeps its data; "
-              "`liveshop demo --fresh` starts over.\n", soft_wrap=True)
+    out.print(
+        "\n[bold]The Liveshop demo is live.[/]  Ctrl-C ends it and keeps its data; "
+        "`liveshop demo --fresh` starts over.\n",
+        soft_wrap=True,
+    )
     for what, where in rows:
         out.print(f"  {what:<26}{where}", highlight=False, soft_wrap=True)
 

@@ -161,9 +161,7 @@ def endpoints(
             raise OnlyJson("Only format=json is answered.")
         show_id = _show_at(query.url, settings.public_url)
         async with database.read() as conn:
-            show = await shows.show_out(
-                conn, await shows.visible(conn, show_id, ANONYMOUS)
-            )
+            show = await shows.show_out(conn, await shows.visible(conn, show_id, ANONYMOUS))
         answer: dict[str, Any] = {
             "version": "1.0",
             "type": "rich",
@@ -186,8 +184,17 @@ def endpoints(
         return web.json_response(body=msgspec.json.encode(answer))
 
     def page(path: str, handler: Any, what: str) -> Endpoint:
-        return Endpoint("GET", path, handler, PUBLIC, what, "pages", raw=True,
-                        produces=("text/html",), documented=False)
+        return Endpoint(
+            "GET",
+            path,
+            handler,
+            PUBLIC,
+            what,
+            "pages",
+            raw=True,
+            produces=("text/html",),
+            documented=False,
+        )
 
     return [
         page("/", home, "The shop's shows"),
@@ -195,8 +202,18 @@ def endpoints(
         page("/studio", studio, "The host's studio"),
         page("/desk", desk, "The merchant's desk"),
         page("/api/docs", docs, "The API in words"),
-        Endpoint("GET", "/oembed", oembed, PUBLIC, "oEmbed of a show's page", "pages",
-                 query=OembedQuery, raw=True, documented=False, any_origin=True),
+        Endpoint(
+            "GET",
+            "/oembed",
+            oembed,
+            PUBLIC,
+            "oEmbed of a show's page",
+            "pages",
+            query=OembedQuery,
+            raw=True,
+            documented=False,
+            any_origin=True,
+        ),
     ]
 
 

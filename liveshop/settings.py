@@ -214,11 +214,12 @@ def _is_utf8(text: str) -> bool:
 
 def _put(tree: dict[str, Any], path: list[str], value: Any) -> bool:
     """Set a value in the tree; False where something that is no section stands in the way."""
+    section: Any = tree
     for part in path[:-1]:
-        tree = tree.setdefault(part, {})
-        if not isinstance(tree, dict):
+        section = section.setdefault(part, {})
+        if not isinstance(section, dict):
             return False
-    tree[path[-1]] = value
+    section[path[-1]] = value
     return True
 
 

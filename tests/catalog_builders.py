@@ -69,8 +69,8 @@ def write_feed(path: Path, *, rows: int, bad: int) -> None:
         file.write(b"id,item_group_id,title,description,price,gtin,color,size,quantity,tax_class\n")
         for number in range(rows):
             good = (
-                f"sku-{number},group-{number // 4},\"Shirt, number {number // 4}\","
-                f"\"Soft linen.\nWashed twice, worn often.\",{20 + number % 50}.90 EUR,"
+                f'sku-{number},group-{number // 4},"Shirt, number {number // 4}",'
+                f'"Soft linen.\nWashed twice, worn often.",{20 + number % 50}.90 EUR,'
                 f"{GTIN},{('Sand', 'Moss')[number % 2]},{('S', 'M')[number % 4 // 2]},"
                 f"{number % 30},standard\n"
             ).encode()

@@ -68,7 +68,9 @@ def _shop(folder: Path) -> Liveshop:
             "payments.methods": ["sandbox", "invoice"],
         },
     )
-    return wire(settings, Database.open(f"sqlite+aiosqlite:///{folder}/types.sqlite3"), None, SystemClock())
+    return wire(
+        settings, Database.open(f"sqlite+aiosqlite:///{folder}/types.sqlite3"), None, SystemClock()
+    )
 
 
 def _types(shop: Liveshop, events: Iterable[type]) -> list[Any]:
@@ -111,15 +113,21 @@ def _typescript(schema: dict[str, Any]) -> str:
     if kind == "object":
         values = schema.get("additionalProperties")
         return f"Record<string, {_typescript(values) if values else 'unknown'}>"
-    return {"string": "string", "integer": "number", "number": "number", "boolean": "boolean",
-            "null": "null"}.get(str(kind), "unknown")
+    return {
+        "string": "string",
+        "integer": "number",
+        "number": "number",
+        "boolean": "boolean",
+        "null": "null",
+    }.get(str(kind), "unknown")
 
 
 def _room_events(logged: Mapping[str, type], names: Mapping[Any, str]) -> str:
     rows = [f'  | Logged<"{name}", {names[kind]}>' for name, kind in logged.items()]
     return (
         "/** An event of the room's log: `o` is its number. */\n"
-        "interface Logged<T extends string, D> {\n  t: T;\n  o: number;\n  at: string;\n  d: D;\n}\n\n"
+        "interface Logged<T extends string, D> {\n  t: T;\n  o: number;\n"
+        "  at: string;\n  d: D;\n}\n\n"
         "export type RoomEvent =\n" + "\n".join(rows) + ";\n"
     )
 
@@ -129,7 +137,9 @@ def _ticks(names: Mapping[Any, str]) -> str:
         f'  | {{ t: "{name}"; at?: string; d: {names[kind]} }}'
         for name, kind in realtime_wire.EVENTS.items()
     ]
-    return "/** Not logged: at most one a second. */\nexport type Tick =\n" + "\n".join(rows) + ";\n"
+    return (
+        "/** Not logged: at most one a second. */\nexport type Tick =\n" + "\n".join(rows) + ";\n"
+    )
 
 
 def _commands(shop: Liveshop, names: Mapping[Any, str]) -> str:

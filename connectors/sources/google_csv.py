@@ -34,10 +34,26 @@ _REQUIRED = ("id", "title", "price")
 _OPTIONS = {"color": "Color", "size": "Size", "material": "Material", "pattern": "Pattern"}
 _KNOWN = frozenset(
     {
-        *_REQUIRED, *_OPTIONS, "item_group_id", "description", "link", "image_link",
-        "additional_image_link", "availability", "sale_price", "sale_price_effective_date",
-        "gtin", "mpn", "brand", "google_product_category", "product_type", "quantity",
-        "sell_on_google_quantity", "tax_class", "condition", "custom_label_0",
+        *_REQUIRED,
+        *_OPTIONS,
+        "item_group_id",
+        "description",
+        "link",
+        "image_link",
+        "additional_image_link",
+        "availability",
+        "sale_price",
+        "sale_price_effective_date",
+        "gtin",
+        "mpn",
+        "brand",
+        "google_product_category",
+        "product_type",
+        "quantity",
+        "sell_on_google_quantity",
+        "tax_class",
+        "condition",
+        "custom_label_0",
     }
 )
 _AVAILABLE = frozenset({"in_stock", "limited_availability", "preorder", "backorder", ""})
@@ -116,9 +132,7 @@ def _names(text: str, delimiter: str) -> list[str]:
         fields = next(csv.reader([text], delimiter=delimiter), [])
     except csv.Error:
         return []
-    return [
-        re.sub(r"[\s_]+", "_", field.strip().lower()).removeprefix("g:") for field in fields
-    ]
+    return [re.sub(r"[\s_]+", "_", field.strip().lower()).removeprefix("g:") for field in fields]
 
 
 def _take(pending: deque[Line], delimiter: str, *, at_end: bool) -> _Record | BadRow | None:

@@ -21,14 +21,22 @@ Role = Literal["host", "moderator", "merchant", "admin"]
 ROLES: dict[str, frozenset[str]] = {
     "host": frozenset(
         {
-            "shows:read", "shows:write", "chat:moderate", "catalog:read", "media:write",
+            "shows:read",
+            "shows:write",
+            "chat:moderate",
+            "catalog:read",
+            "media:write",
             "orders:read",
         }
     ),
     "moderator": frozenset({"shows:read", "chat:moderate"}),
     "merchant": frozenset(
         {
-            "catalog:read", "catalog:write", "media:write", "orders:read", "orders:write",
+            "catalog:read",
+            "catalog:write",
+            "media:write",
+            "orders:read",
+            "orders:write",
             "shows:read",
         }
     ),
@@ -150,9 +158,7 @@ def checked_roles(roles: Iterable[str]) -> tuple[str, ...]:
     wanted = set(roles)
     unknown = sorted(wanted - ROLES.keys())
     if unknown or not wanted:
-        raise UnknownRole(
-            f"Give at least one role of {', '.join(ROLES)}.", data={"field": "roles"}
-        )
+        raise UnknownRole(f"Give at least one role of {', '.join(ROLES)}.", data={"field": "roles"})
     return tuple(role for role in ROLES if role in wanted)
 
 

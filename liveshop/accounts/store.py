@@ -12,8 +12,14 @@ from liveshop.accounts.tables import api_key, staff, staff_session
 from liveshop.kernel.ids import KeyId, StaffId
 from liveshop.storage import insert
 
-_STAFF = (staff.c.id, staff.c.email, staff.c.name, staff.c.roles, staff.c.active,
-          staff.c.created_at)
+_STAFF = (
+    staff.c.id,
+    staff.c.email,
+    staff.c.name,
+    staff.c.roles,
+    staff.c.active,
+    staff.c.created_at,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +104,11 @@ async def all_staff(conn: AsyncConnection) -> list[Staff]:
     return [_staff(row) for row in await conn.execute(sa.select(*_STAFF).order_by(staff.c.id))]
 
 
-async def change_staff(
-    conn: AsyncConnection, member: Staff, *, password_hash: str | None
-) -> None:
+async def change_staff(conn: AsyncConnection, member: Staff, *, password_hash: str | None) -> None:
     values: dict[str, Any] = {
-        "name": member.name, "roles": list(member.roles), "active": member.active
+        "name": member.name,
+        "roles": list(member.roles),
+        "active": member.active,
     }
     if password_hash is not None:
         values["password_hash"] = password_hash

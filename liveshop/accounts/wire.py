@@ -12,9 +12,7 @@ from liveshop.web import Wire
 
 Email = Annotated[str, Meta(min_length=3, max_length=254, examples=["mira@shop.example"])]
 StaffName = Annotated[str, Meta(min_length=1, max_length=100)]
-NewPassword = Annotated[
-    str, Meta(min_length=MIN_PASSWORD_LENGTH, max_length=MAX_PASSWORD_LENGTH)
-]
+NewPassword = Annotated[str, Meta(min_length=MIN_PASSWORD_LENGTH, max_length=MAX_PASSWORD_LENGTH)]
 Roles = Annotated[list[Role], Meta(min_length=1, max_length=10)]
 Permissions = Annotated[
     list[Annotated[str, Meta(min_length=1, max_length=40, examples=["shows:read"])]],

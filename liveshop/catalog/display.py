@@ -28,20 +28,14 @@ class CatalogDisplay:
         if not media_ids:
             return {}
         found = await media_store.media_by_ids(conn, media_ids)
-        return {
-            media_id: self._links.image(stored.picture) for media_id, stored in found.items()
-        }
+        return {media_id: self._links.image(stored.picture) for media_id, stored in found.items()}
 
-    async def check_products(
-        self, conn: AsyncConnection, product_ids: Sequence[ProductId]
-    ) -> None:
+    async def check_products(self, conn: AsyncConnection, product_ids: Sequence[ProductId]) -> None:
         """Raises UnknownProduct naming the ones that do not exist."""
         found = await store.products_by_ids(conn, product_ids)
         missing = [one for one in product_ids if one not in found]
         if missing:
-            raise UnknownProduct(
-                "There is no such product.", data={"product_ids": missing[:20]}
-            )
+            raise UnknownProduct("There is no such product.", data={"product_ids": missing[:20]})
 
     async def check_media(self, conn: AsyncConnection, media_id: MediaId) -> None:
         if await media_store.media_by_id(conn, media_id) is None:

@@ -65,9 +65,7 @@ async def release_lapsed(
     """
     if variant_ids is not None:
         await lock(conn, variant_ids)
-        return await _give_back(
-            conn, hold.c.variant_id.in_(variant_ids), hold.c.expires_at <= now
-        )
+        return await _give_back(conn, hold.c.variant_id.in_(variant_ids), hold.c.expires_at <= now)
     lapsed = (
         sa.select(hold.c.id, hold.c.variant_id)
         .where(hold.c.expires_at <= now)
@@ -206,9 +204,7 @@ async def _write_down(
     )
 
 
-async def _free_by_location(
-    conn: AsyncConnection, variant_id: VariantId
-) -> dict[LocationId, int]:
+async def _free_by_location(conn: AsyncConnection, variant_id: VariantId) -> dict[LocationId, int]:
     rows = await conn.execute(
         sa.select(stock.c.location_id, stock.c.on_hand - stock.c.held).where(
             stock.c.variant_id == variant_id
@@ -217,9 +213,7 @@ async def _free_by_location(
     return {LocationId(row[0]): int(row[1]) for row in rows}
 
 
-async def _give_back(
-    conn: AsyncConnection, *conditions: sa.ColumnElement[bool]
-) -> set[VariantId]:
+async def _give_back(conn: AsyncConnection, *conditions: sa.ColumnElement[bool]) -> set[VariantId]:
     rows = await _delete(conn, *conditions)
     for (variant_id, location_id), quantity in _by_shelf(rows).items():
         await conn.execute(
@@ -251,7 +245,5 @@ def _by_shelf(rows: Iterable[_Row]) -> dict[tuple[VariantId, LocationId], int]:
 
 
 async def _priorities(conn: AsyncConnection) -> list[LocationId]:
-    rows = await conn.execute(
-        sa.select(location.c.id).order_by(location.c.priority, location.c.id)
-    )
+    rows = await conn.execute(sa.select(location.c.id).order_by(location.c.priority, location.c.id))
     return [LocationId(row[0]) for row in rows]

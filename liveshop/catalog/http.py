@@ -99,22 +99,48 @@ def _product_endpoints(catalog: CatalogService, links: wire.ImageLinks) -> list[
 
     return [
         Endpoint(
-            "GET", "/api/products", list_products, PUBLIC, "products, page by page", _TAG,
-            query=ProductQuery, answer=wire.Products, errors=(BadCursor,),
+            "GET",
+            "/api/products",
+            list_products,
+            PUBLIC,
+            "products, page by page",
+            _TAG,
+            query=ProductQuery,
+            answer=wire.Products,
+            errors=(BadCursor,),
         ),
         Endpoint(
-            "GET", "/api/products/{product_id}", get_product, PUBLIC, "a product", _TAG,
-            answer=wire.Product, errors=(UnknownProduct,),
+            "GET",
+            "/api/products/{product_id}",
+            get_product,
+            PUBLIC,
+            "a product",
+            _TAG,
+            answer=wire.Product,
+            errors=(UnknownProduct,),
         ),
         Endpoint(
-            "POST", "/api/products", create_product, _WRITE, "add a product", _TAG,
-            body=wire.ProductInput, answer=wire.Product, status=201,
-            errors=(BadProduct, BadText), max_body_bytes=1024 * 1024,
+            "POST",
+            "/api/products",
+            create_product,
+            _WRITE,
+            "add a product",
+            _TAG,
+            body=wire.ProductInput,
+            answer=wire.Product,
+            status=201,
+            errors=(BadProduct, BadText),
+            max_body_bytes=1024 * 1024,
         ),
         Endpoint(
-            "PUT", "/api/products/{product_id}", replace_product, _WRITE,
-            "replace a product; variants no longer named are withdrawn", _TAG,
-            body=wire.ProductInput, answer=wire.Product,
+            "PUT",
+            "/api/products/{product_id}",
+            replace_product,
+            _WRITE,
+            "replace a product; variants no longer named are withdrawn",
+            _TAG,
+            body=wire.ProductInput,
+            answer=wire.Product,
             errors=(UnknownProduct, ProductChanged, BadProduct, BadText),
             max_body_bytes=1024 * 1024,
         ),
@@ -136,18 +162,33 @@ def _stock_endpoints(catalog: CatalogService) -> list[Endpoint]:
 
     return [
         Endpoint(
-            "GET", "/api/locations", list_locations, _READ, "where stock lies", _TAG,
+            "GET",
+            "/api/locations",
+            list_locations,
+            _READ,
+            "where stock lies",
+            _TAG,
             answer=wire.Locations,
         ),
         Endpoint(
-            "GET", "/api/variants/{variant_id}/stock", get_stock, _READ,
-            "the stock of a variant by location", _TAG,
-            answer=wire.Stock, errors=(UnknownVariant,),
+            "GET",
+            "/api/variants/{variant_id}/stock",
+            get_stock,
+            _READ,
+            "the stock of a variant by location",
+            _TAG,
+            answer=wire.Stock,
+            errors=(UnknownVariant,),
         ),
         Endpoint(
-            "PUT", "/api/variants/{variant_id}/stock", set_stock, _WRITE,
-            "set the stock of a variant at a location", _TAG,
-            body=wire.StockInput, answer=wire.Stock,
+            "PUT",
+            "/api/variants/{variant_id}/stock",
+            set_stock,
+            _WRITE,
+            "set the stock of a variant at a location",
+            _TAG,
+            body=wire.StockInput,
+            answer=wire.Stock,
             errors=(UnknownVariant, UnknownLocation, StockHeld, BadProduct),
         ),
     ]
@@ -160,9 +201,14 @@ def _import_endpoint(catalog: CatalogService, connectors: Connectors) -> Endpoin
         return wire.report_out(report)
 
     return Endpoint(
-        "POST", "/api/imports", import_products, _WRITE,
-        "import products from a file; sending it again changes nothing", _TAG,
-        query=ImportQuery, answer=wire.ImportReport,
+        "POST",
+        "/api/imports",
+        import_products,
+        _WRITE,
+        "import products from a file; sending it again changes nothing",
+        _TAG,
+        query=ImportQuery,
+        answer=wire.ImportReport,
         consumes=("text/csv", "application/x-ndjson"),
         errors=(UnknownConnector, BrokenConnector, BadFile, WrongColumns),
         max_body_bytes=_MAX_IMPORT_BYTES,
@@ -171,8 +217,9 @@ def _import_endpoint(catalog: CatalogService, connectors: Connectors) -> Endpoin
 
 async def _body(request: web.Request, limit: int) -> AsyncIterator[bytes]:
     """The body piece by piece; the sender is made to wait while rows are written."""
-    too_large = TooLarge(f"The file is larger than {limit} bytes. Send it in parts.",
-                         data={"limit": limit})
+    too_large = TooLarge(
+        f"The file is larger than {limit} bytes. Send it in parts.", data={"limit": limit}
+    )
     if (request.content_length or 0) > limit:
         raise too_large
     read = 0
@@ -194,24 +241,36 @@ def _media_endpoints(
         width, _, extension = call.params["file"].partition(".")
         if not (width.isascii() and width.isdigit() and len(width) <= 5):
             raise UnknownMedia("There is no such picture, or not in this size.")
-        path = await media.rendition(
-            call.params["media_id"], width=int(width), extension=extension
-        )
+        path = await media.rendition(call.params["media_id"], width=int(width), extension=extension)
         return web.FileResponse(
             path, headers={"Cache-Control": _FOR_EVER, "Content-Type": RENDITIONS[extension]}
         )
 
     return [
         Endpoint(
-            "POST", "/api/media", upload_image, permission("media:write"), "upload a picture", _TAG,
-            query=MediaQuery, answer=wire.Image, status=201, consumes=_PICTURES,
+            "POST",
+            "/api/media",
+            upload_image,
+            permission("media:write"),
+            "upload a picture",
+            _TAG,
+            query=MediaQuery,
+            answer=wire.Image,
+            status=201,
+            consumes=_PICTURES,
             errors=(NotAnImage, ImageTooLarge, BadText, MediaUnavailable),
             max_body_bytes=max_image_bytes,
         ),
         Endpoint(
-            "GET", "/media/{media_id}/{file}", get_image, PUBLIC,
-            "a rendition of a picture, such as 640.webp", _TAG,
-            raw=True, produces=tuple(RENDITIONS.values()), any_origin=True,
+            "GET",
+            "/media/{media_id}/{file}",
+            get_image,
+            PUBLIC,
+            "a rendition of a picture, such as 640.webp",
+            _TAG,
+            raw=True,
+            produces=tuple(RENDITIONS.values()),
+            any_origin=True,
             errors=(UnknownMedia, MediaUnavailable),
         ),
     ]

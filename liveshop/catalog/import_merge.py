@@ -153,8 +153,13 @@ class Merge:
         self._check(row, product, is_lead)
         if product is None:
             product = WorkingProduct(
-                self._new_product_id(), row.source_id, row.facts, row.digest,
-                is_new=True, is_changed=True, pictures_changed=True,
+                self._new_product_id(),
+                row.source_id,
+                row.facts,
+                row.digest,
+                is_new=True,
+                is_changed=True,
+                pictures_changed=True,
             )
             self.products[row.source_id] = product
         changed = product.is_new and is_lead
@@ -190,14 +195,16 @@ class Merge:
         if row.facts.option_names != product.facts.option_names:
             theirs = ", ".join(product.facts.option_names) or "none"
             own = ", ".join(row.facts.option_names) or "none"
-            raise BadProduct(f"the row has the options {own}, the first row of "
-                             f"{row.source_id} has {theirs}")
+            raise BadProduct(
+                f"the row has the options {own}, the first row of {row.source_id} has {theirs}"
+            )
         for facts, _, _ in row.variants:
             twin = _twin(product, facts)
             if twin is not None and twin.facts.source_id in self._seen_variants:
                 shown = " / ".join(facts.values) or "no options"
-                raise BadProduct(f"{twin.facts.source_id} of {row.source_id} has the same "
-                                 f"options: {shown}")
+                raise BadProduct(
+                    f"{twin.facts.source_id} of {row.source_id} has the same options: {shown}"
+                )
 
     def _lead(self, product: WorkingProduct, row: Prepared) -> None:
         if product.facts.gallery != row.facts.gallery:

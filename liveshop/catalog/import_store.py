@@ -113,9 +113,16 @@ async def write_products(
     conn: AsyncConnection, source: str, products: Sequence[WorkingProduct], *, now: datetime
 ) -> None:
     new = [
-        _product_values(one) | {"source": source, "source_id": one.source_id, "version": 1,
-                                "created_at": now, "updated_at": now}
-        for one in products if one.is_new
+        _product_values(one)
+        | {
+            "source": source,
+            "source_id": one.source_id,
+            "version": 1,
+            "created_at": now,
+            "updated_at": now,
+        }
+        for one in products
+        if one.is_new
     ]
     if new:
         await conn.execute(sa.insert(product), new)
@@ -156,7 +163,8 @@ async def write_imported_variants(
     """`variants` with the ids of their products."""
     new = [
         _variant_values(product_id, one) | {"source": source, "source_id": one.facts.source_id}
-        for product_id, one in variants if one.is_new
+        for product_id, one in variants
+        if one.is_new
     ]
     changed = [_variant_values(product_id, one) for product_id, one in variants if not one.is_new]
     await write_variants(conn, new=new, changed=sorted(changed, key=lambda row: str(row["id"])))
@@ -228,8 +236,14 @@ async def write_pictures(
     for ids in in_chunks(pictures):
         await conn.execute(sa.delete(product_image).where(product_image.c.product_id.in_(ids)))
     rows = [
-        {"product_id": product_id, "key": key, "position": place, "url": url,
-         "media_id": media_ids.get(key), "problem": None}
+        {
+            "product_id": product_id,
+            "key": key,
+            "position": place,
+            "url": url,
+            "media_id": media_ids.get(key),
+            "problem": None,
+        }
         for product_id, listed in pictures.items()
         for place, (key, url) in enumerate(listed)
     ]

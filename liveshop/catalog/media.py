@@ -52,9 +52,7 @@ class MediaService:
         self._folder = folder / "media"
         self._settings = settings
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="media")
-        self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = (
-            weakref.WeakValueDictionary()
-        )
+        self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
 
     def close(self) -> None:
         # Not waited for: a half-made file is under another name until it is whole.

@@ -75,9 +75,7 @@ async def is_wanted(conn: AsyncConnection, key: str) -> bool:
 async def attach_media(conn: AsyncConnection, key: str, media_id: str) -> list[str]:
     """Give the picture to every product that waits for it; their ids."""
     waiting = sa.and_(product_image.c.key == key, product_image.c.media_id.is_(None))
-    ids = list(
-        (await conn.execute(sa.select(product_image.c.product_id).where(waiting))).scalars()
-    )
+    ids = list((await conn.execute(sa.select(product_image.c.product_id).where(waiting))).scalars())
     await conn.execute(
         sa.update(product_image).where(waiting).values(media_id=media_id, problem=None)
     )

@@ -25,8 +25,33 @@ MAX_QUANTITY = 10_000_000
 _MAX_AMOUNT = 100_000_000_000
 _MAX_DESCRIPTION = 50_000
 _TAGS = {
-    "p", "br", "ul", "ol", "li", "strong", "b", "em", "i", "u", "s", "h3", "h4", "h5", "h6",
-    "blockquote", "a", "table", "thead", "tbody", "tr", "th", "td", "sub", "sup", "hr", "span",
+    "p",
+    "br",
+    "ul",
+    "ol",
+    "li",
+    "strong",
+    "b",
+    "em",
+    "i",
+    "u",
+    "s",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "blockquote",
+    "a",
+    "table",
+    "thead",
+    "tbody",
+    "tr",
+    "th",
+    "td",
+    "sub",
+    "sup",
+    "hr",
+    "span",
 }
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
@@ -222,8 +247,9 @@ def checked(draft: ProductDraft, currency: str) -> ProductDraft:
         raise _bad("image_ids", f"a product has at most {MAX_PICTURES} pictures")
     if len(set(draft.image_ids)) < len(draft.image_ids):
         raise _bad("image_ids", "a picture occurs twice")
-    variants = tuple(_checked_variant(variant, draft, options, currency)
-                     for variant in draft.variants)
+    variants = tuple(
+        _checked_variant(variant, draft, options, currency) for variant in draft.variants
+    )
     check_variant_count(len(variants))
     _refuse_repeats("sku", [variant.sku for variant in variants])
     _refuse_repeats("id", [variant.id for variant in variants if variant.id is not None])
@@ -261,8 +287,9 @@ def _checked_variant(
 
 
 def _check_option_values(name: str, values: Sequence[str]) -> tuple[str, ...]:
-    cleaned = tuple(clean_line(value, max_length=100, field=f"a value of {name}")
-                    for value in values)
+    cleaned = tuple(
+        clean_line(value, max_length=100, field=f"a value of {name}") for value in values
+    )
     _refuse_repeats(f"values of {name}", cleaned)
     return cleaned
 
@@ -292,16 +319,18 @@ def check_key(text: str, field: str, max_length: int) -> str:
 def check_option_names(names: Sequence[str]) -> tuple[str, ...]:
     if len(names) > MAX_OPTIONS:
         raise _bad("options", f"a product has at most {MAX_OPTIONS} options")
-    cleaned = tuple(clean_line(name, max_length=60, field="the name of an option")
-                    for name in names)
+    cleaned = tuple(
+        clean_line(name, max_length=60, field="the name of an option") for name in names
+    )
     _refuse_repeats("options", cleaned)
     return cleaned
 
 
 def check_values(values: Sequence[str], option_count: int) -> tuple[str, ...]:
     if len(values) != option_count:
-        raise _bad("values", f"a variant has {len(values)} values, the product "
-                             f"{option_count} options")
+        raise _bad(
+            "values", f"a variant has {len(values)} values, the product {option_count} options"
+        )
     return tuple(clean_line(value, max_length=100, field="values") for value in values)
 
 

@@ -66,8 +66,16 @@ class CatalogService:
             await _check_pictures(tx.conn, good)
             await store.add_product(
                 tx.conn,
-                {"id": product_id, "version": 1, "created_at": now, "updated_at": now,
-                 "source": None, "source_id": None, "gallery": None, "digest": None}
+                {
+                    "id": product_id,
+                    "version": 1,
+                    "created_at": now,
+                    "updated_at": now,
+                    "source": None,
+                    "source_id": None,
+                    "gallery": None,
+                    "digest": None,
+                }
                 | _product_values(good),
             )
             new = [
@@ -173,8 +181,9 @@ class CatalogService:
         if cleaned is None:
             raise BadProduct("A location needs a name.", data={"field": "name"})
         if kind not in LOCATION_KINDS:
-            raise BadProduct(f"kind must be one of {', '.join(LOCATION_KINDS)}",
-                             data={"field": "kind"})
+            raise BadProduct(
+                f"kind must be one of {', '.join(LOCATION_KINDS)}", data={"field": "kind"}
+            )
         new = Location(LocationId(new_id("loc", self._clock.now())), cleaned, kind, priority)
         async with self._database.write() as tx:
             await store.add_location(tx.conn, new)
@@ -236,9 +245,7 @@ class CatalogService:
         return await importer.run(source, chunks)
 
 
-async def _stocked(
-    conn: AsyncConnection, product_id: ProductId, now: datetime
-) -> StockedProduct:
+async def _stocked(conn: AsyncConnection, product_id: ProductId, now: datetime) -> StockedProduct:
     return (await store.stocked_products(conn, [product_id], now))[product_id]
 
 
@@ -253,14 +260,21 @@ async def _check_pictures(conn: AsyncConnection, draft: ProductDraft) -> None:
     known = await media_store.media_by_ids(conn, draft.image_ids)
     missing = [media_id for media_id in draft.image_ids if media_id not in known]
     if missing:
-        raise BadProduct(f"There is no picture {missing[0]}. Upload it first.",
-                         data={"field": "image_ids"})
+        raise BadProduct(
+            f"There is no picture {missing[0]}. Upload it first.", data={"field": "image_ids"}
+        )
 
 
 async def _set_pictures(conn: AsyncConnection, product_id: ProductId, draft: ProductDraft) -> None:
     rows = [
-        {"product_id": product_id, "key": media_id, "position": place, "url": None,
-         "media_id": media_id, "problem": None}
+        {
+            "product_id": product_id,
+            "key": media_id,
+            "position": place,
+            "url": None,
+            "media_id": media_id,
+            "problem": None,
+        }
         for place, media_id in enumerate(draft.image_ids)
     ]
     await store.set_pictures(conn, [product_id], rows)
@@ -280,8 +294,9 @@ def _match(drafts: Sequence[VariantDraft], before: Sequence[Variant]) -> list[Va
     for place, draft in enumerate(drafts):
         if draft.id is not None:
             if draft.id not in free:
-                raise BadProduct(f"This product has no variant {draft.id}.",
-                                 data={"field": "variants"})
+                raise BadProduct(
+                    f"This product has no variant {draft.id}.", data={"field": "variants"}
+                )
             kept[place] = free.pop(draft.id).id
     for is_alike in (_same_sku, _same_values):
         for place, draft in enumerate(drafts):

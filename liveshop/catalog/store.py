@@ -197,9 +197,7 @@ def _variant(row: Any) -> Variant:
         values=tuple(row.option_values),
         price=Money(row.price_amount, row.currency),
         compare_at=(
-            None
-            if row.compare_at_amount is None
-            else Money(row.compare_at_amount, row.currency)
+            None if row.compare_at_amount is None else Money(row.compare_at_amount, row.currency)
         ),
         tax_class=row.tax_class,
         picture_key=row.picture_key,
@@ -266,9 +264,7 @@ async def write_variants(
 
 async def withdraw_variants(conn: AsyncConnection, variant_ids: Iterable[str]) -> None:
     for ids in in_chunks(variant_ids):
-        await conn.execute(
-            sa.update(variant).where(variant.c.id.in_(ids)).values(is_active=False)
-        )
+        await conn.execute(sa.update(variant).where(variant.c.id.in_(ids)).values(is_active=False))
 
 
 async def set_pictures(
@@ -325,9 +321,7 @@ async def available_by_variant(
     return found
 
 
-async def stock_levels(
-    conn: AsyncConnection, variant_id: str, now: datetime
-) -> list[StockLevel]:
+async def stock_levels(conn: AsyncConnection, variant_id: str, now: datetime) -> list[StockLevel]:
     """One level for each location, zeros included, by priority. Lapsed holds count as free."""
     here = sa.and_(stock.c.location_id == location.c.id, stock.c.variant_id == variant_id)
     lapsed = (
@@ -377,7 +371,5 @@ async def locations_by_priority(conn: AsyncConnection) -> list[Location]:
 
 async def add_location(conn: AsyncConnection, new: Location) -> None:
     await conn.execute(
-        sa.insert(location).values(
-            id=new.id, name=new.name, kind=new.kind, priority=new.priority
-        )
+        sa.insert(location).values(id=new.id, name=new.name, kind=new.kind, priority=new.priority)
     )

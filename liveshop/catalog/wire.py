@@ -205,9 +205,7 @@ def product_out(stocked: model.StockedProduct, links: ImageLinks) -> Product:
             for option in product.options
         ],
         images=[links.image(picture, alt=product.title) for picture in product.pictures],
-        variants=[
-            _variant_out(variant, stocked.available, places) for variant in product.variants
-        ],
+        variants=[_variant_out(variant, stocked.available, places) for variant in product.variants],
         active=product.is_active,
         version=product.version,
     )
@@ -236,9 +234,7 @@ def draft_of(given: ProductInput) -> model.ProductDraft:
         brand=given.brand,
         category=given.category,
         url=given.url,
-        options=tuple(
-            model.Option(option.name, tuple(option.values)) for option in given.options
-        ),
+        options=tuple(model.Option(option.name, tuple(option.values)) for option in given.options),
         image_ids=tuple(MediaId(media_id) for media_id in given.image_ids),
         is_active=given.active,
         variants=tuple(_variant_draft(variant) for variant in given.variants),

@@ -61,7 +61,14 @@ def endpoints(
         )
 
     return [
-        Endpoint("GET", "/api/shows/{show_id}/snapshot", show_snapshot, PUBLIC,
-                 "Everything a viewer sees first, and its place in the event log", "shows",
-                 answer=Snapshot, errors=(UnknownShow,)),
+        Endpoint(
+            "GET",
+            "/api/shows/{show_id}/snapshot",
+            show_snapshot,
+            PUBLIC,
+            "Everything a viewer sees first, and its place in the event log",
+            "shows",
+            answer=Snapshot,
+            errors=(UnknownShow,),
+        ),
     ]

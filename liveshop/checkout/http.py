@@ -1,13 +1,11 @@
 """The cart's HTTP face, and what a widget must know of the shop to show it."""
 
-from collections.abc import Sequence
-
 from liveshop.catalog.holds import OutOfStock
 from liveshop.catalog.model import UnknownVariant
 from liveshop.checkout import model, wire
 from liveshop.checkout.place import OrderWish, PlaceOrder
 from liveshop.checkout.service import CartService
-from liveshop.kernel.errors import Invalid
+from liveshop.kernel.errors import Invalid, ShopError
 from liveshop.kernel.ids import LineId, ShowId, VariantId, ViewerId
 from liveshop.kernel.money import Money
 from liveshop.orders import wire as orders_wire
@@ -15,13 +13,12 @@ from liveshop.payments.model import BadPaymentInput, UnknownMethod
 from liveshop.settings import Settings
 from liveshop.shows.model import UnknownShow
 from liveshop.web import PUBLIC, VIEWER, Call, Endpoint, MoneyOut, RateLimit, RateLimiter
+from liveshop.web.endpoint import Handler
 
 _ORDERS = RateLimit(burst=10, per_second=0.5)
 
 
-def endpoints(
-    carts: CartService, orders: PlaceOrder, settings: Settings
-) -> list[Endpoint]:
+def endpoints(carts: CartService, orders: PlaceOrder, settings: Settings) -> list[Endpoint]:
     attempts = RateLimiter(_ORDERS)
 
     async def get_cart(call: Call) -> wire.Cart:
@@ -49,9 +46,7 @@ def endpoints(
         return await carts.quote(_viewer(call), call.body.country)
 
     async def place_order(call: Call) -> orders_wire.Order:
-        attempts.check(
-            call.principal.id, call.now.timestamp(), "Too many attempts; wait a little."
-        )
+        attempts.check(call.principal.id, call.now.timestamp(), "Too many attempts; wait a little.")
         key = call.request.headers["Idempotency-Key"].strip()
         if len(key) > 200 or not key.isprintable():
             raise Invalid("An Idempotency-Key has at most 200 printable characters.")
@@ -62,37 +57,97 @@ def endpoints(
         return shop_out(settings, orders)
 
     def cart_endpoint(
-        method: str, path: str, handler: object, what: str, *, body: type | None = None,
-        errors: Sequence[type] = (),
+        method: str,
+        path: str,
+        handler: Handler,
+        what: str,
+        *,
+        body: type | None = None,
+        errors: tuple[type[ShopError], ...] = (),
     ) -> Endpoint:
-        return Endpoint(method, path, handler, VIEWER, what, "checkout",  # type: ignore[arg-type]
-                        body=body, answer=wire.Cart, errors=tuple(errors))
+        return Endpoint(
+            method,
+            path,
+            handler,
+            VIEWER,
+            what,
+            "checkout",
+            body=body,
+            answer=wire.Cart,
+            errors=errors,
+        )
 
     return [
-        Endpoint("GET", "/api/shop", get_shop, PUBLIC, "The shop: currency, countries, payment",
-                 "checkout", answer=wire.Shop),
+        Endpoint(
+            "GET",
+            "/api/shop",
+            get_shop,
+            PUBLIC,
+            "The shop: currency, countries, payment",
+            "checkout",
+            answer=wire.Shop,
+        ),
         cart_endpoint("GET", "/api/cart", get_cart, "The caller's cart"),
-        cart_endpoint("POST", "/api/cart/lines", add_to_cart, "Add to the cart and hold the stock",
-                      body=wire.LineInput,
-                      errors=(OutOfStock, model.TooMany, model.CartFull, UnknownVariant,
-                              UnknownShow)),
-        cart_endpoint("PATCH", "/api/cart/lines/{line_id}", set_quantity, "Change a quantity",
-                      body=wire.QuantityInput,
-                      errors=(OutOfStock, model.TooMany, model.UnknownLine)),
-        cart_endpoint("DELETE", "/api/cart/lines/{line_id}", remove_line, "Remove a line",
-                      errors=(model.UnknownLine,)),
-        cart_endpoint("POST", "/api/cart/hold", hold_again, "Take lapsed holds again",
-                      errors=(OutOfStock,)),
-        Endpoint("POST", "/api/cart/quote", quote_cart, VIEWER, "What the cart costs now",
-                 "checkout", body=wire.QuoteInput, answer=wire.Quote,
-                 errors=(model.CartEmpty, model.NotDelivered)),
-        Endpoint("POST", "/api/orders", place_order, VIEWER,
-                 "Place the order, once per Idempotency-Key, at exactly the expected total",
-                 "checkout", body=wire.OrderInput, answer=orders_wire.Order, status=201,
-                 headers=("Idempotency-Key",),
-                 errors=(model.PriceChanged, OutOfStock, model.CartEmpty, model.NotDelivered,
-                         model.PaymentDeclined, model.IdempotencyKeyReused, UnknownMethod,
-                         BadPaymentInput, UnknownShow)),
+        cart_endpoint(
+            "POST",
+            "/api/cart/lines",
+            add_to_cart,
+            "Add to the cart and hold the stock",
+            body=wire.LineInput,
+            errors=(OutOfStock, model.TooMany, model.CartFull, UnknownVariant, UnknownShow),
+        ),
+        cart_endpoint(
+            "PATCH",
+            "/api/cart/lines/{line_id}",
+            set_quantity,
+            "Change a quantity",
+            body=wire.QuantityInput,
+            errors=(OutOfStock, model.TooMany, model.UnknownLine),
+        ),
+        cart_endpoint(
+            "DELETE",
+            "/api/cart/lines/{line_id}",
+            remove_line,
+            "Remove a line",
+            errors=(model.UnknownLine,),
+        ),
+        cart_endpoint(
+            "POST", "/api/cart/hold", hold_again, "Take lapsed holds again", errors=(OutOfStock,)
+        ),
+        Endpoint(
+            "POST",
+            "/api/cart/quote",
+            quote_cart,
+            VIEWER,
+            "What the cart costs now",
+            "checkout",
+            body=wire.QuoteInput,
+            answer=wire.Quote,
+            errors=(model.CartEmpty, model.NotDelivered),
+        ),
+        Endpoint(
+            "POST",
+            "/api/orders",
+            place_order,
+            VIEWER,
+            "Place the order, once per Idempotency-Key, at exactly the expected total",
+            "checkout",
+            body=wire.OrderInput,
+            answer=orders_wire.Order,
+            status=201,
+            headers=("Idempotency-Key",),
+            errors=(
+                model.PriceChanged,
+                OutOfStock,
+                model.CartEmpty,
+                model.NotDelivered,
+                model.PaymentDeclined,
+                model.IdempotencyKeyReused,
+                UnknownMethod,
+                BadPaymentInput,
+                UnknownShow,
+            ),
+        ),
     ]
 
 

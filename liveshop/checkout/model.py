@@ -145,9 +145,7 @@ def _taxes(lines: Sequence[CartLine], shipping: Money, rates: Rates) -> tuple[Ta
     for rate, share in zip(ordered, shares, strict=True):
         whole = gross[rate] + share
         tax = included_tax(whole, rate)
-        result.append(
-            TaxLine(rate, Money(whole - tax, rates.currency), Money(tax, rates.currency))
-        )
+        result.append(TaxLine(rate, Money(whole - tax, rates.currency), Money(tax, rates.currency)))
     return tuple(result)
 
 

@@ -162,9 +162,7 @@ class PlaceOrder:
             )
         return order
 
-    async def _same_again(
-        self, tx: Tx, before: tuple[OrderId, str], wish: OrderWish
-    ) -> Order:
+    async def _same_again(self, tx: Tx, before: tuple[OrderId, str], wish: OrderWish) -> Order:
         order_id, digest = before
         if digest != wish.digest():
             raise model.IdempotencyKeyReused(
@@ -242,9 +240,7 @@ class PlaceOrder:
                 # A cart is shown in the order it was filled in.
                 now=now + timedelta(microseconds=position),
             )
-            await holds.hand_back(
-                tx.conn, order.id, line_id, line.variant_id, expires_at=until
-            )
+            await holds.hand_back(tx.conn, order.id, line_id, line.variant_id, expires_at=until)
         tx.notify(StockTouched(tuple(await holds.release(tx.conn, [order.id]))))
 
     async def settle_job(self, payload: dict[str, Any]) -> None:
@@ -261,9 +257,7 @@ class PlaceOrder:
             answer = await provider.find(order.payment.id)
             if answer is None:
                 # A request that hangs may still be about to charge: the provider must rule it out.
-                answer = await provider.void(
-                    Charge(order.payment.id, order.total, order.number)
-                )
+                answer = await provider.void(Charge(order.payment.id, order.total, order.number))
         await self.settle(order_id, answer)
 
 

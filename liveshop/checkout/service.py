@@ -78,9 +78,7 @@ class CartService:
             await self._hold(tx, line_id, variant_id, quantity, now)
             return await self._out(tx.conn, viewer_id)
 
-    async def set_quantity(
-        self, viewer_id: ViewerId, line_id: LineId, quantity: int
-    ) -> wire.Cart:
+    async def set_quantity(self, viewer_id: ViewerId, line_id: LineId, quantity: int) -> wire.Cart:
         """Have exactly so much of a line, and hold it. Raises OutOfStock, TooMany, UnknownLine."""
         now = self._clock.now()
         async with self._database.write() as tx:
@@ -148,9 +146,7 @@ class CartService:
         changed = await holds.release_lapsed(tx.conn, now, variant_ids=variant_ids)
         await holds.release(tx.conn, [line.id for line in lapsed])
         until = self.hold_until(now)
-        wanted = [
-            holds.Wanted(line.id, line.variant_id, line.quantity, until) for line in lapsed
-        ]
+        wanted = [holds.Wanted(line.id, line.variant_id, line.quantity, until) for line in lapsed]
         await holds.take(tx.conn, wanted, now)
         tx.notify(StockTouched(tuple(changed.union(variant_ids))))
 

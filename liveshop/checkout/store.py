@@ -138,9 +138,7 @@ async def set_quantity(
     return None if found is None else VariantId(found)
 
 
-async def remove_line(
-    conn: AsyncConnection, cart_id: CartId, line_id: LineId
-) -> VariantId | None:
+async def remove_line(conn: AsyncConnection, cart_id: CartId, line_id: LineId) -> VariantId | None:
     """The line's variant; None when this cart has no such line."""
     found = await conn.scalar(
         sa.delete(cart_line)

@@ -9,8 +9,22 @@ from liveshop.kernel.money import Money
 
 _NO_DIGITS = frozenset(
     {
-        "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW",
-        "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF",
+        "BIF",
+        "CLP",
+        "DJF",
+        "GNF",
+        "ISK",
+        "JPY",
+        "KMF",
+        "KRW",
+        "PYG",
+        "RWF",
+        "UGX",
+        "VND",
+        "VUV",
+        "XAF",
+        "XOF",
+        "XPF",
     }
 )
 _THREE_DIGITS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
@@ -60,9 +74,7 @@ def _split_number(number: str, digits: int, text: str, field: str) -> tuple[str,
         # 1,299 or 1.299: thousands to some, decimals to others. Several groups leave no doubt.
         if mark in whole and _GROUPED.fullmatch(number):
             return re.sub(r"\D", "", number), ""
-        raise BadValue(
-            f"{field} '{_shown(text)}' can be read in two ways; write it like 1299.00"
-        )
+        raise BadValue(f"{field} '{_shown(text)}' can be read in two ways; write it like 1299.00")
     if len(fraction) > digits:
         raise BadValue(f"{field} '{_shown(text)}' has more than {digits} decimals")
     return _without_groups(whole, text, field), fraction

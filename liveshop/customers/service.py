@@ -152,9 +152,7 @@ class CustomerService:
                 conn, subject=_subject(subject), purpose=_purpose(purpose)
             )
 
-    def _admit(
-        self, viewer_id: ViewerId, name: str, life: timedelta, now: datetime
-    ) -> Admitted:
+    def _admit(self, viewer_id: ViewerId, name: str, life: timedelta, now: datetime) -> Admitted:
         signed = self._tokens.sign(viewer_id, now=now, life=life)
         return Admitted(viewer_id, name, signed.expires_at, signed.token)
 

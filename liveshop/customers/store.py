@@ -103,9 +103,7 @@ async def _keep(
             .values(**values)
         )
         return bool(result.rowcount)
-    statement = insert(conn, viewer).values(
-        id=viewer_id, kind="guest", created_at=now, **values
-    )
+    statement = insert(conn, viewer).values(id=viewer_id, kind="guest", created_at=now, **values)
     result = await conn.execute(
         statement.on_conflict_do_update(
             index_elements=["id"], set_=dict(values), where=viewer.c.deleted_at.is_(None)

@@ -55,8 +55,12 @@ def make_film(
         raise ValueError(f"a loop of {seconds} s does not hold a whole number of AAC frames")
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with av.open(str(unfinished), "w", format="mp4",
-                     options={"movflags": "+faststart", "use_editlist": "0"}) as container:
+        with av.open(
+            str(unfinished),
+            "w",
+            format="mp4",
+            options={"movflags": "+faststart", "use_editlist": "0"},
+        ) as container:
             _encode(container, products, chapter_seconds, progress)
         os.replace(unfinished, path)
     finally:
@@ -137,7 +141,7 @@ def _audio_packets(
         frame.time_base = Fraction(1, SAMPLE_RATE)
         frame.pts = (index + _LEAD_FRAMES) * AUDIO_FRAME
         for plane, channel in zip(frame.planes, (left, right), strict=True):
-            plane.update(channel[start:start + AUDIO_FRAME].tobytes())
+            plane.update(channel[start : start + AUDIO_FRAME].tobytes())
         for packet in stream.encode(frame):
             if packet.pts is None or packet.pts < _LEAD_FRAMES * AUDIO_FRAME or kept == wanted:
                 continue
@@ -153,8 +157,6 @@ def _frame(planes: Planes) -> av.VideoFrame:
         if plane.line_size != picture.width:
             gap = bytes(plane.line_size - picture.width)
             width = picture.width
-            data = b"".join(
-                data[i:i + width] + gap for i in range(0, len(data), width)
-            )
+            data = b"".join(data[i : i + width] + gap for i in range(0, len(data), width))
         plane.update(data)
     return frame

@@ -135,7 +135,11 @@ async def run(plan: Plan, ready: Callable[[Addresses], None]) -> None:
         camera = _Camera(plan.film, shop)
         source = camera.source_of(show_id)
         pilot = Autopilot(
-            shop.shows, shop.database, source, show_id, seed.lineup_of(plan.state),
+            shop.shows,
+            shop.database,
+            source,
+            show_id,
+            seed.lineup_of(plan.state),
             shop.clock.now(),
         )
         async with (
@@ -226,11 +230,19 @@ def _storefront(plan: Plan, show_id: str) -> web.Application:
         )
     )
     environment = jinja2.Environment(autoescape=True)
-    types = {".html": "text/html", ".css": "text/css", ".js": "text/javascript",
-             ".svg": "image/svg+xml"}
+    types = {
+        ".html": "text/html",
+        ".css": "text/css",
+        ".js": "text/javascript",
+        ".svg": "image/svg+xml",
+    }
     rendered = {
-        name: (environment.from_string(text).render(base=base, show_id=show_id)
-               if suffix == ".html" else text, types.get(suffix, "text/plain"))
+        name: (
+            environment.from_string(text).render(base=base, show_id=show_id)
+            if suffix == ".html"
+            else text,
+            types.get(suffix, "text/plain"),
+        )
         for name, (text, suffix) in plan.storefront_files.items()
     }
 

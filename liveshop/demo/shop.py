@@ -125,8 +125,7 @@ def _product(
     """Give a product its ids and pictures; `shown` and `detail` describe what is to be seen."""
     colours = COLOURS[art_key]
     pictures = tuple(
-        DemoPicture(art_key, colour, "front",
-                    f"{shown}, {colour}" if len(colours) > 1 else shown)
+        DemoPicture(art_key, colour, "front", f"{shown}, {colour}" if len(colours) > 1 else shown)
         for colour in colours
     )
     close = DemoPicture(art_key, colours[0], "detail", detail)
@@ -147,9 +146,16 @@ def _product(
         for i, name in enumerate(option_names)
     )
     return DemoProduct(
-        source_id=f"lindholm-{number:03d}", art_key=art_key, title=title,
-        description_html=description_html, brand=brand, category=category, options=options,
-        tax_class=tax_class, pictures=(*pictures, close), variants=variants,
+        source_id=f"lindholm-{number:03d}",
+        art_key=art_key,
+        title=title,
+        description_html=description_html,
+        brand=brand,
+        category=category,
+        options=options,
+        tax_class=tax_class,
+        pictures=(*pictures, close),
+        variants=variants,
     )
 
 
@@ -175,123 +181,177 @@ def _sweater_sizes() -> tuple[_Sold, ...]:
 #: the twelve products in the order in which the film shows them
 PRODUCTS: tuple[DemoProduct, ...] = (
     _product(
-        1, "mug", "Fjord stoneware mug",
+        1,
+        "mug",
+        "Fjord stoneware mug",
         "<p>A generous mug for slow mornings, thrown in stoneware and dipped by hand so that the "
         "raw clay shows at the foot. The handle leaves room for four fingers.</p><ul><li>350 ml, "
         "9.5 cm high</li><li>Stoneware, lead-free glaze</li><li>Dishwasher and microwave safe</li>"
         "</ul>",
-        "Home > Tableware > Mugs", ("Glaze",),
-        (_Sold(("Oat",), 2800, (46, 8), "Oat"), _Sold(("Moss",), 2800, (31, 6), "Moss"),
-         _Sold(("Ink",), 2800, (2, 1), "Ink")),
-        shown="Stoneware mug with a raw clay foot", detail="Three mugs in oat, moss and ink",
+        "Home > Tableware > Mugs",
+        ("Glaze",),
+        (
+            _Sold(("Oat",), 2800, (46, 8), "Oat"),
+            _Sold(("Moss",), 2800, (31, 6), "Moss"),
+            _Sold(("Ink",), 2800, (2, 1), "Ink"),
+        ),
+        shown="Stoneware mug with a raw clay foot",
+        detail="Three mugs in oat, moss and ink",
     ),
     _product(
-        2, "blanket", "Heath herringbone throw",
+        2,
+        "blanket",
+        "Heath herringbone throw",
         "<p>A dense, soft throw woven in herringbone from undyed lambswool, with a striped border "
         "and a short twisted fringe. Warm enough for the balcony in November.</p><ul><li>100% "
         "lambswool, 520 g/m²</li><li>Air out, wash by hand at 30 °C if needed</li></ul>",
-        "Home > Textiles > Throws", ("Size",),
-        (_Sold(("130 × 180 cm",), 11900, (18, 4), compare_at=13900),
-         _Sold(("150 × 210 cm",), 14900, (12, 2), compare_at=16900)),
+        "Home > Textiles > Throws",
+        ("Size",),
+        (
+            _Sold(("130 × 180 cm",), 11900, (18, 4), compare_at=13900),
+            _Sold(("150 × 210 cm",), 14900, (12, 2), compare_at=16900),
+        ),
         shown="Folded herringbone throw with striped border and fringe",
         detail="Fringe and weave of the throw, close up",
     ),
     _product(
-        3, "vase", "Kiesel bottle vase",
+        3,
+        "vase",
+        "Kiesel bottle vase",
         "<p>A matt bottle vase with three turned rings on its shoulder. The narrow neck holds a "
         "few twigs upright without any foam.</p><ul><li>Stoneware, glazed inside and watertight"
         "</li><li>Wipe clean, rinse with warm water</li><li>Twigs not included</li></ul>",
-        "Home > Decoration > Vases", ("Size",),
+        "Home > Decoration > Vases",
+        ("Size",),
         (_Sold(("Small, 18 cm",), 3900, (24, 5)), _Sold(("Large, 27 cm",), 5900, (13, 3))),
-        shown="Clay-coloured bottle vase with eucalyptus", detail="The vase beside a candle",
+        shown="Clay-coloured bottle vase with eucalyptus",
+        detail="The vase beside a candle",
     ),
     _product(
-        4, "sweater", "Skagen cable sweater",
+        4,
+        "sweater",
+        "Skagen cable sweater",
         "<p>Three cables on a plain ground, knitted in one piece up to the armholes from a round, "
         "springy yarn. Cut straight with room for a shirt underneath.</p><ul><li>80% merino wool, "
         "20% recycled polyamide</li><li>Wool cycle at 30 °C, dry flat</li><li>Fits true to size"
         "</li></ul>",
-        "Wear > Knitwear > Sweaters", ("Size", "Colour"), _sweater_sizes(),
-        shown="Cable-knit sweater on a stand", detail="Cables and ribbed hem, close up",
+        "Wear > Knitwear > Sweaters",
+        ("Size", "Colour"),
+        _sweater_sizes(),
+        shown="Cable-knit sweater on a stand",
+        detail="Cables and ribbed hem, close up",
     ),
     _product(
-        5, "candle", "Stille scented candle",
+        5,
+        "candle",
+        "Stille scented candle",
         "<p>Rapeseed and beeswax in a ceramic vessel that goes on as a small pot when the candle "
         "is gone. Burns evenly for about forty hours; the oak lid puts it out.</p><ul><li>220 g, "
         "cotton wick</li><li>Trim the wick to 5 mm before lighting</li></ul>",
-        "Home > Decoration > Candles", ("Scent",),
-        (_Sold(("Cedar & Smoke",), 3400, (28, 4), "Cedar & Smoke"),
-         _Sold(("Fig Leaf",), 3400, (22, 6), "Fig Leaf"),
-         _Sold(("Beeswax",), 3200, (35, 5), "Beeswax")),
+        "Home > Decoration > Candles",
+        ("Scent",),
+        (
+            _Sold(("Cedar & Smoke",), 3400, (28, 4), "Cedar & Smoke"),
+            _Sold(("Fig Leaf",), 3400, (22, 6), "Fig Leaf"),
+            _Sold(("Beeswax",), 3200, (35, 5), "Beeswax"),
+        ),
         shown="Burning candle in a ceramic vessel with oak lid",
         detail="Three candles in their vessels",
     ),
     _product(
-        6, "plates", "Strand plate set with bowl",
+        6,
+        "plates",
+        "Strand plate set with bowl",
         "<p>Four dinner plates in four quiet colours and one bowl to go with them. The rims stay "
         "unglazed, so every piece shows the clay it is made of.</p><ul><li>4 plates of 27 cm, "
         "1 bowl of 15 cm</li><li>Stoneware, dishwasher safe</li></ul>",
-        "Home > Tableware > Plates", (),
+        "Home > Tableware > Plates",
+        (),
         (_Sold((), 12800, (11, 2), compare_at=14800),),
         shown="Stack of four stoneware plates with a blue bowl on top",
         detail="Plates and bowl with a teapot behind",
     ),
     _product(
-        7, "beanie", "Watch cap",
+        7,
+        "beanie",
+        "Watch cap",
         "<p>A deep fold, a round crown and nothing else. Ribbed from thick lambswool that keeps "
         "its shape and does not itch.</p><ul><li>100% lambswool</li><li>One size, 54 to 61 cm</li>"
         "<li>Wash by hand, dry flat</li></ul>",
-        "Wear > Accessories > Hats", ("Colour",),
-        (_Sold(("Rust",), 3900, (26, 6), "Rust"), _Sold(("Forest",), 3900, (19, 4), "Forest"),
-         _Sold(("Charcoal",), 3900, (3, 0), "Charcoal")),
-        shown="Ribbed wool beanie on an oak block", detail="Three beanies in their colours",
+        "Wear > Accessories > Hats",
+        ("Colour",),
+        (
+            _Sold(("Rust",), 3900, (26, 6), "Rust"),
+            _Sold(("Forest",), 3900, (19, 4), "Forest"),
+            _Sold(("Charcoal",), 3900, (3, 0), "Charcoal"),
+        ),
+        shown="Ribbed wool beanie on an oak block",
+        detail="Three beanies in their colours",
     ),
     _product(
-        8, "lamp", "Opal table lamp",
+        8,
+        "lamp",
+        "Opal table lamp",
         "<p>A mouth-blown opal dome on a brushed brass stem, standing on turned oak. The light is "
         "soft enough for the table and bright enough to read by.</p><ul><li>Height 48 cm, shade "
         "Ø 32 cm</li><li>E27 bulb, dimmable, included</li><li>Textile cable, 1.8 m</li></ul>",
-        "Home > Lighting > Table lamps", (),
+        "Home > Lighting > Table lamps",
+        (),
         (_Sold((), 18900, (7, 2)),),
         shown="Table lamp with glowing opal dome, brass stem and oak foot",
         detail="The lamp beside a moss-green mug",
     ),
     _product(
-        9, "board", "Eik serving board",
+        9,
+        "board",
+        "Eik serving board",
         "<p>Cut from one plank of European oak, oiled twice and finished with a leather loop. For "
         "bread, cheese, and carrying both to the table.</p><ul><li>42 × 24 cm, 2 cm thick</li>"
         "<li>Food-safe linseed oil</li><li>Rinse, dry upright, oil now and then</li></ul>",
-        "Home > Kitchen > Boards", (),
+        "Home > Kitchen > Boards",
+        (),
         (_Sold((), 4900, (21, 5)),),
         shown="Two oak serving boards, the front one with a leather loop",
         detail="Oak grain and leather loop, close up",
     ),
     _product(
-        10, "apron", "Werk linen apron",
+        10,
+        "apron",
+        "Werk linen apron",
         "<p>A full-length apron in washed linen with brass studs, long ties and one honest pocket. "
         "It softens with every wash.</p><ul><li>100% European linen, 280 g/m²</li><li>Machine wash "
         "at 40 °C</li><li>One size, adjustable neck</li></ul>",
-        "Home > Kitchen > Aprons", ("Colour",),
+        "Home > Kitchen > Aprons",
+        ("Colour",),
         (_Sold(("Slate",), 5400, (17, 3), "Slate"), _Sold(("Flax",), 5400, (15, 4), "Flax")),
-        shown="Linen apron on a stand", detail="Pocket and stitching, close up",
+        shown="Linen apron on a stand",
+        detail="Pocket and stitching, close up",
     ),
     _product(
-        11, "teapot", "Fjord teapot",
+        11,
+        "teapot",
+        "Fjord teapot",
         "<p>A round pot with a spout that does not drip and a brass bow wrapped where the hand "
         "holds it. Belongs to the Fjord mugs.</p><ul><li>1.1 litres, strainer of stainless steel"
         "</li><li>Stoneware and brass</li><li>Wash by hand</li></ul>",
-        "Home > Tableware > Teapots", ("Glaze",),
+        "Home > Tableware > Teapots",
+        ("Glaze",),
         (_Sold(("Ink",), 8900, (9, 2), "Ink", 9900), _Sold(("Oat",), 8900, (12, 3), "Oat")),
-        shown="Round teapot with brass bow", detail="Teapot with an oat mug",
+        shown="Round teapot with brass bow",
+        detail="Teapot with an oat mug",
     ),
     _product(
-        12, "tote", "Markt canvas tote",
+        12,
+        "tote",
+        "Markt canvas tote",
         "<p>Heavy canvas, bridle-leather handles riveted in brass, and a flat bottom that stands "
         "by itself. Carries a week's market and a laptop.</p><ul><li>38 × 40 × 14 cm, 18 litres"
         "</li><li>Cotton canvas, vegetable-tanned leather</li><li>Spot clean</li></ul>",
-        "Wear > Bags > Totes", ("Colour",),
+        "Wear > Bags > Totes",
+        ("Colour",),
         (_Sold(("Natural",), 7900, (20, 5), "Natural"), _Sold(("Ink",), 7900, (14, 3), "Ink")),
-        shown="Canvas tote with leather handles", detail="Handles and leather patch, close up",
+        shown="Canvas tote with leather handles",
+        detail="Handles and leather patch, close up",
     ),
 )
 
@@ -301,8 +361,11 @@ SHOWS: tuple[DemoShow, ...] = (
         description="An hour at the long table of our atelier. We set it for a winter evening, "
         "from the first mug of tea to the last candle, and show every piece up close: how it is "
         "made, how it feels, how to care for it. Ask anything in the chat.",
-        state="live", starts_in=timedelta(minutes=-4), languages=("en", "de"),
-        time_zone="Europe/Berlin", cover_index=0,
+        state="live",
+        starts_in=timedelta(minutes=-4),
+        languages=("en", "de"),
+        time_zone="Europe/Berlin",
+        cover_index=0,
         cover_alt="A set winter table with lamp, teapot, plates, vase and oak boards",
         lineup=tuple(product.source_id for product in PRODUCTS),
     ),
@@ -310,8 +373,11 @@ SHOWS: tuple[DemoShow, ...] = (
         title="Cold days: knitwear and things to carry",
         description="Sweaters, watch caps and the tote that goes everywhere. We compare sizes, "
         "show all colours by daylight and tell you which yarn does not itch.",
-        state="scheduled", starts_in=timedelta(days=3, hours=2), languages=("en", "de"),
-        time_zone="Europe/Berlin", cover_index=1,
+        state="scheduled",
+        starts_in=timedelta(days=3, hours=2),
+        languages=("en", "de"),
+        time_zone="Europe/Berlin",
+        cover_index=1,
         cover_alt="A sweater on a stand, a tote, a beanie and a folded throw on a table",
         lineup=tuple(f"lindholm-{number:03d}" for number in (4, 7, 12, 2, 10)),
     ),

@@ -56,9 +56,7 @@ def music(chords: int, chord_seconds: float) -> tuple[Samples, Samples]:
     return _doubled(left, 0.7 / peak), _doubled(right, 0.7 / peak)
 
 
-def _pluck(
-    left: Samples, right: Samples, chords: int, chord_seconds: float
-) -> None:
+def _pluck(left: Samples, right: Samples, chords: int, chord_seconds: float) -> None:
     rng = Random(12)
     notes: dict[int, Samples] = {}
     near, far = array("f", bytes(4 * len(left))), array("f", bytes(4 * len(left)))
@@ -97,8 +95,7 @@ def _tone(note: int, detune: float, harmonics: tuple[float, ...]) -> Samples:
     # the shape of one cycle, looked up: cheaper than a sine per harmonic and sample
     size = 2048
     table = [
-        sum(a * sin(tau * (n + 1) * i / size) for n, a in enumerate(harmonics))
-        for i in range(size)
+        sum(a * sin(tau * (n + 1) * i / size) for n, a in enumerate(harmonics)) for i in range(size)
     ]
     turn = size * step / tau
     return array("f", [table[int(i * turn) % size] for i in range(count)])
@@ -146,8 +143,8 @@ def _lay(ring: Samples, part: Samples, start: int) -> None:
     at, taken = start % length, 0
     while taken < len(part):
         count = min(length - at, len(part) - taken)
-        ring[at:at + count] = array(
-            "f", map(add, ring[at:at + count], part[taken:taken + count])
+        ring[at : at + count] = array(
+            "f", map(add, ring[at : at + count], part[taken : taken + count])
         )
         taken += count
         at = 0

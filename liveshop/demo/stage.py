@@ -31,7 +31,10 @@ _DISSOLVE_SECONDS = 0.5
 _WALL_FRAMES = 3  # the wall moves a tenth of a pixel per frame: it is drawn anew this often
 _TICKS = 40  # brass studs round the pedestal; the stand turns by one stud in a second
 _WALLS: tuple[Colour, ...] = (
-    (206, 188, 166), (172, 180, 158), (204, 172, 152), (160, 174, 184),
+    (206, 188, 166),
+    (172, 180, 158),
+    (204, 172, 152),
+    (160, 174, 184),
 )
 
 Planes = tuple[Image.Image, Image.Image, Image.Image]
@@ -292,14 +295,20 @@ def _wall(tint: Colour) -> _Layer:
     horizon = (_HORIZON + _MARGIN[1]) * _SCALE / size[1]
     wall, _ = room(*size, horizon=horizon, tint=tint)
     for key, colour, x, y, side, blur in (
-        ("vase", "Clay", 150, 30, 520, 7.0), ("lamp", "Opal", 1092, 66, 470, 6.0),
-        ("board", "Oak", 372, 190, 330, 6.0), ("candle", "Beeswax", 300, 350, 150, 5.0),
+        ("vase", "Clay", 150, 30, 520, 7.0),
+        ("lamp", "Opal", 1092, 66, 470, 6.0),
+        ("board", "Oak", 372, 190, 330, 6.0),
+        ("candle", "Beeswax", 300, 350, 150, 5.0),
     ):
         thing = bokeh(sprite(key, colour, 400), round(side * _SCALE), blur)
-        wall.paste(thing, (round((x + _MARGIN[0] - side / 2) * _SCALE),
-                           round((y + _MARGIN[1]) * _SCALE)), thing)
-    halo = glow(size, (1092 + _MARGIN[0]) * _SCALE, (230 + _MARGIN[1]) * _SCALE, 420.0,
-                (255, 198, 128), 0.5)
+        wall.paste(
+            thing,
+            (round((x + _MARGIN[0] - side / 2) * _SCALE), round((y + _MARGIN[1]) * _SCALE)),
+            thing,
+        )
+    halo = glow(
+        size, (1092 + _MARGIN[0]) * _SCALE, (230 + _MARGIN[1]) * _SCALE, 420.0, (255, 198, 128), 0.5
+    )
     return _layer(finish(ImageChops.screen(wall, halo)), -_MARGIN[0], -_MARGIN[1], _SCALE)
 
 
@@ -363,8 +372,14 @@ def _product(art_key: str, colour: str) -> _Layer:
     shade = shadow_of(alpha, 0.6).crop((0, 0, side, side))
     unit = UNITS / extent
     # the shadow ends where the pedestal's top ends
-    plate = outline(side, [ellipse_points(500.0, GROUND, (_PEDESTAL - 6) * unit,
-                                          (_PEDESTAL - 6) * unit * sin(radians(13.0)))])
+    plate = outline(
+        side,
+        [
+            ellipse_points(
+                500.0, GROUND, (_PEDESTAL - 6) * unit, (_PEDESTAL - 6) * unit * sin(radians(13.0))
+            )
+        ],
+    )
     shade = ImageChops.multiply(shade, plate.filter(ImageFilter.GaussianBlur(1.5)))
     shadow = Image.new("RGBA", (side, side), (44, 30, 22, 0))
     shadow.putalpha(shade)
@@ -373,8 +388,12 @@ def _product(art_key: str, colour: str) -> _Layer:
     left, top, right, bottom = picture.getchannel("A").getbbox() or (pad, pad, pad, pad)
     left, top = max(0, left - pad) & ~1, max(0, top - pad) & ~1
     picture = picture.crop((left, top, right + pad, bottom + pad))
-    return _layer(picture, _STAND[0] - extent / 2 + (left - pad) / _SCALE,
-                  _STAND[1] - GROUND / UNITS * extent + (top - pad) / _SCALE, _SCALE)
+    return _layer(
+        picture,
+        _STAND[0] - extent / 2 + (left - pad) / _SCALE,
+        _STAND[1] - GROUND / UNITS * extent + (top - pad) / _SCALE,
+        _SCALE,
+    )
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:
@@ -392,8 +411,9 @@ def _caption(title: str, price: str) -> _Layer:
     width, height = (round(wide) + 76) & ~1, 112
     big = Image.new("RGBA", (width * k, height * k), (250, 244, 234, 0))
     pen = ImageDraw.Draw(big)
-    pen.rounded_rectangle((4 * k, 4 * k, (width - 4) * k, (height - 4) * k), 10 * k,
-                          fill=(250, 244, 234, 236))
+    pen.rounded_rectangle(
+        (4 * k, 4 * k, (width - 4) * k, (height - 4) * k), 10 * k, fill=(250, 244, 234, 236)
+    )
     pen.rounded_rectangle((4 * k, 4 * k, 11 * k, (height - 4) * k), 3 * k, fill=(178, 134, 78, 255))
     pen.text((36 * k, 19 * k), title, font=large, fill=(44, 34, 28, 255))
     _write_price(pen, (36 * k, 66 * k), price, small, (138, 84, 46, 255))
@@ -420,5 +440,7 @@ def _write_price(
     thick = max(2, round(high * 0.085))
     for share in (0.41, 0.585):
         y = place[1] + top + high * share
-        pen.rectangle((start + left - wide * 0.12, y - thick / 2, start + left + wide * 0.66,
-                       y + thick / 2), fill=ink)
+        pen.rectangle(
+            (start + left - wide * 0.12, y - thick / 2, start + left + wide * 0.66, y + thick / 2),
+            fill=ink,
+        )

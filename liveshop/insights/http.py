@@ -54,7 +54,14 @@ def endpoints(
         )
 
     return [
-        Endpoint("GET", "/api/shows/{show_id}/numbers", show_numbers, permission("shows:read"),
-                 "A show's numbers at this moment", "shows", answer=Numbers,
-                 errors=(UnknownShow,)),
+        Endpoint(
+            "GET",
+            "/api/shows/{show_id}/numbers",
+            show_numbers,
+            permission("shows:read"),
+            "A show's numbers at this moment",
+            "shows",
+            answer=Numbers,
+            errors=(UnknownShow,),
+        ),
     ]

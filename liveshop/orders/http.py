@@ -34,9 +34,24 @@ def endpoints(database: Database) -> list[Endpoint]:
         )
 
     return [
-        Endpoint("GET", "/api/orders", list_orders, permission("orders:read"),
-                 "Orders, newest first", "orders", query=wire.OrderQuery, answer=wire.OrderPage),
-        Endpoint("GET", "/api/orders/{order_id}", get_order, SIGNED_IN,
-                 "One order: the buyer's own, or any with orders:read", "orders",
-                 answer=wire.Order, errors=(UnknownOrder,)),
+        Endpoint(
+            "GET",
+            "/api/orders",
+            list_orders,
+            permission("orders:read"),
+            "Orders, newest first",
+            "orders",
+            query=wire.OrderQuery,
+            answer=wire.OrderPage,
+        ),
+        Endpoint(
+            "GET",
+            "/api/orders/{order_id}",
+            get_order,
+            SIGNED_IN,
+            "One order: the buyer's own, or any with orders:read",
+            "orders",
+            answer=wire.Order,
+            errors=(UnknownOrder,),
+        ),
     ]

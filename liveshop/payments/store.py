@@ -45,9 +45,7 @@ async def record_answer(
     return result.rowcount == 1
 
 
-async def of_orders(
-    conn: AsyncConnection, order_ids: Sequence[OrderId]
-) -> dict[OrderId, Payment]:
+async def of_orders(conn: AsyncConnection, order_ids: Sequence[OrderId]) -> dict[OrderId, Payment]:
     """The latest payment of each order."""
     rows = await conn.execute(
         sa.select(payment).where(payment.c.order_id.in_(order_ids)).order_by(payment.c.created_at)

@@ -120,9 +120,7 @@ class SendReminders:
             waiting = [
                 row
                 for row in await store.unsent_reminders(conn, show_id)
-                if await customers.has_consent(
-                    conn, subject=row.email, purpose=purpose_of(show_id)
-                )
+                if await customers.has_consent(conn, subject=row.email, purpose=purpose_of(show_id))
             ]
         if show is None or show.starts_at is None or show.state not in ("scheduled", "live"):
             return

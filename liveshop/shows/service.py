@@ -60,9 +60,7 @@ class ShowService:
             ),
             state="draft",
             languages=model.check_languages(
-                given.languages
-                if given.languages is not None
-                else self._settings.shop.languages
+                given.languages if given.languages is not None else self._settings.shop.languages
             ),
             time_zone=model.check_time_zone(given.time_zone),
             starts_at=None if given.starts_at is None else model.check_start(given.starts_at),
@@ -222,9 +220,7 @@ class ShowService:
         return wire.Reminder(id=reminder_id, show_id=show_id, email=email)
 
     async def show_out(self, conn: AsyncConnection, show: Show) -> wire.Show:
-        covers = await self._catalog.images(
-            conn, [MediaId(show.cover_id)] if show.cover_id else []
-        )
+        covers = await self._catalog.images(conn, [MediaId(show.cover_id)] if show.cover_id else [])
         return wire.Show.of(show, public_url=self._settings.public_url, covers=covers)
 
     async def products_out(self, conn: AsyncConnection, show: Show) -> list[Product]:
@@ -250,9 +246,7 @@ class ShowService:
 
 def _cleaned(change: wire.ShowChange) -> dict[str, Any]:
     given: dict[str, Any] = {
-        name: value
-        for name, value in msgspec.structs.asdict(change).items()
-        if value is not UNSET
+        name: value for name, value in msgspec.structs.asdict(change).items() if value is not UNSET
     }
     if "title" in given:
         given["title"] = clean_line(given["title"], max_length=200, field="title")

@@ -75,9 +75,7 @@ class StockBoard:
             self._wake.set()
             raise
 
-    async def _events(
-        self, variants: set[VariantId], products: set[ProductId]
-    ) -> list[Published]:
+    async def _events(self, variants: set[VariantId], products: set[ProductId]) -> list[Published]:
         now = self._clock.now()
         async with self._database.read() as conn:
             owners = await store.products_of_variants(conn, sorted(variants))

@@ -43,9 +43,7 @@ def _columns(of: Show) -> dict[str, Any]:
     }
 
 
-async def by_id(
-    conn: AsyncConnection, show_id: ShowId, *, for_update: bool = False
-) -> Show | None:
+async def by_id(conn: AsyncConnection, show_id: ShowId, *, for_update: bool = False) -> Show | None:
     """`for_update` makes two changes of one show follow each other."""
     query = sa.select(show).where(show.c.id == show_id)
     if for_update:
@@ -123,8 +121,10 @@ async def live_with_products(
     rows = await conn.execute(
         sa.select(show_lineup.c.product_id, show_lineup.c.show_id)
         .join(show, show.c.id == show_lineup.c.show_id)
-        .where(show_lineup.c.product_id.in_(product_ids), show.c.state.in_(("scheduled", "live",
-                                                                            "ended", "replay")))
+        .where(
+            show_lineup.c.product_id.in_(product_ids),
+            show.c.state.in_(("scheduled", "live", "ended", "replay")),
+        )
     )
     found: dict[ProductId, list[ShowId]] = {}
     for row in rows:

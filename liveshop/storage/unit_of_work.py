@@ -47,7 +47,5 @@ class Tx:
         not_before: datetime | None = None,
     ) -> None:
         """Leave work for the worker, in this transaction. A `key` already queued is kept once."""
-        await Jobs.add(
-            self.conn, topic, payload, now=now, key=key, not_before=not_before or now
-        )
+        await Jobs.add(self.conn, topic, payload, now=now, key=key, not_before=not_before or now)
         self.enqueued = True

@@ -22,10 +22,28 @@ def endpoints(assets: Assets) -> list[Endpoint]:
         return _response(call, assets.files["embed.js"])
 
     return [
-        Endpoint("GET", "/assets/{name}", asset, PUBLIC, "A built browser file", "files",
-                 raw=True, any_origin=True, documented=False),
-        Endpoint("GET", "/embed.js", embed, PUBLIC, "The embed's loader", "files",
-                 raw=True, any_origin=True, documented=False),
+        Endpoint(
+            "GET",
+            "/assets/{name}",
+            asset,
+            PUBLIC,
+            "A built browser file",
+            "files",
+            raw=True,
+            any_origin=True,
+            documented=False,
+        ),
+        Endpoint(
+            "GET",
+            "/embed.js",
+            embed,
+            PUBLIC,
+            "The embed's loader",
+            "files",
+            raw=True,
+            any_origin=True,
+            documented=False,
+        ),
     ]
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import structlog
 
-_TELLING = re.compile(r"(password|secret|token|authorization|cookie|card|email|address)",
-                      re.IGNORECASE)
+_TELLING = re.compile(
+    r"(password|secret|token|authorization|cookie|card|email|address)", re.IGNORECASE
+)
 _LOOKS_SECRET = re.compile(
     r"(lsk_[\w-]{8,}|eyJ[\w-]+\.[\w-]+\.[\w-]*|[Bb]earer[ .][\w.-]+|://[^/@\s]+:[^/@\s]+@)"
 )
@@ -69,7 +70,9 @@ def configure(*, level: str, fmt: str) -> None:
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, scrub],
             processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta, scrub, renderer
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                scrub,
+                renderer,
             ],
         )
     )

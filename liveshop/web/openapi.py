@@ -88,8 +88,10 @@ def _operation(endpoint: Endpoint, by_type: dict[int, Any]) -> dict[str, Any]:
     elif endpoint.consumes != ("application/json",):
         operation["requestBody"] = {
             "required": True,
-            "content": {kind: {"schema": {"type": "string", "format": "binary"}}
-                        for kind in endpoint.consumes},
+            "content": {
+                kind: {"schema": {"type": "string", "format": "binary"}}
+                for kind in endpoint.consumes
+            },
         }
     return operation
 
@@ -116,8 +118,12 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
         ]
     for header in endpoint.headers:
         found.append(
-            {"name": header, "in": "header", "required": True,
-             "schema": {"type": "string", "minLength": 1, "maxLength": 200}}
+            {
+                "name": header,
+                "in": "header",
+                "required": True,
+                "schema": {"type": "string", "minLength": 1, "maxLength": 200},
+            }
         )
     return found
 

@@ -245,8 +245,10 @@ def _outermost(kit: WebKit) -> Any:
         except Exception:  # the outermost: an unknown fault becomes one fixed text
             _log.exception("unexpected", method=request.method, route=_route(request))
             response = problem_response(
-                ShopError("Something broke here. Nothing more is known; try again, then report it "
-                          "with the request id."),
+                ShopError(
+                    "Something broke here. Nothing more is known; try again, then report it "
+                    "with the request id."
+                ),
                 request_id,
             )
         finally:

@@ -51,12 +51,17 @@ async def embed_weight(_: Liveshop) -> None:
 
     player = manifest["player.js"]
     chunks = {
-        path.name for path in dist.glob("chunk-*.js")
+        path.name
+        for path in dist.glob("chunk-*.js")
         if path.name in (dist / player).read_text(encoding="utf-8")
     }
     figure("embed_loader", weight("embed.js"), "bytes gzip", "limit 5000")
-    figure("embed_player", weight(player) + sum(map(weight, chunks)), "bytes gzip",
-           "with chat and cart, without hls.js; limit 60000")
+    figure(
+        "embed_player",
+        weight(player) + sum(map(weight, chunks)),
+        "bytes gzip",
+        "with chat and cart, without hls.js; limit 60000",
+    )
     figure("embed_hls", weight(manifest["hls.js"]), "bytes gzip", "loaded when a video plays")
 
 
@@ -126,8 +131,9 @@ def main() -> int:
     wanted = sys.argv[1:] or list(BENCHES)
     unknown = [name for name in wanted if name not in BENCHES]
     if unknown:
-        print(f"no such figure: {', '.join(unknown)}; known are {', '.join(BENCHES)}",
-              file=sys.stderr)
+        print(
+            f"no such figure: {', '.join(unknown)}; known are {', '.join(BENCHES)}", file=sys.stderr
+        )
         return 2
     for name in wanted:
         with tempfile.TemporaryDirectory() as folder:

@@ -71,8 +71,15 @@ class Server:
         log = self.folder / "server.log"
         with log.open("ab") as errors:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "liveshop", "serve", "--port", str(self.port),
-                env=environment, stdout=errors, stderr=errors,
+                sys.executable,
+                "-m",
+                "liveshop",
+                "serve",
+                "--port",
+                str(self.port),
+                env=environment,
+                stdout=errors,
+                stderr=errors,
             )
         async with asyncio.timeout(30):
             while not await self._is_ready():
@@ -224,9 +231,7 @@ async def buyer(scene: Scene, name: str) -> None:
 
 
 async def pay(scene: Scene, token: str, key: str) -> None:
-    status, quote = await scene.until_answered(
-        token, "POST", "/api/cart/quote", {"country": "DE"}
-    )
+    status, quote = await scene.until_answered(token, "POST", "/api/cart/quote", {"country": "DE"})
     assert status == 200, quote
     body = {
         "expected_total": quote["total"],
@@ -324,9 +329,7 @@ def apply(state: dict[str, Any], event: dict[str, Any]) -> None:
     data = event["d"]
     match event["t"]:
         case "chat.message":
-            kept = [
-                one for one in state["chat"]["messages"] if one["id"] != data["message"]["id"]
-            ]
+            kept = [one for one in state["chat"]["messages"] if one["id"] != data["message"]["id"]]
             state["chat"]["messages"] = [*kept, data["message"]][-50:]
         case "stock.changed":
             for product in state["products"]:
@@ -473,7 +476,5 @@ async def the_books_are_in_order(scene: Scene) -> None:
     # told is one and the same list.
     assert confirmed == charges == told
     assert all(row.state in ("confirmed", "payment_failed") for row in orders)
-    sold = sum(
-        line["quantity"] for one in scene.heard.orders.values() for line in one["lines"]
-    )
+    sold = sum(line["quantity"] for one in scene.heard.orders.values() for line in one["lines"])
     assert sum(row.on_hand for row in rows) == 2 * SUPPLY - sold

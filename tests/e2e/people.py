@@ -224,6 +224,29 @@ class Person:
             )
         )
 
+    async def words(self) -> set[str]:
+        """Every text of the player, what only screen readers are told included."""
+        return set(
+            await self.page.evaluate(
+                in_player(
+                    """
+              const found = [];
+              const read = (root) => {
+                for (const each of root.querySelectorAll("*")) {
+                  if (each.localName === "style") continue;
+                  for (const node of each.childNodes) found.push(node.data ?? "");
+                  for (const name of ["aria-label", "placeholder", "title", "alt"]) {
+                    found.push(each.getAttribute(name) ?? "");
+                  }
+                  if (each.shadowRoot) read(each.shadowRoot);
+                }
+              };
+              read(player.shadowRoot);
+              return found.map((text) => text.trim()).filter(Boolean);"""
+                )
+            )
+        )
+
     async def say(self, text: str) -> None:
         await self.see("chat-input").fill(text)
         await self.see("chat-send").click()
@@ -249,7 +272,11 @@ class Person:
 
     async def fill_address(self, name: str = "Ada Example") -> None:
         sheet = self.see("checkout-sheet")
-        fields = {"email": f"{name.split()[0].lower()}@shop.example", "name": name, **ADDRESS}
+        fields = {
+            "email": f"{name.split(maxsplit=1)[0].lower()}@shop.example",
+            "name": name,
+            **ADDRESS,
+        }
         for field, value in fields.items():
             await sheet.locator(f"[name={field}]").fill(value)
 

@@ -41,15 +41,26 @@ def reducer(tmp_path_factory: pytest.TempPathFactory) -> Callable[[dict[str, Any
     node, _, environment = runpy.run_path(str(WIDGETS / "build_hook.py"))["_installed"]()
     folder = tmp_path_factory.mktemp("reducer")
     subprocess.run(
-        [WIDGETS / "node_modules/.bin/esbuild", "src/state/reduce.ts", "--bundle",
-         "--format=esm", "--log-level=error", f"--outfile={folder / 'reduce.mjs'}"],
-        cwd=WIDGETS, env=environment, check=True,
+        [
+            WIDGETS / "node_modules/.bin/esbuild",
+            "src/state/reduce.ts",
+            "--bundle",
+            "--format=esm",
+            "--log-level=error",
+            f"--outfile={folder / 'reduce.mjs'}",
+        ],
+        cwd=WIDGETS,
+        env=environment,
+        check=True,
     )
     (folder / "run.mjs").write_text(_SCRIPT)
 
     def run(given: dict[str, Any]) -> Any:
         done = subprocess.run(
-            [node, folder / "run.mjs"], input=json.dumps(given), capture_output=True, text=True,
+            [node, folder / "run.mjs"],
+            input=json.dumps(given),
+            capture_output=True,
+            text=True,
             check=True,
         )
         return json.loads(done.stdout)
@@ -63,7 +74,9 @@ class Stage:
     def __init__(self, shop: Liveshop, api: Api, guest: Api, show: ShowId, mug: Any) -> None:
         self.shop, self.api, self.guest, self.show, self.mug = shop, api, guest, show, mug
         self.host = Principal(
-            kind="staff", id="stf_" + "0" * 26, name="Hedda",
+            kind="staff",
+            id="stf_" + "0" * 26,
+            name="Hedda",
             permissions=frozenset({"shows:write", "chat:moderate"}),
         )
         self.variant = VariantId(mug.variants[0].id)
@@ -125,9 +138,10 @@ async def missed(stage: Stage, before: dict[str, Any], *, until: int) -> list[di
     base = stage.api.client.make_url(f"/live/{stage.show}").with_scheme("ws")
     address = base.with_query(epoch=before["epoch"], offset=before["offset"])
     found: list[dict[str, Any]] = []
-    async with asyncio.timeout(10), connect(
-        str(address), subprotocols=[Subprotocol("liveshop.v1")], proxy=None
-    ) as socket:
+    async with (
+        asyncio.timeout(10),
+        connect(str(address), subprotocols=[Subprotocol("liveshop.v1")], proxy=None) as socket,
+    ):
         while not found or found[-1]["o"] < until:
             frame = json.loads(await socket.recv())
             if "o" in frame:

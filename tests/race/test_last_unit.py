@@ -113,9 +113,7 @@ async def no_lock(_conn: AsyncConnection, _variant_ids: Iterable[str]) -> None:
     return None
 
 
-async def write(
-    conn: AsyncConnection, variant_id: VariantId, place: LocationId, held: int
-) -> None:
+async def write(conn: AsyncConnection, variant_id: VariantId, place: LocationId, held: int) -> None:
     await conn.execute(
         sa.update(stock)
         .where(stock.c.variant_id == variant_id, stock.c.location_id == place)

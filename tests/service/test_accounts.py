@@ -105,9 +105,7 @@ async def test_an_unknown_email_takes_as_much_work_as_a_known_one(
             return super().verify(hash, password)  # type: ignore[arg-type]
 
     hasher = Counting(time_cost=1, memory_cost=64, parallelism=1)
-    accounts = AccountService(
-        database, clock, Settings(mode="test"), passwords=Passwords(hasher)
-    )
+    accounts = AccountService(database, clock, Settings(mode="test"), passwords=Passwords(hasher))
     await add(accounts, "mira", "host")
     for email in ("mira@shop.example", "nobody@shop.example", "no email at all"):
         before = hasher.verified

@@ -35,23 +35,26 @@ class ByName:
     async def authenticate(self, request: web.Request) -> Principal:
         role = request.headers.get("Authorization", "").removeprefix("Bearer ")
         if role == "merchant":
-            return Principal("api_key", "key_1", "", frozenset({"catalog:read", "catalog:write", "media:write"}))
+            return Principal(
+                "api_key", "key_1", "", frozenset({"catalog:read", "catalog:write", "media:write"})
+            )
         return Principal("guest", "gst_1") if role == "guest" else ANONYMOUS
 
 
 @pytest.fixture
-async def client(
-    database: Database, clock: ManualClock, tmp_path: Path
-) -> AsyncIterator[Client]:
+async def client(database: Database, clock: ManualClock, tmp_path: Path) -> AsyncIterator[Client]:
     catalog = CatalogService(database, clock, shop())
     media = MediaService(database, clock, tmp_path, SETTINGS)
-    connectors = Connectors([
-        EntryPoint("google_csv", "connectors.sources.google_csv:GoogleCsv", GROUP),
-        EntryPoint("ndjson", "connectors.sources.ndjson:Ndjson", GROUP),
-    ])
+    connectors = Connectors(
+        [
+            EntryPoint("google_csv", "connectors.sources.google_csv:GoogleCsv", GROUP),
+            EntryPoint("ndjson", "connectors.sources.ndjson:Ndjson", GROUP),
+        ]
+    )
     links = ImageLinks("https://live.example", SETTINGS.widths)
     endpoints = http.endpoints(
-        catalog, media, connectors, links, max_image_bytes=SETTINGS.max_bytes)
+        catalog, media, connectors, links, max_image_bytes=SETTINGS.max_bytes
+    )
     document(endpoints, title="t", version="1", url="/")  # every struct can be described
     app = web.Application()
     mount(app, WebKit(clock, ByName(), "https://live.example"), endpoints)
@@ -76,8 +79,9 @@ async def problem(response: Any, status: int, code: str) -> dict[str, Any]:
 
 
 async def test_a_product_with_a_picture_from_upload_to_screen(client: Client) -> None:
-    response = await client.post("/api/media?alt=A+shirt", data=picture(),
-                                 headers={**MERCHANT, "Content-Type": "image/jpeg"})
+    response = await client.post(
+        "/api/media?alt=A+shirt", data=picture(), headers={**MERCHANT, "Content-Type": "image/jpeg"}
+    )
     assert response.status == 201
     image = await response.json()
     body = shirt(image_ids=[image["id"]])
@@ -88,11 +92,24 @@ async def test_a_product_with_a_picture_from_upload_to_screen(client: Client) ->
     assert made["images"] == [image]
     assert [one["image_index"] for one in made["variants"]] == [None, 0]
     assert set(made) == {
-        "id", "source_id", "title", "description_html", "brand", "category", "url", "options",
-        "images", "variants", "active", "version"}
+        "id",
+        "source_id",
+        "title",
+        "description_html",
+        "brand",
+        "category",
+        "url",
+        "options",
+        "images",
+        "variants",
+        "active",
+        "version",
+    }
     assert await (await client.get(f"/api/products/{made['id']}")).json() == made
     assert await (await client.get("/api/products?q=shirt")).json() == {
-        "products": [made], "next": None}
+        "products": [made],
+        "next": None,
+    }
 
     for source in image["sources"]:
         address = source["srcset"].split(" ")[0]
@@ -105,21 +122,30 @@ async def test_a_product_with_a_picture_from_upload_to_screen(client: Client) ->
 
 
 async def test_stock_by_location(client: Client) -> None:
-    variant = (await (await client.post("/api/products", json=shirt(), headers=MERCHANT)).json()
-               )["variants"][0]["id"]
-    await client.post("/api/imports?format=google_csv", data=csv_of("1,Mug,1.00 EUR"),
-                      headers={**MERCHANT, "Content-Type": "text/csv"})
+    variant = (await (await client.post("/api/products", json=shirt(), headers=MERCHANT)).json())[
+        "variants"
+    ][0]["id"]
+    await client.post(
+        "/api/imports?format=google_csv",
+        data=csv_of("1,Mug,1.00 EUR"),
+        headers={**MERCHANT, "Content-Type": "text/csv"},
+    )
     (place,) = (await (await client.get("/api/locations", headers=MERCHANT)).json())["locations"]
     path = f"/api/variants/{variant}/stock"
-    response = await client.put(path, json={"location_id": place["id"], "on_hand": 7},
-                                headers=MERCHANT)
+    response = await client.put(
+        path, json={"location_id": place["id"], "on_hand": 7}, headers=MERCHANT
+    )
     expected = {"stock": [{"location_id": place["id"], "on_hand": 7, "held": 0, "available": 7}]}
     assert await response.json() == expected
     assert await (await client.get(path, headers=MERCHANT)).json() == expected
     for on_hand in (-1, 10**12, "7", 1.5):
-        await problem(await client.put(
-            path, json={"location_id": place["id"], "on_hand": on_hand}, headers=MERCHANT),
-            422, "invalid")
+        await problem(
+            await client.put(
+                path, json={"location_id": place["id"], "on_hand": on_hand}, headers=MERCHANT
+            ),
+            422,
+            "invalid",
+        )
 
 
 async def test_an_import_is_streamed_and_reported(client: Client) -> None:
@@ -128,12 +154,21 @@ async def test_an_import_is_streamed_and_reported(client: Client) -> None:
             yield piece
             await asyncio.sleep(0)
 
-    response = await client.post("/api/imports?format=google_csv", data=slowly(),
-                                 headers={**MERCHANT, "Content-Type": "text/csv"})
+    response = await client.post(
+        "/api/imports?format=google_csv",
+        data=slowly(),
+        headers={**MERCHANT, "Content-Type": "text/csv"},
+    )
     report = await response.json()
     problems = report.pop("problems")
-    assert report == {"rows": 2, "products_created": 1, "products_updated": 0, "unchanged": 0,
-                      "failed": 1, "problems_total": 1}
+    assert report == {
+        "rows": 2,
+        "products_created": 1,
+        "products_updated": 0,
+        "unchanged": 0,
+        "failed": 1,
+        "problems_total": 1,
+    }
     assert [(one["line"], one["source_id"]) for one in problems] == [(3, "2")]
 
 
@@ -141,45 +176,70 @@ async def test_bad_input_gets_one_clear_answer(client: Client) -> None:
     csv = {**MERCHANT, "Content-Type": "text/csv"}
     jpeg = {**MERCHANT, "Content-Type": "image/jpeg"}
     post, put, get = client.post, client.put, client.get
-    body = await problem(await post("/api/imports?format=google_csv", data=b"a,b\n", headers=csv),
-                         422, "wrong_columns")
+    body = await problem(
+        await post("/api/imports?format=google_csv", data=b"a,b\n", headers=csv),
+        422,
+        "wrong_columns",
+    )
     assert body["data"] == {"missing": ["id", "title", "price"], "found": ["a", "b"]}
-    await problem(await post("/api/imports?format=shopify", data=b"x", headers=csv),
-                  404, "unknown_connector")
+    await problem(
+        await post("/api/imports?format=shopify", data=b"x", headers=csv), 404, "unknown_connector"
+    )
     await problem(await post("/api/imports", data=b"x", headers=csv), 422, "invalid")
-    await problem(await post("/api/imports?format=ndjson", data=b"", headers=csv),
-                  422, "bad_file")
-    await problem(await post("/api/imports?format=ndjson", data=b"x", headers=jpeg),
-                  415, "wrong_media_type")
+    await problem(await post("/api/imports?format=ndjson", data=b"", headers=csv), 422, "bad_file")
+    await problem(
+        await post("/api/imports?format=ndjson", data=b"x", headers=jpeg), 415, "wrong_media_type"
+    )
     await problem(await post("/api/media", data=b"no picture", headers=jpeg), 422, "not_an_image")
     await problem(await post("/api/media", data=b"x" * 100_001, headers=jpeg), 413, "too_large")
-    await problem(await post("/api/media", data=picture(1100, 1100), headers=jpeg),
-                  422, "image_too_large")
+    await problem(
+        await post("/api/media", data=picture(1100, 1100), headers=jpeg), 422, "image_too_large"
+    )
     await problem(await get("/api/products/prd_x"), 404, "unknown_product")
     await problem(await get("/api/products?cursor=x"), 422, "bad_cursor")
     await problem(await get("/api/products?limit=1000"), 422, "invalid")
     await problem(await get("/media/med_x/320.webp"), 404, "unknown_media")
     await problem(await get("/media/med_x/%2e%2e%2fpasswd"), 404, "unknown_media")
     for changed, code in [
-        ({"title": ""}, "invalid"), ({"titel": "x"}, "invalid"), ({"title": "\u200b"}, "bad_text"),
-        ({"variants": []}, "invalid"), ({"options": []}, "bad_product"),
-        ({"image_ids": ["med_x"]}, "bad_product"), ({"url": "javascript:x"}, "bad_product"),
+        ({"title": ""}, "invalid"),
+        ({"titel": "x"}, "invalid"),
+        ({"title": "\u200b"}, "bad_text"),
+        ({"variants": []}, "invalid"),
+        ({"options": []}, "bad_product"),
+        ({"image_ids": ["med_x"]}, "bad_product"),
+        ({"url": "javascript:x"}, "bad_product"),
     ]:
-        await problem(await post("/api/products", json=shirt(**changed), headers=MERCHANT),
-                      422, code)
+        await problem(
+            await post("/api/products", json=shirt(**changed), headers=MERCHANT), 422, code
+        )
     surrogate = json.dumps(shirt(title="x")).replace('"x"', '"\\ud800"')
-    await problem(await post("/api/products", data=surrogate,
-                             headers={**MERCHANT, "Content-Type": "application/json"}),
-                  400, "bad_request")
-    await problem(await put("/api/products/prd_x", json=shirt(), headers=MERCHANT),
-                  404, "unknown_product")
+    await problem(
+        await post(
+            "/api/products",
+            data=surrogate,
+            headers={**MERCHANT, "Content-Type": "application/json"},
+        ),
+        400,
+        "bad_request",
+    )
+    await problem(
+        await put("/api/products/prd_x", json=shirt(), headers=MERCHANT), 404, "unknown_product"
+    )
 
 
 async def test_only_merchants_change_the_catalog(client: Client) -> None:
-    for method, path in [("POST", "/api/products"), ("PUT", "/api/products/p"),
-                         ("POST", "/api/imports?format=ndjson"), ("POST", "/api/media"),
-                         ("GET", "/api/locations"), ("GET", "/api/variants/v/stock"),
-                         ("PUT", "/api/variants/v/stock")]:
+    for method, path in [
+        ("POST", "/api/products"),
+        ("PUT", "/api/products/p"),
+        ("POST", "/api/imports?format=ndjson"),
+        ("POST", "/api/media"),
+        ("GET", "/api/locations"),
+        ("GET", "/api/variants/v/stock"),
+        ("PUT", "/api/variants/v/stock"),
+    ]:
         await problem(await client.request(method, path), 401, "not_signed_in")
-        await problem(await client.request(
-            method, path, headers={"Authorization": "Bearer guest"}), 403, "forbidden")
+        await problem(
+            await client.request(method, path, headers={"Authorization": "Bearer guest"}),
+            403,
+            "forbidden",
+        )

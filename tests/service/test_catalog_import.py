@@ -106,9 +106,14 @@ async def test_rows_of_a_group_become_one_product_wherever_they_stand(
     assert catalog_report.products_created == 2
     assert shirt.product.title == "Shirt"
     assert [(one.name, one.values) for one in shirt.product.options] == [
-        ("Color", ("Sand", "Moss")), ("Size", ("S", "M"))]
+        ("Color", ("Sand", "Moss")),
+        ("Size", ("S", "M")),
+    ]
     assert [(one.sku, one.values, one.price.amount) for one in shirt.product.variants] == [
-        ("1", ("Sand", "S"), 4990), ("3", ("Sand", "M"), 4990), ("4", ("Moss", "S"), 5990)]
+        ("1", ("Sand", "S"), 4990),
+        ("3", ("Sand", "M"), 4990),
+        ("4", ("Moss", "S"), 5990),
+    ]
     assert list(shirt.available.values()) == [3, 0, 7]
     assert mug.product.options == ()
 
@@ -116,8 +121,9 @@ async def test_rows_of_a_group_become_one_product_wherever_they_stand(
 async def test_rows_of_a_group_in_later_batches_join_the_product(
     database: Database, clock: ManualClock
 ) -> None:
-    feed = csv_of(*(f"{n},g{n % 7},Shirt {n % 7},49.90 EUR,,{n},1" for n in range(70)),
-                  header=GROUP)
+    feed = csv_of(
+        *(f"{n},g{n % 7},Shirt {n % 7},49.90 EUR,,{n},1" for n in range(70)), header=GROUP
+    )
     importer = Importer(database, clock, source="s", currency=EUR, batch_rows=5)
     report = await importer.run(GoogleCsv(), pieces(feed))
     assert (report.products_created, report.products_updated, report.failed) == (7, 0, 0)
@@ -160,8 +166,9 @@ async def test_two_variants_with_the_same_options_are_refused_but_may_swap_them(
     catalog: CatalogService,
 ) -> None:
     header = "id,item_group_id,title,price,size"
-    feed = csv_of("1,g,Shirt,5.00 EUR,S", "2,g,Shirt,6.00 EUR,M", "3,g,Shirt,7.00 EUR,S",
-                  header=header)
+    feed = csv_of(
+        "1,g,Shirt,5.00 EUR,S", "2,g,Shirt,6.00 EUR,M", "3,g,Shirt,7.00 EUR,S", header=header
+    )
     report = await run_import(catalog, GoogleCsv(), feed)
     assert [one.line for one in report.problems] == [4]
     assert "same options" in report.problems[0].reason
@@ -174,17 +181,29 @@ async def test_two_variants_with_the_same_options_are_refused_but_may_swap_them(
 async def test_a_group_that_gets_another_dimension_changes_as_a_whole(
     catalog: CatalogService,
 ) -> None:
-    await run_import(catalog, GoogleCsv(), csv_of(
-        "1,g,Shirt,5.00 EUR,,S,1", "2,g,Shirt,5.00 EUR,,M,1", header=GROUP))
+    await run_import(
+        catalog,
+        GoogleCsv(),
+        csv_of("1,g,Shirt,5.00 EUR,,S,1", "2,g,Shirt,5.00 EUR,,M,1", header=GROUP),
+    )
     before = {one.sku: one.id for one in (await only(catalog)).product.variants}
-    report = await run_import(catalog, GoogleCsv(), csv_of(
-        "1,g,Shirt,5.00 EUR,Sand,S,1", "2,g,Shirt,5.00 EUR,,M,1", "3,g,Shirt,5.00 EUR,Moss,M,1",
-        header=GROUP))
+    report = await run_import(
+        catalog,
+        GoogleCsv(),
+        csv_of(
+            "1,g,Shirt,5.00 EUR,Sand,S,1",
+            "2,g,Shirt,5.00 EUR,,M,1",
+            "3,g,Shirt,5.00 EUR,Moss,M,1",
+            header=GROUP,
+        ),
+    )
     assert [one.line for one in report.problems] == [3]
     shirt = (await only(catalog)).product
     assert [option.name for option in shirt.options] == ["Color", "Size"]
     assert {one.sku: one.values for one in shirt.variants} == {
-        "1": ("Sand", "S"), "3": ("Moss", "M")}
+        "1": ("Sand", "S"),
+        "3": ("Moss", "M"),
+    }
     assert shirt.variants[0].id == before["1"]
 
 
@@ -241,10 +260,22 @@ async def test_a_whole_product_withdraws_the_variants_it_no_longer_has(
     catalog: CatalogService,
 ) -> None:
     def line(*sizes: str) -> bytes:
-        return msgspec.json.encode({
-            "source_id": "7", "title": "Shirt", "options": ["Size"],
-            "variants": [{"source_id": f"7-{size}", "values": [size], "quantity": 2,
-                          "price": {"amount": 4990, "currency": "EUR"}} for size in sizes]})
+        return msgspec.json.encode(
+            {
+                "source_id": "7",
+                "title": "Shirt",
+                "options": ["Size"],
+                "variants": [
+                    {
+                        "source_id": f"7-{size}",
+                        "values": [size],
+                        "quantity": 2,
+                        "price": {"amount": 4990, "currency": "EUR"},
+                    }
+                    for size in sizes
+                ],
+            }
+        )
 
     await run_import(catalog, Ndjson(), line("S", "M"))
     before = {one.values[0]: one.id for one in (await only(catalog)).product.variants}
@@ -278,9 +309,7 @@ async def test_pictures_are_asked_for_once_and_kept_in_the_order_of_the_feed(
     for _ in range(2):
         await run_import(catalog, GoogleCsv(), feed)
     async with database.read() as conn:
-        urls = await conn.execute(
-            sa.select(product_image.c.url).order_by(product_image.c.position)
-        )
+        urls = await conn.execute(sa.select(product_image.c.url).order_by(product_image.c.position))
         payloads = await conn.execute(sa.select(job.c.payload).where(job.c.topic == FETCH_TOPIC))
         wanted = [f"https://x.example/{name}.jpg" for name in "abcd"]
         assert list(urls.scalars()) == wanted
@@ -345,7 +374,6 @@ async def test_two_imports_of_one_file_at_once_make_each_product_once(
     database: Database, catalog: CatalogService
 ) -> None:
     feed = csv_of(*(f"{n},Mug {n},12.00 EUR" for n in range(600)))
-    reports = await asyncio.gather(
-        *(run_import(catalog, GoogleCsv(), feed) for _ in range(3)))
+    reports = await asyncio.gather(*(run_import(catalog, GoogleCsv(), feed) for _ in range(3)))
     assert sum(one.products_created for one in reports) == 600
     assert sum(one.unchanged for one in reports) == 1_200

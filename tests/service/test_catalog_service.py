@@ -51,20 +51,27 @@ async def test_replacing_keeps_variants_by_id_by_sku_and_by_values_and_withdraws
     database: Database, catalog: CatalogService
 ) -> None:
     sizes = ("S", "M", "L", "XL")
-    variants = tuple(VariantDraft(sku=f"A-{size}", price=euros(1), values=(size,))
-                     for size in sizes)
+    variants = tuple(
+        VariantDraft(sku=f"A-{size}", price=euros(1), values=(size,)) for size in sizes
+    )
     first = await catalog.create_product(
-        shirt_draft(options=(Option("Size", sizes),), variants=variants))
+        shirt_draft(options=(Option("Size", sizes),), variants=variants)
+    )
     ids = by_sku(first)
     touched: list[ProductsTouched] = []
     database.listen(ProductsTouched, touched.append)
-    second = await catalog.replace_product(first.product.id, shirt_draft(
-        options=(Option("Size", ("XS", *sizes)),),
-        variants=(
-            VariantDraft(sku="NEW-S", price=euros(2), values=("XS",), id=ids["A-S"]),
-            VariantDraft(sku="A-M", price=euros(2), values=("S",)),
-            VariantDraft(sku="B-L", price=euros(2), values=("L",)),
-        )), expected_version=1)
+    second = await catalog.replace_product(
+        first.product.id,
+        shirt_draft(
+            options=(Option("Size", ("XS", *sizes)),),
+            variants=(
+                VariantDraft(sku="NEW-S", price=euros(2), values=("XS",), id=ids["A-S"]),
+                VariantDraft(sku="A-M", price=euros(2), values=("S",)),
+                VariantDraft(sku="B-L", price=euros(2), values=("L",)),
+            ),
+        ),
+        expected_version=1,
+    )
     assert by_sku(second) == {"NEW-S": ids["A-S"], "A-M": ids["A-M"], "B-L": ids["A-L"]}
     assert second.product.options == (Option("Size", ("XS", "S", "L")),)
     assert second.product.version == 2
@@ -80,10 +87,17 @@ async def test_who_changes_a_product_that_somebody_else_changed_is_told(
         await catalog.replace_product(made.product.id, shirt_draft(title="B"), expected_version=1)
     assert caught.value.data == {"version": 2}
     results = await asyncio.gather(
-        *(catalog.replace_product(made.product.id, shirt_draft(title=title), expected_version=2)
-          for title in "CDE"), return_exceptions=True)
+        *(
+            catalog.replace_product(made.product.id, shirt_draft(title=title), expected_version=2)
+            for title in "CDE"
+        ),
+        return_exceptions=True,
+    )
     assert sorted(type(result).__name__ for result in results) == [
-        "ProductChanged", "ProductChanged", "StockedProduct"]
+        "ProductChanged",
+        "ProductChanged",
+        "StockedProduct",
+    ]
 
 
 async def test_what_does_not_exist_is_said_not_to(catalog: CatalogService) -> None:
@@ -125,8 +139,18 @@ async def test_pages_hold_every_product_once(catalog: CatalogService, clock: Man
 async def test_a_search_finds_words_in_any_order_case_and_accent(catalog: CatalogService) -> None:
     await catalog.create_product(shirt_draft(title="Jäger-Hemd 100%", brand="Größe"))
     await catalog.create_product(shirt_draft(title="Mug_1"))
-    for query, count in {"": 2, "hemd JAGER": 1, "grosse": 1, "ls-m": 2, "4006381333931": 2,
-                         "hemd mug": 0, "100%": 1, "%": 1, "_": 1, "\\": 0}.items():
+    for query, count in {
+        "": 2,
+        "hemd JAGER": 1,
+        "grosse": 1,
+        "ls-m": 2,
+        "4006381333931": 2,
+        "hemd mug": 0,
+        "100%": 1,
+        "%": 1,
+        "_": 1,
+        "\\": 0,
+    }.items():
         found = (await catalog.products(query=query)).products
         assert len(found) == count, query
 
@@ -152,7 +176,9 @@ async def test_stock_is_counted_over_all_locations_and_set_at_one(
     await catalog.set_stock(variant_id, store_.id, 2)
     levels = await catalog.set_stock(variant_id, warehouse.id, 5)
     assert [(level.location_id, level.on_hand) for level in levels] == [
-        (warehouse.id, 5), (store_.id, 2)]
+        (warehouse.id, 5),
+        (store_.id, 2),
+    ]
     assert await catalog.available([variant_id, "var_x"]) == {variant_id: 7, "var_x": 0}
     assert await catalog.locations() == [warehouse, store_]
     assert touched == [StockTouched((variant_id,))] * 2

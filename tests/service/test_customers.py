@@ -339,7 +339,10 @@ async def test_a_guest_asks_for_a_token_and_then_for_a_name(client: Client) -> N
     auth = {"Authorization": f"bearer {guest['token']}"}
     me = await (await client.get("/api/me", headers=auth)).json()
     assert me == {
-        "kind": "guest", "viewer_id": guest["viewer_id"], "name": guest["name"], "permissions": []
+        "kind": "guest",
+        "viewer_id": guest["viewer_id"],
+        "name": guest["name"],
+        "permissions": [],
     }
     renamed = await client.put("/api/me", json={"name": "Zoë"}, headers=auth)
     assert (await renamed.json())["name"] == "Zoë"

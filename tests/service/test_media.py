@@ -90,15 +90,25 @@ async def test_a_rendition_is_made_once_and_then_found(
     assert made == [], "an upload renders nothing"
     for _ in range(2):
         paths = await asyncio.gather(
-            *(media.rendition(kept.media_id, width=320, extension="webp") for _ in range(5)))
+            *(media.rendition(kept.media_id, width=320, extension="webp") for _ in range(5))
+        )
         assert len(set(paths)) == 1
     assert made == [320]
     assert len(files(tmp_path)) == 2
 
 
-@pytest.mark.parametrize(("width", "extension"), [
-    (321, "webp"), (1280, "webp"), (0, "jpg"), (-1, "jpg"), (320, "gif"), (320, "../x"), (320, ""),
-])
+@pytest.mark.parametrize(
+    ("width", "extension"),
+    [
+        (321, "webp"),
+        (1280, "webp"),
+        (0, "jpg"),
+        (-1, "jpg"),
+        (320, "gif"),
+        (320, "../x"),
+        (320, ""),
+    ],
+)
 async def test_sizes_and_formats_that_there_are_not_are_refused(
     media: MediaService, width: int, extension: str
 ) -> None:
@@ -121,7 +131,8 @@ async def test_every_address_in_the_links_is_one_that_answers(media: MediaServic
             address, width = entry.split(" ")
             name = address.rsplit("/", 1)[-1]
             path = await media.rendition(
-                kept.media_id, width=int(width[:-1]), extension=name.split(".")[1])
+                kept.media_id, width=int(width[:-1]), extension=name.split(".")[1]
+            )
             assert name == f"{width[:-1]}.{path.suffix[1:]}"
 
 
@@ -216,8 +227,11 @@ async def test_pictures_are_fetched_through_redirects(address: str) -> None:
 
 async def test_what_others_serve_is_not_trusted(address: str) -> None:
     for name, error in {
-        "endless.jpg": ImageTooLarge, "page.html": NotAnImage, "none.jpg": FetchRefused,
-        "loop": FetchRefused, f"to:{quote('file:///etc/passwd', safe='')}": AddressRefused,
+        "endless.jpg": ImageTooLarge,
+        "page.html": NotAnImage,
+        "none.jpg": FetchRefused,
+        "loop": FetchRefused,
+        f"to:{quote('file:///etc/passwd', safe='')}": AddressRefused,
     }.items():
         assert await outcome(f"{address}/{name}", private_allowed=True) is error, name
     assert await outcome("http://127.0.0.1:9/x.jpg", private_allowed=True) is FetchFailed
@@ -225,8 +239,17 @@ async def test_what_others_serve_is_not_trusted(address: str) -> None:
 
 async def test_nobody_leads_the_server_into_its_own_network(address: str, origin: Origin) -> None:
     port = address.rsplit(":", 1)[-1]
-    for host in ("127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "2130706433", "0x7f.1",
-                 "0", "127.1", "169.254.169.254"):
+    for host in (
+        "127.0.0.1",
+        "localhost",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "2130706433",
+        "0x7f.1",
+        "0",
+        "127.1",
+        "169.254.169.254",
+    ):
         url = f"http://{host}:{port}/mug.jpg"
         assert await outcome(url, private_allowed=False) is AddressRefused, host
     assert origin.asked == []
@@ -258,22 +281,32 @@ async def test_imported_pictures_reach_their_products_and_failures_are_kept_apar
     (shirt, mug) = (await catalog.products()).products
     assert len(shirt.product.pictures) == 2
     assert [variant.picture_key for variant in shirt.product.variants] == [
-        one.key for one in shirt.product.pictures]
+        one.key for one in shirt.product.pictures
+    ]
     assert len(mug.product.pictures) == 1
     assert shirt.product.version > 1
-    assert {id_ for one in touched for id_ in one.product_ids} == {
-        shirt.product.id, mug.product.id}
+    assert {id_ for one in touched for id_ in one.product_ids} == {shirt.product.id, mug.product.id}
     assert sorted(origin.asked) == ["mug1.jpg", "mug2.jpg", "none.jpg", "text.jpg"]
     async with database.read() as conn:
-        problems = (await conn.execute(sa.select(product_image.c.problem).where(
-            product_image.c.media_id.is_(None)))).scalars().all()
+        problems = (
+            (
+                await conn.execute(
+                    sa.select(product_image.c.problem).where(product_image.c.media_id.is_(None))
+                )
+            )
+            .scalars()
+            .all()
+        )
     assert sorted("404" in (problem or "") for problem in problems) == [False, True]
 
     # The same feed again, and a new product with a picture that is known: nobody is asked.
     origin.asked.clear()
     await run_import(catalog, GoogleCsv(), feed)
-    await run_import(catalog, GoogleCsv(), csv_of(
-        f"4,Bowl,5.00 EUR,{address}/mug2.jpg", header="id,title,price,image_link"))
+    await run_import(
+        catalog,
+        GoogleCsv(),
+        csv_of(f"4,Bowl,5.00 EUR,{address}/mug2.jpg", header="id,title,price,image_link"),
+    )
     await worker.run_due()
     assert origin.asked == []
     bowl = (await catalog.products(query="bowl")).products[0]

@@ -100,8 +100,12 @@ class Checkout(RuleBasedStateMachine):
             places = [place.id for place in await self.shop.catalog.locations()]
             for tax_class, stock in zip(("standard", "reduced", "zero"), SUPPLY, strict=True):
                 made = await builders.product(
-                    self.shop, title=f"{tax_class} cup", stock=stock, places=places,
-                    price=1000 + 333 * sum(stock), tax_class=tax_class,
+                    self.shop,
+                    title=f"{tax_class} cup",
+                    stock=stock,
+                    places=places,
+                    price=1000 + 333 * sum(stock),
+                    tax_class=tax_class,
                 )
                 variant_id = VariantId(made.variants[0].id)
                 self.articles.append(variant_id)
@@ -168,9 +172,7 @@ class Checkout(RuleBasedStateMachine):
         line = self.line(buyer, number)
         free = self.free_for(line)
         try:
-            self.run(
-                self.shop.carts.set_quantity(self.buyers[buyer], LineId(line.id), quantity)
-            )
+            self.run(self.shop.carts.set_quantity(self.buyers[buyer], LineId(line.id), quantity))
         except OutOfStock:
             assert quantity > free
         else:
@@ -215,8 +217,9 @@ class Checkout(RuleBasedStateMachine):
     @rule(
         buyer=buyers,
         card=st.sampled_from([GOOD_CARD, GOOD_CARD, DECLINED_CARD]),
-        mood=st.sampled_from(["well", "well", "away", "charges and falls silent",
-                              "charges and is too slow"]),
+        mood=st.sampled_from(
+            ["well", "well", "away", "charges and falls silent", "charges and is too slow"]
+        ),
     )
     def place(self, buyer: int, card: str, mood: BankMood) -> None:
         """The bank's mood lasts for this one order."""

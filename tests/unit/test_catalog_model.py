@@ -49,35 +49,39 @@ def test_a_product_may_have_no_options_or_many() -> None:
     assert len(checked(many, "EUR").options) == 4
 
 
-@pytest.mark.parametrize(("changes", "words"), [
-    ({"title": " \u200b "}, "empty"),
-    ({"title": "x" * 301}, "too long"),
-    ({"variants": ()}, "at least one"),
-    ({"options": ()}, "1 values"),
-    ({"options": (Option("Size", ("S", "M")), Option("Size", ("a",)))}, "twice"),
-    ({"options": (Option("Size", ("S", "S")),)}, "twice"),
-    ({"options": (Option("Size", ("M",)),)}, "not among"),
-    ({"variants": (variant(), variant(values=("M",)))}, "sku"),
-    ({"variants": (variant(), variant(sku="B"))}, "values"),
-    ({"variants": (variant(price=euros(0)),)}, "above zero"),
-    ({"variants": (variant(price=euros(-1)),)}, "above zero"),
-    ({"variants": (variant(price=Money(1, "USD")),)}, "USD"),
-    ({"variants": (variant(compare_at=euros(4990)),)}, "compare_at"),
-    ({"variants": (variant(compare_at=Money(9990, "USD")),)}, "currencies"),
-    ({"variants": (variant(tax_class="luxury"),)}, "tax_class"),
-    ({"variants": (variant(sku="a\x00b"),)}, "printed"),
-    ({"variants": (variant(image_index=0),)}, "picture number 0"),
-    ({"image_ids": (MediaId("a"), MediaId("a"))}, "twice"),
-    ({"url": "javascript:alert(1)"}, "web address"),
-])
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"title": " \u200b "}, "empty"),
+        ({"title": "x" * 301}, "too long"),
+        ({"variants": ()}, "at least one"),
+        ({"options": ()}, "1 values"),
+        ({"options": (Option("Size", ("S", "M")), Option("Size", ("a",)))}, "twice"),
+        ({"options": (Option("Size", ("S", "S")),)}, "twice"),
+        ({"options": (Option("Size", ("M",)),)}, "not among"),
+        ({"variants": (variant(), variant(values=("M",)))}, "sku"),
+        ({"variants": (variant(), variant(sku="B"))}, "values"),
+        ({"variants": (variant(price=euros(0)),)}, "above zero"),
+        ({"variants": (variant(price=euros(-1)),)}, "above zero"),
+        ({"variants": (variant(price=Money(1, "USD")),)}, "USD"),
+        ({"variants": (variant(compare_at=euros(4990)),)}, "compare_at"),
+        ({"variants": (variant(compare_at=Money(9990, "USD")),)}, "currencies"),
+        ({"variants": (variant(tax_class="luxury"),)}, "tax_class"),
+        ({"variants": (variant(sku="a\x00b"),)}, "printed"),
+        ({"variants": (variant(image_index=0),)}, "picture number 0"),
+        ({"image_ids": (MediaId("a"), MediaId("a"))}, "twice"),
+        ({"url": "javascript:alert(1)"}, "web address"),
+    ],
+)
 def test_a_draft_that_breaks_a_rule_is_refused_with_its_field(
     changes: dict[str, object], words: str
 ) -> None:
     assert words in refused(**changes)
 
 
-@pytest.mark.parametrize("gtin", [GTIN, "96385074", "036000291452", "10614141000415",
-                                  "4-006381-333931"])
+@pytest.mark.parametrize(
+    "gtin", [GTIN, "96385074", "036000291452", "10614141000415", "4-006381-333931"]
+)
 def test_a_gtin_with_its_check_digit_is_taken(gtin: str) -> None:
     assert check_gtin(gtin) == gtin.replace("-", "")
 
@@ -104,10 +108,18 @@ def _is_gtin(text: str) -> bool:
         return False
 
 
-@pytest.mark.parametrize("url", [
-    "https://user:secret@x.example/a.jpg", "ftp://x.example/a", "//x.example", "https://",
-    "https://x.example/a b", "http://[::1", "x" * 3000,
-])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://user:secret@x.example/a.jpg",
+        "ftp://x.example/a",
+        "//x.example",
+        "https://",
+        "https://x.example/a b",
+        "http://[::1",
+        "x" * 3000,
+    ],
+)
 def test_an_address_that_is_none_or_holds_a_password_is_refused(url: str) -> None:
     with pytest.raises(BadProduct) as caught:
         check_url(url, "url")

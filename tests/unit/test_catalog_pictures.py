@@ -26,12 +26,16 @@ def png_header(width: int, height: int) -> bytes:
     """A PNG that declares a size and holds next to nothing."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return (struct.pack(">I", len(data)) + kind + data
-                + struct.pack(">I", zlib.crc32(kind + data)))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
-    return (b"\x89PNG\r\n\x1a\n"
-            + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-            + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b""))
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+        + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+        + chunk(b"IEND", b"")
+    )
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF"])
@@ -40,10 +44,19 @@ def test_the_four_formats_are_taken_by_what_they_are(kind: str) -> None:
     assert (master.extension, master.width, master.height) == ("jpg", 320, 240)
 
 
-@pytest.mark.parametrize("content", [
-    b"", b"not a picture", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"\xff\xd8\xff",
-    b"%PDF-1.7", b"\x89PNG\r\n\x1a\n", b"RIFF\x00\x00\x00\x00WEBPVP8 ", b"\0\0\0\x1cftypavif",
-])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"not a picture",
+        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        b"\xff\xd8\xff",
+        b"%PDF-1.7",
+        b"\x89PNG\r\n\x1a\n",
+        b"RIFF\x00\x00\x00\x00WEBPVP8 ",
+        b"\0\0\0\x1cftypavif",
+    ],
+)
 def test_what_is_no_picture_is_refused(content: bytes) -> None:
     with pytest.raises(NotAnImage):
         to_master(content, max_pixels=PIXELS)
@@ -62,8 +75,9 @@ def test_a_picture_cut_short_is_refused(kind: str) -> None:
         to_master(whole[: len(whole) // 2], max_pixels=PIXELS)
 
 
-@pytest.mark.parametrize("size", [(2000, 2000), (12_000, 12_000), (60_000, 60_000),
-                                  (2**31 - 1, 2**31 - 1)])
+@pytest.mark.parametrize(
+    "size", [(2000, 2000), (12_000, 12_000), (60_000, 60_000), (2**31 - 1, 2**31 - 1)]
+)
 def test_a_bomb_is_refused_by_the_size_it_declares(size: tuple[int, int]) -> None:
     with pytest.raises((ImageTooLarge, NotAnImage)) as caught:
         to_master(png_header(*size), max_pixels=PIXELS)
@@ -121,16 +135,25 @@ def test_a_large_picture_is_kept_at_a_size_that_screens_need() -> None:
     assert (master.width, master.height) == (2560, 1280)
 
 
-@pytest.mark.parametrize(("width", "expected"), [
-    (100, [100]), (160, [160]), (200, [160, 200]), (640, [160, 320, 640]),
-    (700, [160, 320, 640, 700]), (1280, [160, 320, 640, 1280]), (2560, [160, 320, 640, 1280]),
-])
+@pytest.mark.parametrize(
+    ("width", "expected"),
+    [
+        (100, [100]),
+        (160, [160]),
+        (200, [160, 200]),
+        (640, [160, 320, 640]),
+        (700, [160, 320, 640, 700]),
+        (1280, [160, 320, 640, 1280]),
+        (2560, [160, 320, 640, 1280]),
+    ],
+)
 def test_renditions_are_never_wider_than_the_picture(width: int, expected: list[int]) -> None:
     assert widths_of(width, (160, 320, 640, 1280)) == expected
 
 
-@pytest.mark.parametrize(("extension", "kind"), [
-    ("avif", "AVIF"), ("webp", "WEBP"), ("jpg", "JPEG")])
+@pytest.mark.parametrize(
+    ("extension", "kind"), [("avif", "AVIF"), ("webp", "WEBP"), ("jpg", "JPEG")]
+)
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 def test_a_rendition_has_the_width_asked_for(extension: str, kind: str, mode: str) -> None:
     master = to_master(picture(900, 600, kind="PNG", mode=mode), max_pixels=PIXELS)
@@ -147,12 +170,34 @@ def test_what_is_transparent_becomes_white_where_the_format_knows_no_transparenc
     assert made.getpixel((20, 20)) == (255, 255, 255)
 
 
-@pytest.mark.parametrize("address", [
-    "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0",
-    "100.64.0.1", "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fe80::1%eth0",
-    "fc00::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1",
-    "2002:7f00:1::", "192.0.2.1", "2001:db8::1", "localhost", "",
-])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "10.1.2.3",
+        "172.16.0.1",
+        "192.168.1.1",
+        "169.254.169.254",
+        "0.0.0.0",
+        "100.64.0.1",
+        "224.0.0.1",
+        "255.255.255.255",
+        "::1",
+        "::",
+        "fe80::1",
+        "fe80::1%eth0",
+        "fc00::1",
+        "ff02::1",
+        "::ffff:127.0.0.1",
+        "::ffff:10.0.0.1",
+        "64:ff9b::7f00:1",
+        "2002:7f00:1::",
+        "192.0.2.1",
+        "2001:db8::1",
+        "localhost",
+        "",
+    ],
+)
 def test_addresses_inside_are_told_from_those_outside(address: str) -> None:
     assert not is_public(address)
 

@@ -66,9 +66,7 @@ def test_a_shop_without_letters_reserves_nothing_by_accident() -> None:
         ("the" * 13, False),
     ],
 )
-def test_the_longest_tricky_names_are_judged_without_much_search(
-    name: str, reserved: bool
-) -> None:
+def test_the_longest_tricky_names_are_judged_without_much_search(name: str, reserved: bool) -> None:
     assert is_reserved(name, SHOP) is reserved
 
 

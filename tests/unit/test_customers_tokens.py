@@ -195,9 +195,7 @@ def test_a_key_named_by_the_token_is_not_used() -> None:
         ({"iss": 7}, "bad_iss"),
     ],
 )
-def test_a_storefronts_token_must_hold_in_every_claim(
-    changes: dict[str, Any], reason: str
-) -> None:
+def test_a_storefronts_token_must_hold_in_every_claim(changes: dict[str, Any], reason: str) -> None:
     token = by_hand({"alg": "HS256"}, claims(**changes), SHARED.encode())
     assert reason_of(HS256, token) == reason
 

@@ -20,7 +20,9 @@ def short_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("film") / "film.mp4"
     seen: list[tuple[int, int]] = []
     film.make_film(
-        path, PRODUCTS, lambda done, total: seen.append((done, total)),
+        path,
+        PRODUCTS,
+        lambda done, total: seen.append((done, total)),
         chapter_seconds=CHAPTER_SECONDS,
     )
     assert seen[-1] == (SECONDS * 30, SECONDS * 30)

@@ -65,8 +65,11 @@ def test_shipping_depends_on_the_country() -> None:
 
 
 def test_goods_of_several_rates_are_taxed_rate_by_rate() -> None:
-    quote = quote_of([line(1190), line(1070, 1, "reduced"), line(500, 1, "zero")], "DE",
-                     rates(shipping={"DE": 0}))
+    quote = quote_of(
+        [line(1190), line(1070, 1, "reduced"), line(500, 1, "zero")],
+        "DE",
+        rates(shipping={"DE": 0}),
+    )
     assert taxes(quote) == [(0, 500, 0), (70, 1000, 70), (190, 1000, 190)]
 
 
@@ -90,9 +93,7 @@ def test_shipping_of_untaxed_goods_is_untaxed() -> None:
     assert taxes(quote_of([line(500, 3, "zero")], "DE", RATES)) == [(0, 1990, 0)]
 
 
-@pytest.mark.parametrize(
-    ("goods", "shipping"), [(4999, 490), (5000, 0), (5001, 0)]
-)
+@pytest.mark.parametrize(("goods", "shipping"), [(4999, 490), (5000, 0), (5001, 0)])
 def test_shipping_is_free_from_the_threshold_on(goods: int, shipping: int) -> None:
     quote = quote_of([line(goods)], "DE", rates(free_shipping_from=5000))
     assert quote.shipping == Money(shipping, "EUR")
@@ -179,9 +180,7 @@ def test_the_order_of_the_lines_does_not_matter(
 
 @relentless
 @given(st.integers(-(10**9), 10**9), st.lists(st.integers(0, 10**9), min_size=1, max_size=20))
-def test_a_split_adds_up_and_is_within_a_cent_of_the_share(
-    amount: int, weights: list[int]
-) -> None:
+def test_a_split_adds_up_and_is_within_a_cent_of_the_share(amount: int, weights: list[int]) -> None:
     parts = split(amount, weights)
     assert sum(parts) == amount
     whole = sum(weights)

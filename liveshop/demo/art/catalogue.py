@@ -51,9 +51,18 @@ COLOURS: dict[str, tuple[str, ...]] = {
 PRODUCT_KEYS: tuple[str, ...] = tuple(COLOURS)
 
 _TINTS: dict[str, Colour] = {
-    "mug": OATMEAL, "blanket": SAGE, "vase": BLUSH, "sweater": MIST, "candle": OATMEAL,
-    "plates": BLUSH, "beanie": SAGE, "lamp": MIST, "board": SAGE, "apron": OATMEAL,
-    "teapot": BLUSH, "tote": MIST,
+    "mug": OATMEAL,
+    "blanket": SAGE,
+    "vase": BLUSH,
+    "sweater": MIST,
+    "candle": OATMEAL,
+    "plates": BLUSH,
+    "beanie": SAGE,
+    "lamp": MIST,
+    "board": SAGE,
+    "apron": OATMEAL,
+    "teapot": BLUSH,
+    "tote": MIST,
 }
 
 
@@ -200,7 +209,13 @@ def cover(index: int) -> Image.Image:
     _arrange(wall, _COVERS[index])
     for prop in _COVERS[index]:
         if prop.key == "lamp":
-            halo = glow(wall.size, prop.x * width, prop.ground * height - prop.side * width * 0.56,
-                        width * 0.36, (255, 206, 140), 0.42)
+            halo = glow(
+                wall.size,
+                prop.x * width,
+                prop.ground * height - prop.side * width * 0.56,
+                width * 0.36,
+                (255, 206, 140),
+                0.42,
+            )
             wall = ImageChops.screen(wall, halo)
     return finish(wall)

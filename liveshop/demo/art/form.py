@@ -79,9 +79,7 @@ def lathe(
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _lathe(
-    side: int, profile: tuple[Point, ...], cx: float, ground: float, tilt: float
-) -> Solid:
+def _lathe(side: int, profile: tuple[Point, ...], cx: float, ground: float, tilt: float) -> Solid:
     ct, st = cos(radians(tilt)), sin(radians(tilt))
     curve = smooth(profile, steps=14)
     samples: list[tuple[float, float, float]] = []
@@ -248,8 +246,10 @@ def _tube(side: int, path: tuple[Point, ...], radii: tuple[float, ...], flat: fl
     for i, (x, y) in enumerate(curve):
         at = i / last * (len(radii) - 1)
         low = min(int(at), len(radii) - 2) if len(radii) > 1 else 0
-        radius = radii[0] if len(radii) == 1 else (
-            radii[low] + (radii[low + 1] - radii[low]) * (at - low)
+        radius = (
+            radii[0]
+            if len(radii) == 1
+            else (radii[low] + (radii[low + 1] - radii[low]) * (at - low))
         )
         nodes.append((x, y, radius))
     normals: list[Point] = []
@@ -377,9 +377,7 @@ def _mean(values: list[float]) -> list[float]:
     return [(a + b + c) / 3.0 for a, b, c in zip(above, across, below, strict=True)]
 
 
-def _spread(
-    shade: list[float], others: Sequence[list[float]], *, rest: float = 0.0
-) -> None:
+def _spread(shade: list[float], others: Sequence[list[float]], *, rest: float = 0.0) -> None:
     """Carry the outermost values outward, so enlarging has no dark seam along the outline."""
     known = [i for i, v in enumerate(shade) if v >= 0.0]
     for _ in range(3):

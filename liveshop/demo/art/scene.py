@@ -52,12 +52,19 @@ def _window_light(picture: Image.Image, strength: float) -> Image.Image:
             x, y = width * (0.10 + 0.19 * i), height * (0.02 + 0.21 * j)
             w, h, slant = width * 0.165, height * 0.18, width * 0.10
             lean = slant * (j + 1) * 0.55
-            pen.polygon([(x + lean, y), (x + w + lean, y + h * 0.22),
-                         (x + w + lean + slant * 0.55, y + h * 1.22), (x + lean + slant * 0.55,
-                                                                       y + h)], fill=255)
+            pen.polygon(
+                [
+                    (x + lean, y),
+                    (x + w + lean, y + h * 0.22),
+                    (x + w + lean + slant * 0.55, y + h * 1.22),
+                    (x + lean + slant * 0.55, y + h),
+                ],
+                fill=255,
+            )
     panes = panes.filter(ImageFilter.GaussianBlur(width / 60))
     panes = panes.resize(picture.size, Image.Resampling.BICUBIC).point(
-        [round(i * strength) for i in range(256)])
+        [round(i * strength) for i in range(256)]
+    )
     warm = Image.new("RGB", picture.size, (255, 244, 222))
     return Image.composite(warm, picture, panes)
 
@@ -77,10 +84,17 @@ def put(scene: Image.Image, placed: Placed, *, mirror: float = 0.13, shadow: flo
     if mirror and box:
         bottom = box[3]
         fall = max(4, round(side * 0.16))
-        flipped = picture.crop((0, bottom - fall, side, bottom)).transpose(
-            Image.Transpose.FLIP_TOP_BOTTOM).filter(ImageFilter.GaussianBlur(side / 220))
-        fade = Image.linear_gradient("L").transpose(Image.Transpose.FLIP_TOP_BOTTOM).resize(
-            (side, fall)).point([round(i * mirror) for i in range(256)])
+        flipped = (
+            picture.crop((0, bottom - fall, side, bottom))
+            .transpose(Image.Transpose.FLIP_TOP_BOTTOM)
+            .filter(ImageFilter.GaussianBlur(side / 220))
+        )
+        fade = (
+            Image.linear_gradient("L")
+            .transpose(Image.Transpose.FLIP_TOP_BOTTOM)
+            .resize((side, fall))
+            .point([round(i * mirror) for i in range(256)])
+        )
         fade = ImageChops.multiply(fade, flipped.getchannel("A"))
         scene.paste(flipped.convert("RGB"), (left, top + bottom - 1), fade)
     scene.paste(picture, (left, top), picture)
@@ -96,23 +110,30 @@ def shadow_of(alpha: Image.Image, strength: float) -> Image.Image:
     lean, squash = 0.62, 0.15
     # inverse map: a point above the foot line shows what stands that much higher, to its left
     fallen = small.transform(
-        canvas, Image.Transform.AFFINE,
+        canvas,
+        Image.Transform.AFFINE,
         (1.0, lean / squash, -lean / squash * foot, 0.0, 1.0 / squash, foot - foot / squash),
         Image.Resampling.BILINEAR,
     )
     near = fallen.filter(ImageFilter.GaussianBlur(side / 60))
     far = fallen.filter(ImageFilter.GaussianBlur(side / 22))
-    cast = ImageChops.lighter(near.point([round(i * 0.45) for i in range(256)]),
-                              far.point([round(i * 0.75) for i in range(256)]))
+    cast = ImageChops.lighter(
+        near.point([round(i * 0.45) for i in range(256)]),
+        far.point([round(i * 0.75) for i in range(256)]),
+    )
     band = round(side * 0.075)
     low = small.crop((0, round(foot) - band, side, side))
     touch = Image.new("L", canvas, 0)
     touch.paste(low.resize((side, max(1, round(low.height * 0.55)))), (0, round(foot - band * 0.4)))
-    touch = ImageChops.lighter(touch.filter(ImageFilter.GaussianBlur(side / 50)),
-                               touch.filter(ImageFilter.GaussianBlur(side / 130)).point(
-                                   [round(i * 0.8) for i in range(256)]))
-    mask = ImageChops.lighter(cast, touch).point([round(i * strength * 1.25) if i * strength < 200
-                                                  else 250 for i in range(256)])
+    touch = ImageChops.lighter(
+        touch.filter(ImageFilter.GaussianBlur(side / 50)),
+        touch.filter(ImageFilter.GaussianBlur(side / 130)).point(
+            [round(i * 0.8) for i in range(256)]
+        ),
+    )
+    mask = ImageChops.lighter(cast, touch).point(
+        [round(i * strength * 1.25) if i * strength < 200 else 250 for i in range(256)]
+    )
     return mask.resize((canvas[0] * step, canvas[1] * step), Image.Resampling.BICUBIC)
 
 
@@ -121,7 +142,8 @@ def _film_grain(width: int, height: int) -> Image.Image:
     rng = Random(2)
     tile = Image.frombytes("L", (512, 512), rng.randbytes(512 * 512))
     tile = tile.filter(ImageFilter.GaussianBlur(0.6)).point(
-        [round(128 + (i - 128) * 0.07) for i in range(256)])
+        [round(128 + (i - 128) * 0.07) for i in range(256)]
+    )
     out = Image.new("L", (width, height))
     for y in range(0, height, 512):
         for x in range(0, width, 512):
@@ -152,12 +174,18 @@ def _table_top(width: int, height: int, tone: Colour) -> Image.Image:
         for row in (top, bottom):
             t = row / height
             depth = 1.0 / (0.42 + 0.58 * t)
-            corners.append((512 - 210 * depth, 512 + 210 * depth,
-                            1023 - 1023 * (depth - 1.0) / (1 / 0.42 - 1.0)))
+            corners.append(
+                (
+                    512 - 210 * depth,
+                    512 + 210 * depth,
+                    1023 - 1023 * (depth - 1.0) / (1 / 0.42 - 1.0),
+                )
+            )
         (a0, b0, v0), (a1, b1, v1) = corners
         mesh.append(((0, top, width, bottom), (a0, v0, a1, v1, b1, v1, b0, v0)))
-    flat = wood.transform((width, height), Image.Transform.MESH, mesh, Image.Resampling.BICUBIC,
-                          fillcolor=128)
+    flat = wood.transform(
+        (width, height), Image.Transform.MESH, mesh, Image.Resampling.BICUBIC, fillcolor=128
+    )
     shade = Image.new("L", (32, 32))
     for y in range(32):
         for x in range(32):
@@ -184,8 +212,11 @@ def room(
         x = width * (0.04 + 0.125 * i)
         pen.line((x, 0, x, height), fill=mix(tint, (70, 54, 42), 0.3), width=max(2, width // 420))
         edge = x + width / 300
-        pen.line((edge, 0, edge, height), fill=mix(tint, (255, 250, 240), 0.5),
-                 width=max(2, width // 500))
+        pen.line(
+            (edge, 0, edge, height),
+            fill=mix(tint, (255, 250, 240), 0.5),
+            width=max(2, width // 500),
+        )
     soft = soft.filter(ImageFilter.GaussianBlur(width / 260))
     wall = Image.blend(wall, soft, 0.55)
     top = round(height * horizon)
@@ -195,8 +226,9 @@ def room(
     near = Image.linear_gradient("L").resize(surface.size)
     surface = Image.composite(surface, blurred, near)
     table.paste(surface, (0, top))
-    ImageDraw.Draw(table).line((0, top, width, top), fill=(222, 184, 140, 255),
-                               width=max(2, height // 300))
+    ImageDraw.Draw(table).line(
+        (0, top, width, top), fill=(222, 184, 140, 255), width=max(2, height // 300)
+    )
     table.putalpha(table.getchannel("A").filter(ImageFilter.GaussianBlur(width / 900)))
     under = Image.new("L", (1, height), 0)
     for y in range(height):
@@ -214,14 +246,17 @@ def bokeh(picture: Image.Image, side: int, blur: float) -> Image.Image:
     return small.convert("RGBa").filter(ImageFilter.GaussianBlur(blur)).convert("RGBA")
 
 
-def glow(size: tuple[int, int], x: float, y: float, radius: float, colour: Colour,
-         strength: float) -> Image.Image:
+def glow(
+    size: tuple[int, int], x: float, y: float, radius: float, colour: Colour, strength: float
+) -> Image.Image:
     """Return light around a lamp, to be screened over a scene."""
     k = 8
     small = Image.new("L", (max(1, size[0] // k), max(1, size[1] // k)), 0)
     r = radius / k
-    ImageDraw.Draw(small).ellipse((x / k - r * 0.4, y / k - r * 0.4, x / k + r * 0.4,
-                                   y / k + r * 0.4), fill=round(255 * strength))
+    ImageDraw.Draw(small).ellipse(
+        (x / k - r * 0.4, y / k - r * 0.4, x / k + r * 0.4, y / k + r * 0.4),
+        fill=round(255 * strength),
+    )
     small = small.filter(ImageFilter.GaussianBlur(r * 0.45))
     level = small.resize(size, Image.Resampling.BICUBIC)
     dark = Image.new("RGB", size, (0, 0, 0))

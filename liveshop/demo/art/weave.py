@@ -48,8 +48,9 @@ def stockinette(side: int, stitch: float, *, seed: int = 1) -> Image.Image:
                 shift = -0.015 * layer * w
                 y0 = row * h - 0.10 * h + shift
                 y1 = row * h + 1.00 * h + shift
-                pen.line((x0 * w + shift, y0, x1 * w + shift, y1), fill=tone,
-                         width=max(1, round(thick)))
+                pen.line(
+                    (x0 * w + shift, y0, x1 * w + shift, y1), fill=tone, width=max(1, round(thick))
+                )
                 for x, y in ((x0 * w + shift, y0), (x1 * w + shift, y1)):
                     r = thick / 2
                     pen.ellipse((x - r, y - r, x + r, y + r), fill=tone)
@@ -88,8 +89,15 @@ def cable(side: int, width: float, columns: tuple[float, ...], ground: Image.Ima
                     x = w / 2 + sign * 0.26 * w * -sin(2 * pi * (t - 0.25)) + lift
                     y = t * h + lift
                     for wrapped in (y - h, y, y + h):
-                        pen.ellipse((x - thick / 2, wrapped - thick / 2.6, x + thick / 2,
-                                     wrapped + thick / 2.6), fill=tone)
+                        pen.ellipse(
+                            (
+                                x - thick / 2,
+                                wrapped - thick / 2.6,
+                                x + thick / 2,
+                                wrapped + thick / 2.6,
+                            ),
+                            fill=tone,
+                        )
     small = tile.resize((round(width), tile_h), Image.Resampling.BOX)
     strip = _tiled(small, side).crop((0, 0, small.width, side))
     grooves = max(2, round(width * 0.14))
