@@ -1,6 +1,7 @@
 """The command line. The only place that reads settings and the environment."""
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
@@ -377,3 +378,6 @@ def _make_data_folder(settings: Settings) -> None:
         settings.data_path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise Fault(_in_words(error)) from error
+    # Asked here and not left to the database: its driver's thread outlives a failed connection.
+    if not os.access(settings.data_path, os.W_OK | os.X_OK):
+        raise Fault(_in_words(PermissionError(str(settings.data_path))))

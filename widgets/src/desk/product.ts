@@ -87,7 +87,7 @@ export class ProductSheet extends LoadingView<Sheet> {
       <section class="card product-head" aria-label=${this.t("desk.product")}>
         <div class="product-pictures" role="group" tabindex="0" aria-label=${product.title}>${product.images.slice(0, 4).map((image) => html`<span class="product-picture">${picture(image, { sizes: "9rem" })}</span>`)}</div>
         <dl class="facts">
-          ${fact(this.t("desk.brand"), product.brand)}${fact(this.t("desk.category"), product.category)}${fact(this.t("desk.source_id"), product.source_id)}
+          ${fact(this.t("desk.brand"), product.brand)}${fact(this.t("desk.category"), product.category)}${fact(this.t("desk.source_id"), product.source_id === product.id ? null : product.source_id)}
           ${product.url ? html`<div><dt>${this.t("desk.address")}</dt><dd><a class="link" href=${product.url} rel="noopener">${product.url}</a></dd></div>` : nothing}
         </dl>
       </section>

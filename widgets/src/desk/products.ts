@@ -93,7 +93,7 @@ export class Products extends LoadingView<Page> {
       <a class="row-main" href="#/products/${product.id}">
         <span class="row-picture">${picture(product.images[0], { sizes: "3.5rem", alt: "" })}</span>
         <span class="row-text"><span class="row-title">${product.title}</span>
-          <span class="quiet">${[product.brand, product.category, product.source_id].filter(Boolean).join(" · ")}</span></span>
+          <span class="quiet">${[product.brand, product.category, product.source_id === product.id ? null : product.source_id].filter(Boolean).join(" · ")}</span></span>
         <span class="row-end"><span class="row-sum">${priceWords(product, this.app.words)}</span>
           <span class="stock stock-${stockLevel(left)}">${left > 0 ? this.t("studio.in_stock", { count: left }) : this.t("studio.sold_out")}</span>
           ${product.active ? nothing : html`<span class="badge">${this.t("desk.inactive")}</span>`}</span>
