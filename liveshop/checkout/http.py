@@ -10,6 +10,7 @@ from liveshop.kernel.ids import LineId, ShowId, VariantId, ViewerId
 from liveshop.kernel.money import Money
 from liveshop.orders import wire as orders_wire
 from liveshop.payments.model import BadPaymentInput, UnknownMethod
+from liveshop.promotions.delivery import NotDelivered
 from liveshop.settings import Settings
 from liveshop.shows.model import UnknownShow
 from liveshop.web import PUBLIC, VIEWER, Call, Endpoint, MoneyOut, RateLimit, RateLimiter
@@ -43,7 +44,7 @@ def endpoints(carts: CartService, orders: PlaceOrder, settings: Settings) -> lis
         return await carts.hold_again(_viewer(call))
 
     async def quote_cart(call: Call) -> wire.Quote:
-        return await carts.quote(_viewer(call), call.body.country)
+        return await carts.quote(_viewer(call), call.body.country, call.body.language)
 
     async def place_order(call: Call) -> orders_wire.Order:
         attempts.check(call.principal.id, call.now.timestamp(), "Too many attempts; wait a little.")
@@ -123,7 +124,7 @@ def endpoints(carts: CartService, orders: PlaceOrder, settings: Settings) -> lis
             "checkout",
             body=wire.QuoteInput,
             answer=wire.Quote,
-            errors=(model.CartEmpty, model.NotDelivered),
+            errors=(model.CartEmpty, NotDelivered),
         ),
         Endpoint(
             "POST",
@@ -140,7 +141,7 @@ def endpoints(carts: CartService, orders: PlaceOrder, settings: Settings) -> lis
                 model.PriceChanged,
                 OutOfStock,
                 model.CartEmpty,
-                model.NotDelivered,
+                NotDelivered,
                 model.PaymentDeclined,
                 model.IdempotencyKeyReused,
                 UnknownMethod,

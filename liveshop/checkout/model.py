@@ -1,4 +1,4 @@
-"""What a cart costs and why: pure; the only place where goods, shipping and tax are added up."""
+"""A cart and its quote: pure. Prices come from the one price function, `promotions.pricing`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,8 +7,12 @@ from typing import Literal
 
 from liveshop.kernel.errors import Conflict, Invalid, NotFound, ShopError
 from liveshop.kernel.ids import CartId, LineId, ProductId, ShowId, VariantId, ViewerId
-from liveshop.kernel.money import Money, included_tax, split, total
+from liveshop.kernel.money import Money, total
 from liveshop.orders.model import TaxLine
+from liveshop.promotions import delivery
+from liveshop.promotions.model import Item, Line
+from liveshop.promotions.priced import Priced
+from liveshop.promotions.pricing import Context, price_cart
 
 
 class UnknownLine(NotFound):
@@ -25,12 +29,6 @@ class CartFull(Conflict):
 
 class TooMany(Invalid):
     code = "too_many"
-
-
-class NotDelivered(Invalid):
-    """No shipping to this country is configured."""
-
-    code = "not_delivered"
 
 
 class PriceChanged(Conflict):
@@ -102,51 +100,60 @@ class Rates:
     free_shipping_from: int
     tax_permille: Mapping[str, int]
 
+    def by_country(self) -> delivery.Rates:
+        """The same as the price function takes it: steps of shipping and tax for each country."""
+        free_from = self.free_shipping_from
+        free = (delivery.ShippingStep(0, from_goods=free_from),) if free_from > 0 else ()
+        return delivery.Rates(
+            tax={code: delivery.CountryTax(True, self.tax_permille) for code in self.shipping},
+            shipping={
+                code: (delivery.ShippingStep(amount), *free)
+                for code, amount in self.shipping.items()
+            },
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Quote:
+    """What a cart costs; `priced` explains it step by step."""
+
     lines: tuple[CartLine, ...]
     country: str
-    subtotal: Money
-    shipping: Money
-    taxes: tuple[TaxLine, ...]
-    total: Money
+    priced: Priced
+
+    @property
+    def subtotal(self) -> Money:
+        return self.priced.goods
+
+    @property
+    def shipping(self) -> Money:
+        return self.priced.shipping
+
+    @property
+    def total(self) -> Money:
+        return self.priced.total
+
+    @property
+    def taxes(self) -> tuple[TaxLine, ...]:
+        return tuple(TaxLine(tax.rate_permille, tax.basis, tax.amount) for tax in self.priced.taxes)
 
 
-def quote_of(lines: Sequence[CartLine], country: str, rates: Rates) -> Quote:
-    """What these lines cost, delivered to `country`. Taxes are included in every price."""
-    if country not in rates.shipping:
-        raise NotDelivered(
-            f"We do not deliver to {country}. Choose one of {', '.join(sorted(rates.shipping))}.",
-            data={"field": "country", "countries": sorted(rates.shipping)},
-        )
-    goods = total((line.total for line in lines), rates.currency)
-    is_free = 0 < rates.free_shipping_from <= goods.amount
-    shipping = Money(0 if is_free else rates.shipping[country], rates.currency)
-    return Quote(
-        lines=tuple(lines),
-        country=country,
-        subtotal=goods,
-        shipping=shipping,
-        taxes=_taxes(lines, shipping, rates),
-        total=goods + shipping,
+def quote_of(lines: Sequence[CartLine], country: str, rates: Rates, *, now: datetime) -> Quote:
+    """What these lines cost, delivered to `country`. Raises NotDelivered."""
+    context = Context(now=now, currency=rates.currency, rates=rates.by_country(), country=country)
+    return Quote(tuple(lines), country, price_cart([_priced_by(line) for line in lines], context))
+
+
+def _priced_by(line: CartLine) -> Line:
+    item = Item(
+        variant_id=line.variant_id,
+        product_id=line.product_id,
+        title=line.title,
+        price=line.unit_price,
+        compare_at=line.compare_at,
+        tax_class=line.tax_class,
     )
-
-
-def _taxes(lines: Sequence[CartLine], shipping: Money, rates: Rates) -> tuple[TaxLine, ...]:
-    """Tax per rate. Shipping carries the rates of the goods, in proportion to their value."""
-    gross: dict[int, int] = {}
-    for line in lines:
-        rate = rates.tax_permille[line.tax_class]
-        gross[rate] = gross.get(rate, 0) + line.total.amount
-    ordered = sorted(gross)
-    shares = split(shipping.amount, [gross[rate] for rate in ordered]) if ordered else []
-    result = []
-    for rate, share in zip(ordered, shares, strict=True):
-        whole = gross[rate] + share
-        tax = included_tax(whole, rate)
-        result.append(TaxLine(rate, Money(whole - tax, rates.currency), Money(tax, rates.currency)))
-    return tuple(result)
+    return Line(line.id, item, line.quantity, line.show_id)
 
 
 def first_name(name: str) -> str:

@@ -60,6 +60,7 @@ class OrderWish:
     method: str
     card_number: str | None
     show_id: ShowId | None
+    language: str = "en"
 
     @classmethod
     def of(cls, given: wire.OrderInput) -> "OrderWish":
@@ -72,6 +73,7 @@ class OrderWish:
             method=given.payment.method,
             card_number=given.payment.card_number,
             show_id=ShowId(given.show_id) if given.show_id else None,
+            language=given.language,
         )
 
     def digest(self) -> str:
@@ -138,11 +140,11 @@ class PlaceOrder:
             if wish.show_id is not None and await shows.state_of(tx.conn, wish.show_id) is None:
                 raise UnknownShow("There is no such show.")
             cart = await self._carts.locked(tx.conn, viewer_id, cart_id, now)
-            quote = self._carts.quote_of(cart, wish.address.country)
+            quote = self._carts.quote_of(cart, wish.address.country, now)
             if quote.total != wish.expected_total.to_money():
                 raise model.PriceChanged(
                     "The total has changed since your screen showed it. Please look again.",
-                    data={"quote": msgspec.to_builtins(wire.Quote.of(quote, now))},
+                    data={"quote": msgspec.to_builtins(wire.Quote.of(quote, now, wish.language))},
                 )
             await self._carts.take_lapsed(tx, cart.lines, now)
             number = await orders.next_number(tx.conn)

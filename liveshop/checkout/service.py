@@ -20,6 +20,7 @@ from liveshop.kernel.ids import (
     ViewerId,
     new_id,
 )
+from liveshop.promotions import words
 from liveshop.settings import Settings
 from liveshop.shows import store as shows
 from liveshop.shows.model import UnknownShow
@@ -35,6 +36,7 @@ class CartService:
         self._catalog = catalog
         self._limits = settings.checkout
         self._currency = settings.shop.currency
+        words.load(wire.LANGUAGES)
         self.rates = Rates(
             currency=settings.shop.currency,
             shipping=settings.shop.shipping,
@@ -109,17 +111,17 @@ class CartService:
             await self.take_lapsed(tx, cart.lines, now)
             return await self._out(tx.conn, viewer_id)
 
-    async def quote(self, viewer_id: ViewerId, country: str) -> wire.Quote:
-        """What the cart costs now. Raises CartEmpty, NotDelivered."""
+    async def quote(self, viewer_id: ViewerId, country: str, language: str = "en") -> wire.Quote:
+        """What the cart costs now, and why, in words. Raises CartEmpty, NotDelivered."""
         now = self._clock.now()
         async with self._database.read() as conn:
             cart = await store.load(conn, viewer_id, self._currency, now)
-        return wire.Quote.of(self.quote_of(cart, country), now)
+        return wire.Quote.of(self.quote_of(cart, country, now), now, language)
 
-    def quote_of(self, cart: Cart, country: str) -> Quote:
+    def quote_of(self, cart: Cart, country: str, now: datetime) -> Quote:
         if not cart.lines:
             raise model.CartEmpty("Your cart is empty.")
-        return model.quote_of(cart.lines, country, self.rates)
+        return model.quote_of(cart.lines, country, self.rates, now=now)
 
     async def locked(
         self, conn: AsyncConnection, viewer_id: ViewerId, cart_id: CartId, now: datetime

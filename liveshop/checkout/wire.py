@@ -1,7 +1,7 @@
 """Carts, quotes and the order form on the wire."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -9,10 +9,13 @@ from msgspec import Meta
 from liveshop.catalog.wire import Image
 from liveshop.checkout import model
 from liveshop.orders.wire import Address, TaxLine
+from liveshop.promotions.words import Reader, explanation_in_words
 from liveshop.web import MoneyOut, Wire
 
 Quantity = Annotated[int, Meta(ge=1, le=1000)]
 Id = Annotated[str, Meta(min_length=1, max_length=40)]
+LANGUAGES = ("en", "de")
+Language = Literal["en", "de"]
 Country = Annotated[str, Meta(pattern="^[A-Z]{2}$", description="ISO 3166-1 alpha-2")]
 
 
@@ -85,6 +88,7 @@ class QuantityInput(Wire):
 
 class QuoteInput(Wire):
     country: Country
+    language: Language = "en"
 
 
 class QuoteLine(Wire):
@@ -95,8 +99,16 @@ class QuoteLine(Wire):
     total: MoneyOut
 
 
+class QuoteStep(Wire):
+    """One step of the way to the total: the amounts of all steps add up to it."""
+
+    text: str
+    amount: MoneyOut
+
+
 class Quote(Wire):
     lines: list[QuoteLine]
+    explanation: list[QuoteStep]
     subtotal: MoneyOut
     shipping: MoneyOut
     taxes: Annotated[list[TaxLine], Meta(description="included in the prices")]
@@ -105,8 +117,13 @@ class Quote(Wire):
     at: datetime
 
     @classmethod
-    def of(cls, quote: model.Quote, now: datetime) -> "Quote":
+    def of(cls, quote: model.Quote, now: datetime, language: str) -> "Quote":
+        reader = Reader(language, UTC, now)
         return cls(
+            explanation=[
+                QuoteStep(text=step.text, amount=MoneyOut.of(step.amount))
+                for step in explanation_in_words(quote.priced, reader)
+            ],
             lines=[
                 QuoteLine(
                     line_id=line.id,
@@ -137,6 +154,7 @@ class OrderInput(Wire):
     address: Address
     payment: PaymentInput
     show_id: Id | None = None
+    language: Language = "en"
 
 
 class ShippingCountry(Wire):

@@ -227,3 +227,21 @@ async def test_the_room_hears_a_first_name_and_a_product_only(
     assert [event.room for event in placed] == [show_id]
     assert placed[0].data.first_name == "Ada"
     assert "Example" not in repr(placed[0])
+
+
+async def test_a_quote_explains_itself_in_words_that_add_up(
+    api: Api, shop: Liveshop, mug: str
+) -> None:
+    book = await builders.product(shop, title="Book", price=1990, tax_class="reduced")
+    guest = await api.as_guest()
+    await add(guest, mug, 2)
+    await add(guest, book.variants[0].id)
+    for language, shipping in (("en", "shipping to Germany"), ("de", "Versand (Deutschland)")):
+        status, quote = await guest.call(
+            "POST", "/api/cart/quote", {"country": "DE", "language": language}
+        )
+        assert status == 200, quote
+        steps = quote["explanation"]
+        assert sum(step["amount"]["amount"] for step in steps) == quote["total"]["amount"]
+        assert shipping in [step["text"] for step in steps]
+        assert len([step for step in steps if step["amount"]["amount"] == 0]) == 2  # tax inside

@@ -279,6 +279,7 @@ export interface OrderInput {
   address: Address;
   payment: PaymentInput;
   show_id?: string | null;
+  language?: "de" | "en";
 }
 
 export interface OrderLine {
@@ -407,6 +408,7 @@ export interface QuantityInput {
 
 export interface Quote {
   lines: QuoteLine[];
+  explanation: QuoteStep[];
   subtotal: MoneyOut;
   shipping: MoneyOut;
   taxes: TaxLine[];
@@ -417,6 +419,7 @@ export interface Quote {
 
 export interface QuoteInput {
   country: string;
+  language?: "de" | "en";
 }
 
 export interface QuoteLine {
@@ -425,6 +428,12 @@ export interface QuoteLine {
   quantity: number;
   unit_price: MoneyOut;
   total: MoneyOut;
+}
+
+/** One step of the way to the total: the amounts of all steps add up to it. */
+export interface QuoteStep {
+  text: string;
+  amount: MoneyOut;
 }
 
 export interface ReactionSend {

@@ -1,0 +1,325 @@
+"""A promotion: one rule that changes a price, on every channel alike; and what it is applied to.
+
+A rule is data, closed over a handful of kinds: what a kind does to a price is in `reductions`.
+"""
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, NewType
+
+from liveshop.kernel.errors import Invalid
+from liveshop.kernel.ids import LineId, ProductId, ShowId, VariantId
+from liveshop.kernel.money import Money
+from liveshop.kernel.text import clean_line
+
+PromotionId = NewType("PromotionId", str)
+Level = Literal["line", "order", "shipping"]
+MAX_CODE_LENGTH = 60
+MAX_TEXT_LENGTH = 80
+
+
+class BadPeriod(Invalid):
+    code = "bad_period"
+
+
+class EndsBeforeStart(BadPeriod):
+    code = "ends_before_start"
+
+
+class DiscountTooLarge(Invalid):
+    """More than 100 % off."""
+
+    code = "discount_too_large"
+
+
+class NothingOff(Invalid):
+    """An amount, a share or a number of units that is zero or less."""
+
+    code = "nothing_off"
+
+
+class WrongCurrency(Invalid):
+    code = "wrong_currency"
+
+
+class NoProducts(Invalid):
+    code = "no_products"
+
+
+class KindDoesNotFit(Invalid):
+    """The parts of the promotion do not go together."""
+
+    code = "kind_does_not_fit"
+
+
+class OverlappingPromotion(Invalid):
+    """Another exclusive promotion has the same claim; `data.promotion_ids` names which."""
+
+    code = "overlapping_promotion"
+
+
+class TextMissing(Invalid):
+    code = "text_missing"
+
+
+class CodeMissing(Invalid):
+    code = "code_missing"
+
+
+class BadTier(Invalid):
+    code = "bad_tier"
+
+
+# Kinds. Shares are in per mille: 12.5 % is 125.
+
+
+@dataclass(frozen=True, slots=True)
+class PercentOff:
+    permille: int
+
+
+@dataclass(frozen=True, slots=True)
+class AmountOff:
+    """Off every unit."""
+
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True)
+class FixedPrice:
+    """What a unit costs instead; a unit that is cheaper already stays so."""
+
+    price: Money
+
+
+@dataclass(frozen=True, slots=True)
+class BuyXGetY:
+    """For `buy` units at their price, `get` more with `off_permille` off: 1000 is free."""
+
+    buy: int
+    get: int
+    off_permille: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPercentOff:
+    permille: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderAmountOff:
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True)
+class FreeShipping:
+    """`from_goods`: only from this value of goods on, discounts already taken off."""
+
+    from_goods: Money | None = None
+
+
+Kind = (
+    PercentOff | AmountOff | FixedPrice | BuyXGetY | OrderPercentOff | OrderAmountOff | FreeShipping
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Automatic:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class ByCode:
+    """`codes` as `fold_code` gives them."""
+
+    codes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Everywhere:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class InShow:
+    """An offer: for those who are in the show, and for lines that were added there."""
+
+    show_id: ShowId
+
+
+@dataclass(frozen=True, slots=True)
+class ForSegment:
+    segment: str
+
+
+@dataclass(frozen=True, slots=True)
+class AllProducts:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class TheseProducts:
+    product_ids: frozenset[ProductId]
+
+
+@dataclass(frozen=True, slots=True)
+class TheseVariants:
+    variant_ids: frozenset[VariantId]
+
+
+@dataclass(frozen=True, slots=True)
+class InCategory:
+    """`Home > Kitchen` and all below it."""
+
+    prefix: str
+
+
+Trigger = Automatic | ByCode
+Scope = Everywhere | InShow | ForSegment
+Products = AllProducts | TheseProducts | TheseVariants | InCategory
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """From `starts_at` to before `ends_at`, both aware; None is open."""
+
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+
+    def holds(self, moment: datetime) -> bool:
+        return not self.is_before(moment) and not self.is_over(moment)
+
+    def is_before(self, moment: datetime) -> bool:
+        """Whether it has yet to start."""
+        return self.starts_at is not None and moment < self.starts_at
+
+    def is_over(self, moment: datetime) -> bool:
+        return self.ends_at is not None and self.ends_at <= moment
+
+    def meets(self, other: "Period") -> bool:
+        return is_before(self.starts_at, other.ends_at) and is_before(other.starts_at, self.ends_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How often: counted in reduced units for line promotions, in orders for all others."""
+
+    total: int | None = None
+    per_customer: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """One record for every channel.
+
+    `texts`: its name by language. `stacking` says how it meets others of its level (line, order
+    or shipping): `exclusive` stands alone, `stackable` goes on the price the ones before it left,
+    the highest `priority` first. Of one `group`, one counts. `used`: how much of `limit.total` is
+    gone.
+    """
+
+    id: PromotionId
+    version: int
+    texts: Mapping[str, str]
+    kind: Kind
+    stacking: Literal["exclusive", "stackable"]
+    trigger: Trigger = Automatic()
+    scope: Scope = Everywhere()
+    products: Products = AllProducts()
+    period: Period = Period()
+    priority: int = 0
+    group: str | None = None
+    limit: Limit = Limit()
+    used: int = 0
+
+    @property
+    def level(self) -> Level:
+        if isinstance(self.kind, FreeShipping):
+            return "shipping"
+        return "order" if isinstance(self.kind, OrderPercentOff | OrderAmountOff) else "line"
+
+    def text(self, language: str) -> str:
+        """Its name in `language`, or else in English, or else in whatever there is."""
+        for tag in (language, language.partition("-")[0], "en", *sorted(self.texts)):
+            if tag in self.texts:
+                return self.texts[tag]
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """From `min_quantity` units of a variant on, each costs `price`."""
+
+    min_quantity: int
+    price: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A variant, with all of it that its price depends on."""
+
+    variant_id: VariantId
+    product_id: ProductId
+    title: str
+    price: Money
+    compare_at: Money | None = None
+    tax_class: str = "standard"
+    category: str | None = None
+    tiers: tuple[Tier, ...] = ()
+    weight_grams: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """`show_id`: the show it was added in, whose offers it keeps wherever the cart is opened."""
+
+    id: LineId
+    item: Item
+    quantity: int
+    show_id: ShowId | None = None
+
+
+def covers(products: Products, item: Item) -> bool:
+    match products:
+        case AllProducts():
+            return True
+        case TheseProducts(product_ids):
+            return item.product_id in product_ids
+        case TheseVariants(variant_ids):
+            return item.variant_id in variant_ids
+        case InCategory(prefix):
+            return item.category is not None and is_below(item.category, prefix)
+
+
+def currency_of(kind: Kind) -> str | None:
+    """The currency a kind speaks of, if it speaks of money."""
+    match kind:
+        case AmountOff(money) | OrderAmountOff(money) | FixedPrice(money):
+            return money.currency
+        case FreeShipping(Money(_, currency)):
+            return currency
+    return None
+
+
+def fold_code(text: str) -> str:
+    """A code as it is compared: no spaces, no case, compatible characters alike. Raises BadText."""
+    line = clean_line(text, max_length=MAX_CODE_LENGTH, field="code")
+    return "".join(unicodedata.normalize("NFKC", line).casefold().split())
+
+
+def _path(category: str) -> list[str]:
+    steps = [" ".join(step.casefold().split()) for step in category.split(">")]
+    return [step for step in steps if step]
+
+
+def is_below(category: str, prefix: str) -> bool:
+    """Whether a category is `prefix` or under it, case and spaces aside."""
+    steps = _path(prefix)
+    return bool(steps) and _path(category)[: len(steps)] == steps
+
+
+def is_before(start: datetime | None, end: datetime | None) -> bool:
+    """Whether a period so bounded has any length; None is open."""
+    return start is None or end is None or start < end
