@@ -31,3 +31,7 @@ export function icon(name: IconName): TemplateResult {
     ${svg`<path d=${MORE[name as keyof typeof MORE]}></path>`}
   </svg>`;
 }
+
+export function mark(): TemplateResult {
+  return html`<svg class="mark" viewBox="0 0 32 32" width="28" height="28" aria-hidden="true" focusable="false"><rect width="32" height="32" rx="9" fill="currentColor"/><path d="M12.2 9.7a1.2 1.2 0 0 1 1.8-1l8.7 5.3a2.4 2.4 0 0 1 0 4L14 23.3a1.2 1.2 0 0 1-1.8-1z" fill="#fff"/></svg>`;
+}

@@ -9,7 +9,7 @@ import { repeat } from "lit/directives/repeat.js";
 import type { I18n } from "../state/i18n";
 import type { Shop } from "../wire.gen";
 import "../ui/dialog";
-import { icon, type IconName } from "./icons";
+import { icon, type IconName, mark } from "./icons";
 import { StaffSession } from "./session";
 import "./sign-in";
 import { explain, failure, type App, type Question, type ToastKind } from "./view";
@@ -253,10 +253,6 @@ export abstract class Shell extends LitElement {
       </form>
     </ls-dialog>`;
   }
-}
-
-export function mark(): TemplateResult {
-  return html`<svg class="mark" viewBox="0 0 32 32" width="28" height="28" aria-hidden="true" focusable="false"><rect width="32" height="32" rx="9" fill="currentColor"/><path d="M12.2 9.7a1.2 1.2 0 0 1 1.8-1l8.7 5.3a2.4 2.4 0 0 1 0 4L14 23.3a1.2 1.2 0 0 1-1.8-1z" fill="#fff"/></svg>`;
 }
 
 function initials(name: string): string {

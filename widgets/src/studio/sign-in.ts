@@ -6,7 +6,7 @@ import type { I18n } from "../state/i18n";
 import { ApiProblem } from "../state/api";
 import { icon } from "./icons";
 import type { StaffSession } from "./session";
-import { mark } from "./shell";
+import { mark } from "./icons";
 import { explain } from "./view";
 
 @customElement("studio-sign-in")
