@@ -5,6 +5,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,6 +27,7 @@ from liveshop.chat import live as chat_live
 from liveshop.chat import snapshot as chat_snapshot
 from liveshop.chat.service import ChatService
 from liveshop.checkout import http as checkout_http
+from liveshop.checkout.model import OrderSettled
 from liveshop.checkout.place import TOPIC as SETTLE
 from liveshop.checkout.place import PlaceOrder
 from liveshop.checkout.service import CartService
@@ -53,6 +55,7 @@ from liveshop.shows.model import ShowEnded
 from liveshop.shows.service import ShowService
 from liveshop.shows.stock_board import StockBoard
 from liveshop.storage import Database, Worker
+from liveshop.storage.outbox import Handler
 from liveshop.video import http as video_http
 from liveshop.video.service import VideoService
 from liveshop.web import ANONYMOUS, PUBLIC, Call, Endpoint, Principal, files, health, openapi
@@ -106,6 +109,8 @@ class Liveshop:
     hub: Hub
     socket: RoomSocket
     worker: Worker
+    slow_worker: Worker
+    """Fetches pictures, so that nothing else waits for other people's servers."""
     stock_board: StockBoard
     endpoints: list[Endpoint]
     kit: WebKit
@@ -132,6 +137,7 @@ class Liveshop:
     async def _background(self, _: web.Application) -> AsyncIterator[None]:
         jobs: Mapping[str, Callable[[], Awaitable[None]]] = {
             "worker": self.worker.run,
+            "slow worker": self.slow_worker.run,
             "stock board": self.stock_board.run,
             "hub": self.hub.run,
             "sweeper": self._sweep,
@@ -251,7 +257,12 @@ def wire(settings: Settings, database: Database, browser: Browser | None, clock:
         secret=settings.server.secret,
     )
 
+    peaks: dict[str, int] = {}
+
     async def on_viewers(show_id: str, viewers: int) -> None:
+        if viewers <= peaks.get(show_id, 0):
+            return
+        peaks[show_id] = viewers
         async with database.write() as tx:
             await shows_store.raise_peak(tx.conn, ShowId(show_id), viewers)
 
@@ -265,6 +276,7 @@ def wire(settings: Settings, database: Database, browser: Browser | None, clock:
     )
     database.publish = RoomPublisher(broker, metrics)
     database.listen(ShowEnded, lambda ended: video.end(ended.show_id))
+    database.listen(OrderSettled, lambda settled: metrics.orders.labels(settled.state).inc())
 
     authentication = Authentication(
         accounts_http.StaffAuthenticator(accounts),
@@ -296,14 +308,20 @@ def wire(settings: Settings, database: Database, browser: Browser | None, clock:
     async def viewers_now(show_id: str) -> int:
         return hub.viewers(show_id)
 
-    worker_jobs = {SETTLE: orders.settle_job, **catalog_jobs.handlers(media)}
+    worker_jobs: dict[str, Handler] = {SETTLE: orders.settle_job}
     mailer = reminders.mailer_of(settings.mail)
     if mailer is not None:
         worker_jobs[reminders.TOPIC] = reminders.SendReminders(
             database, clock, settings.mail, mailer, lambda show: f"{settings.public_url}/s/{show}"
         )
-    worker = Worker(database, worker_jobs, clock)
-    database.on_enqueue = worker.wake
+    worker = Worker(database, worker_jobs, clock, never_given_up=[SETTLE])
+    slow_worker = Worker(database, catalog_jobs.handlers(media), clock)
+
+    def wake_workers() -> None:
+        worker.wake()
+        slow_worker.wake()
+
+    database.on_enqueue = wake_workers
 
     shop: Liveshop
     endpoints = [
@@ -326,6 +344,7 @@ def wire(settings: Settings, database: Database, browser: Browser | None, clock:
         *health.endpoints({"database": database.ping}, metrics),
     ]
     if browser is not None:
+        kit.error_page = partial(pages.error_page, browser.pages)
         endpoints += files.endpoints(browser.assets)
         endpoints += pages.endpoints(
             browser.pages,
@@ -367,6 +386,7 @@ def wire(settings: Settings, database: Database, browser: Browser | None, clock:
         hub=hub,
         socket=socket,
         worker=worker,
+        slow_worker=slow_worker,
         stock_board=StockBoard(database, display, clock),
         endpoints=endpoints,
         kit=kit,

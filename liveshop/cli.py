@@ -131,10 +131,14 @@ def worker(config: Path | None) -> None:
     async def run() -> None:
         async with opened(settings) as shop:
             stopped = asyncio.create_task(until_stopped())
-            working = asyncio.create_task(supervised("worker", shop.worker.run))
+            working = [
+                asyncio.create_task(supervised("worker", shop.worker.run)),
+                asyncio.create_task(supervised("slow worker", shop.slow_worker.run)),
+            ]
             await stopped
-            working.cancel()
-            await asyncio.gather(working, return_exceptions=True)
+            for task in working:
+                task.cancel()
+            await asyncio.gather(*working, return_exceptions=True)
 
     _make_data_folder(settings)
     _run(run())
@@ -178,9 +182,13 @@ def doctor(config: Path | None) -> None:
                 problems.append(
                     f"the database misses {len(missing)} migration(s): run `liveshop migrate`"
                 )
+                return
             async with database.read() as conn:
-                if not missing and (dead := (await Jobs.counts(conn)).get("dead")):
-                    problems.append(f"{dead} job(s) in the outbox failed for good")
+                dead = await Jobs.dead(conn)
+            problems.extend(
+                f"{row[1]} job(s) of {row[0]} failed for good; the last error: {row[2]}"
+                for row in dead
+            )
         except ShopError as error:
             problems.append(error.detail)
         finally:

@@ -67,10 +67,16 @@ class Pages:
         self._lenient = self._environment.overlay(undefined=jinja2.ChainableUndefined)
 
     def render(
-        self, template: str, call: Call, *, lang: str | None = None, status: int = 200, **data: Any
+        self,
+        template: str,
+        request: web.Request,
+        *,
+        lang: str | None = None,
+        status: int = 200,
+        **data: Any,
     ) -> web.Response:
         """An HTML answer under a strict content security policy."""
-        language = lang or _language(call.request)
+        language = lang or _language(request)
         nonce = secrets.token_urlsafe(12)
         environment = self._lenient if template == "docs.html.j2" else self._environment
         html = environment.get_template(template).render(
@@ -87,7 +93,7 @@ class Pages:
             **data,
         )
         response = web.Response(text=html, content_type="text/html", status=status)
-        response.headers["Content-Security-Policy"] = _policy(nonce)
+        response.headers["Content-Security-Policy"] = _policy(nonce, self._settings.public_url)
         response.headers["Cache-Control"] = "no-cache"
         response.headers["Content-Language"] = language
         return response
@@ -115,7 +121,7 @@ def endpoints(
         listed = await shows.list_shows(None, ANONYMOUS)
         return pages.render(
             "home.html.j2",
-            call,
+            call.request,
             live=[show for show in listed if show.state == "live"],
             scheduled=sorted(
                 (show for show in listed if show.state == "scheduled"),
@@ -126,18 +132,15 @@ def endpoints(
 
     async def show_page(call: Call) -> web.Response:
         show_id = ShowId(call.params["show_id"])
-        try:
-            async with database.read() as conn:
-                found = await shows.visible(conn, show_id, call.principal)
-                show = await shows.show_out(conn, found)
-                products = await shows.products_out(conn, found)
-        except UnknownShow as error:
-            return error_page(pages, call, error)
-        language = _chosen_language(call.request) or show.languages[0]
+        async with database.read() as conn:
+            found = await shows.visible(conn, show_id, call.principal)
+            show = await shows.show_out(conn, found)
+            products = await shows.products_out(conn, found)
+        language = _chosen_language(call.request) or _of_show(show, call.request)
         oembed = urlencode({"url": show.page, "format": "json"})
         return pages.render(
             "show.html.j2",
-            call,
+            call.request,
             lang=language if language in LANGUAGES else "en",
             show=show,
             products=products,
@@ -147,13 +150,13 @@ def endpoints(
         )
 
     async def studio(call: Call) -> web.Response:
-        return pages.render("studio.html.j2", call)
+        return pages.render("studio.html.j2", call.request)
 
     async def desk(call: Call) -> web.Response:
-        return pages.render("desk.html.j2", call)
+        return pages.render("desk.html.j2", call.request)
 
     async def docs(call: Call) -> web.Response:
-        return pages.render("docs.html.j2", call, openapi=openapi())
+        return pages.render("docs.html.j2", call.request, openapi=openapi())
 
     async def oembed(call: Call) -> web.Response:
         query: OembedQuery = call.query
@@ -228,13 +231,15 @@ def _show_at(url: str, public_url: str) -> ShowId:
     return ShowId(asked.path.removeprefix("/s/").strip("/"))
 
 
-def error_page(pages: Pages, call: Call, error: ShopError) -> web.Response:
+def error_page(
+    pages: Pages, request: web.Request, error: ShopError, request_id: str
+) -> web.Response:
     return pages.render(
         "error.html.j2",
-        call,
+        request,
         status=error.status,
         detail=error.detail,
-        request_id=call.request_id,
+        request_id=request_id,
     )
 
 
@@ -333,16 +338,24 @@ def _language(request: web.Request) -> str:
     return "en"
 
 
-def _policy(nonce: str) -> str:
+def _of_show(show: shows_wire.Show, request: web.Request) -> str:
+    """The reader's language if the show is held in it, else the show's first."""
+    wanted = _language(request)
+    return wanted if wanted in show.languages else show.languages[0]
+
+
+def _policy(nonce: str, public_url: str) -> str:
+    # The page may be open under another name of this server than its public one.
+    live = public_url.replace("http", "ws", 1)
     return "; ".join(
         (
             "default-src 'none'",
             f"script-src 'self' 'nonce-{nonce}'",
             "style-src 'self'",
-            "img-src 'self' data: blob: https:",
-            "media-src 'self' blob: https:",
+            f"img-src 'self' {public_url} data: blob: https:",
+            f"media-src 'self' {public_url} blob: https:",
             "font-src 'self'",
-            "connect-src 'self'",
+            f"connect-src 'self' {public_url} {live}",
             "manifest-src 'self'",
             "form-action 'self'",
             "base-uri 'none'",

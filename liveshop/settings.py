@@ -56,6 +56,9 @@ class CheckoutSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hold_seconds: int = 600
     payment_unclear_seconds: int = 30
     """After this the provider is asked what became of a payment whose answer was not heard."""
+    adds_per_minute: int = 600
+    orders_per_minute: int = 120
+    """From one network address, which a whole office or mobile network may share."""
     max_quantity: int = 20
     max_lines: int = 50
 

@@ -52,6 +52,8 @@ def test_settings(  # a maker, not a test
             "database.url": database_url,
             "server.secret": SECRET,
             "payments.methods": ["sandbox", "invoice"],
+            "checkout.adds_per_minute": 100_000,
+            "checkout.orders_per_minute": 100_000,
             "mail.sender": "shop@shop.example",
             "mail.folder": str(folder / "mail"),
         }
@@ -250,6 +252,7 @@ class Api:
         method: str = "sandbox",
         card: str | None = GOOD_CARD,
         show_id: str | None = None,
+        expected_lines: list[dict[str, Any]] | None = None,
     ) -> tuple[int, Any]:
         """Quote the cart (unless a total is given) and place the order."""
         if expected_total is None:
@@ -262,6 +265,7 @@ class Api:
             "address": ADDRESS,
             "payment": {"method": method, "card_number": card},
             "show_id": show_id,
+            "expected_lines": expected_lines,
         }
         return await self.call("POST", "/api/orders", body, Idempotency_Key=key)
 

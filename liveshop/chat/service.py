@@ -279,6 +279,9 @@ class ChatService:
             settings=wire.ChatSettings.of(room.rules),
         )
 
+    async def hearts(self, conn: AsyncConnection, show_id: ShowId) -> int:
+        return (await store.room(conn, show_id, default=self._default_rules)).hearts
+
     async def counts(self, conn: AsyncConnection, show_id: ShowId) -> ChatCounts:
         room = await store.room(conn, show_id, default=self._default_rules)
         return ChatCounts(await store.count_messages(conn, show_id), room.hearts)

@@ -47,7 +47,7 @@ def endpoints(
             products = await shows.products_out(conn, show)
             pins = await shows_store.recent_pins(conn, show_id)
             said = await chat.recent(conn, show_id)
-            counts = await chat.counts(conn, show_id)
+            hearts = await chat.hearts(conn, show_id)
         return Snapshot(
             epoch=position.epoch,
             offset=position.offset,
@@ -57,7 +57,7 @@ def endpoints(
             pins=[Pin.of(pin) for pin in pins],
             chat=said,
             viewers=hub.viewers(room),
-            hearts=counts.hearts,
+            hearts=hearts,
         )
 
     return [

@@ -21,12 +21,23 @@ _ORDERS = RateLimit(burst=10, per_second=0.5)
 
 def endpoints(carts: CartService, orders: PlaceOrder, settings: Settings) -> list[Endpoint]:
     attempts = RateLimiter(_ORDERS)
+    adds_from_address = RateLimiter(_per_minute(settings.checkout.adds_per_minute))
+    orders_from_address = RateLimiter(_per_minute(settings.checkout.orders_per_minute))
+
+    def check_address(limiter: RateLimiter, call: Call) -> None:
+        """Guests cost nothing, so what they hold and order is also counted by where they are."""
+        limiter.check(
+            call.address,
+            call.now.timestamp(),
+            "Too much at once from your network; wait a little.",
+        )
 
     async def get_cart(call: Call) -> wire.Cart:
         return await carts.cart_of(_viewer(call))
 
     async def add_to_cart(call: Call) -> wire.Cart:
         given: wire.LineInput = call.body
+        check_address(adds_from_address, call)
         return await carts.add_to_cart(
             _viewer(call),
             VariantId(given.variant_id),
@@ -35,12 +46,14 @@ def endpoints(carts: CartService, orders: PlaceOrder, settings: Settings) -> lis
         )
 
     async def set_quantity(call: Call) -> wire.Cart:
+        check_address(adds_from_address, call)
         return await carts.set_quantity(_viewer(call), _line(call), call.body.quantity)
 
     async def remove_line(call: Call) -> wire.Cart:
         return await carts.remove_line(_viewer(call), _line(call))
 
     async def hold_again(call: Call) -> wire.Cart:
+        check_address(adds_from_address, call)
         return await carts.hold_again(_viewer(call))
 
     async def quote_cart(call: Call) -> wire.Quote:
@@ -48,6 +61,7 @@ def endpoints(carts: CartService, orders: PlaceOrder, settings: Settings) -> lis
 
     async def place_order(call: Call) -> orders_wire.Order:
         attempts.check(call.principal.id, call.now.timestamp(), "Too many attempts; wait a little.")
+        check_address(orders_from_address, call)
         key = call.request.headers["Idempotency-Key"].strip()
         if len(key) > 200 or not key.isprintable():
             raise Invalid("An Idempotency-Key has at most 200 printable characters.")
@@ -139,6 +153,7 @@ def endpoints(carts: CartService, orders: PlaceOrder, settings: Settings) -> lis
             headers=("Idempotency-Key",),
             errors=(
                 model.PriceChanged,
+                model.CartChanged,
                 OutOfStock,
                 model.CartEmpty,
                 NotDelivered,
@@ -150,6 +165,10 @@ def endpoints(carts: CartService, orders: PlaceOrder, settings: Settings) -> lis
             ),
         ),
     ]
+
+
+def _per_minute(count: int) -> RateLimit:
+    return RateLimit(burst=count, per_second=count / 60)
 
 
 def shop_out(settings: Settings, orders: PlaceOrder) -> wire.Shop:

@@ -1,5 +1,6 @@
 """A cart and its quote: pure. Prices come from the one price function, `promotions.pricing`."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,11 +9,13 @@ from typing import Literal
 from liveshop.kernel.errors import Conflict, Invalid, NotFound, ShopError
 from liveshop.kernel.ids import CartId, LineId, ProductId, ShowId, VariantId, ViewerId
 from liveshop.kernel.money import Money, total
-from liveshop.orders.model import TaxLine
+from liveshop.orders.model import OrderState, TaxLine
 from liveshop.promotions import delivery
 from liveshop.promotions.model import Item, Line
 from liveshop.promotions.priced import Priced
 from liveshop.promotions.pricing import Context, price_cart
+
+_PLAIN_NAME = re.compile(r"(?=.{1,30}$)[^\W\d_]+(?:[-'’][^\W\d_]+)*")
 
 
 class UnknownLine(NotFound):
@@ -37,6 +40,12 @@ class PriceChanged(Conflict):
     code = "price_changed"
 
 
+class CartChanged(Conflict):
+    """The cart holds other articles than the screen showed; `data.quote` is what it holds now."""
+
+    code = "cart_changed"
+
+
 class PaymentDeclined(ShopError):
     code = "payment_declined"
     status = 402
@@ -44,6 +53,13 @@ class PaymentDeclined(ShopError):
 
 class IdempotencyKeyReused(Invalid):
     code = "idempotency_key_reused"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderSettled:
+    """Signal, sent in this process after the commit: what became of an order."""
+
+    state: OrderState
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +173,9 @@ def _priced_by(line: CartLine) -> Line:
 
 
 def first_name(name: str) -> str:
-    """The part of a name that may be shown to a room."""
+    """The part of a name that may be shown to a room; empty for what is no plain name.
+
+    A room hears it without anybody's judgement, so addresses, numbers and slogans stay out.
+    """
     words = name.split(maxsplit=1)
-    return words[0][:30] if words else ""
+    return words[0] if words and _PLAIN_NAME.fullmatch(words[0]) else ""

@@ -25,9 +25,10 @@ from liveshop.kernel.ids import LineId, OrderId, PaymentId, ShowId, ViewerId, ne
 from liveshop.kernel.text import clean_email
 from liveshop.orders import store as orders
 from liveshop.orders import wire as orders_wire
-from liveshop.orders.model import Address, Order, OrderLine, UnknownOrder
+from liveshop.orders.model import Address, Order, OrderLine, OrderState, UnknownOrder
 from liveshop.payments import store as payments
 from liveshop.payments.model import (
+    BadPaymentInput,
     Charge,
     ChargeAnswer,
     Payment,
@@ -43,6 +44,11 @@ from liveshop.storage import Database, Tx
 from liveshop.web import MoneyOut
 
 TOPIC = "checkout.settle"
+_OUTCOMES: Mapping[str, OrderState] = {
+    "paid": "confirmed",
+    "authorised": "confirmed",
+    "declined": "payment_failed",
+}
 _log = structlog.get_logger("checkout")
 
 
@@ -61,6 +67,8 @@ class OrderWish:
     card_number: str | None
     show_id: ShowId | None
     language: str = "en"
+    expected_lines: tuple[tuple[str, int], ...] | None = None
+    """(variant, quantity) as the screen showed them, sorted."""
 
     @classmethod
     def of(cls, given: wire.OrderInput) -> "OrderWish":
@@ -74,11 +82,23 @@ class OrderWish:
             card_number=given.payment.card_number,
             show_id=ShowId(given.show_id) if given.show_id else None,
             language=given.language,
+            expected_lines=(
+                tuple(sorted((one.variant_id, one.quantity) for one in given.expected_lines))
+                if given.expected_lines is not None
+                else None
+            ),
         )
 
     def digest(self) -> str:
         """Tells one wish from another under the same key; card data takes no part."""
-        told = [self.expected_total, self.email, self.address, self.method, self.show_id]
+        told = [
+            self.expected_total,
+            self.email,
+            self.address,
+            self.method,
+            self.show_id,
+            self.expected_lines,
+        ]
         return hashlib.sha256(msgspec.json.encode(told)).hexdigest()
 
 
@@ -107,19 +127,13 @@ class PlaceOrder:
         """The order placed with this key, now or before.
 
         Its state is `confirmed`, or `pending` when the provider's answer is not known yet.
-        Raises PriceChanged, OutOfStock, CartEmpty, NotDelivered (nothing was placed);
+        Raises PriceChanged, CartChanged, OutOfStock, CartEmpty, NotDelivered (nothing was placed);
         PaymentDeclined (the cart is back as it was; a new attempt needs a new key);
         IdempotencyKeyReused, UnknownMethod, BadPaymentInput.
         """
-        provider = self._providers.get(wish.method)
-        if provider is None:
-            raise UnknownMethod(
-                f"Pay with one of {', '.join(self._providers)}.", data={"field": "payment.method"}
-            )
-        provider.check(wish.card_number)
         order = await self._begin(viewer_id, key, wish)
         if order.state == "pending":
-            answer = await self._charge(provider, order, wish.card_number)
+            answer = await self._ask(order, wish.card_number)
             if answer is not None:
                 order = await self.settle(order.id, answer)
         if order.state == "payment_failed":
@@ -137,10 +151,16 @@ class PlaceOrder:
             before = await orders.by_key(tx.conn, viewer_id, key)
             if before is not None:
                 return await self._same_again(tx, before, wish)
+            self._provider(wish.method).check(wish.card_number)
             if wish.show_id is not None and await shows.state_of(tx.conn, wish.show_id) is None:
                 raise UnknownShow("There is no such show.")
             cart = await self._carts.locked(tx.conn, viewer_id, cart_id, now)
             quote = self._carts.quote_of(cart, wish.address.country, now)
+            if wish.expected_lines not in (None, _articles(cart)):
+                raise model.CartChanged(
+                    "Your cart has changed since your screen showed it. Please look again.",
+                    data={"quote": msgspec.to_builtins(wire.Quote.of(quote, now, wish.language))},
+                )
             if quote.total != wish.expected_total.to_money():
                 raise model.PriceChanged(
                     "The total has changed since your screen showed it. Please look again.",
@@ -174,13 +194,28 @@ class PlaceOrder:
         assert order is not None
         return order
 
-    async def _charge(
-        self, provider: PaymentProvider, order: Order, card_number: str | None
-    ) -> ChargeAnswer | None:
-        """The provider's answer; None when it is not known and must be asked for later."""
+    def _provider(self, method: str) -> PaymentProvider:
+        provider = self._providers.get(method)
+        if provider is None:
+            raise UnknownMethod(
+                f"Pay with one of {', '.join(self._providers)}.", data={"field": "payment.method"}
+            )
+        return provider
+
+    async def _ask(self, order: Order, card_number: str | None) -> ChargeAnswer | None:
+        """The provider's answer; None when it is not known and must be asked for later.
+
+        A repeated request may come without the card: then the provider is only asked what became
+        of the charge.
+        """
+        provider = self._provider(order.payment.method)
         charge = Charge(order.payment.id, order.total, order.number, card_number)
         try:
             async with asyncio.timeout(self._timeout_seconds):
+                try:
+                    provider.check(card_number)
+                except BadPaymentInput:
+                    return await provider.find(order.payment.id)
                 return await provider.charge(charge)
         except (TimeoutError, ProviderUnavailable) as error:
             _log.warning("payment_unclear", order=order.id, reason=repr(error))
@@ -198,6 +233,7 @@ class PlaceOrder:
                     await self._fail(tx, order, now)
                 else:
                     await self._confirm(tx, order, now)
+                tx.notify(model.OrderSettled(_OUTCOMES[answer.state]))
             settled = await orders.by_id(tx.conn, order_id)
             assert settled is not None
         return settled
@@ -261,6 +297,10 @@ class PlaceOrder:
                 # A request that hangs may still be about to charge: the provider must rule it out.
                 answer = await provider.void(Charge(order.payment.id, order.total, order.number))
         await self.settle(order_id, answer)
+
+
+def _articles(cart: Cart) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted((line.variant_id, line.quantity) for line in cart.lines))
 
 
 def _order(

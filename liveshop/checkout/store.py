@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from liveshop.catalog import holds
 from liveshop.catalog.store import available_by_variant
-from liveshop.catalog.tables import product, product_image, variant
+from liveshop.catalog.tables import hold, product, product_image, variant
 from liveshop.checkout.model import Cart, CartLine
 from liveshop.checkout.tables import cart, cart_line
 from liveshop.kernel.ids import CartId, LineId, ProductId, ShowId, VariantId, ViewerId
@@ -152,12 +152,12 @@ async def clear(conn: AsyncConnection, cart_id: CartId) -> None:
     await conn.execute(sa.delete(cart_line).where(cart_line.c.cart_id == cart_id))
 
 
-async def carts_of_show(conn: AsyncConnection, show_id: ShowId) -> int:
-    """How many carts hold something from this show."""
+async def carts_of_show(conn: AsyncConnection, show_id: ShowId, now: datetime) -> int:
+    """How many carts hold something from this show at this moment."""
     count = await conn.scalar(
-        sa.select(sa.func.count(sa.distinct(cart_line.c.cart_id))).where(
-            cart_line.c.show_id == show_id
-        )
+        sa.select(sa.func.count(sa.distinct(cart_line.c.cart_id)))
+        .join(hold, hold.c.owner == cart_line.c.id)
+        .where(cart_line.c.show_id == show_id, hold.c.expires_at > now)
     )
     return int(count or 0)
 

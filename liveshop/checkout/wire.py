@@ -93,6 +93,7 @@ class QuoteInput(Wire):
 
 class QuoteLine(Wire):
     line_id: str
+    variant_id: str
     title: str
     quantity: int
     unit_price: MoneyOut
@@ -127,6 +128,7 @@ class Quote(Wire):
             lines=[
                 QuoteLine(
                     line_id=line.id,
+                    variant_id=line.variant_id,
                     title=line.title,
                     quantity=line.quantity,
                     unit_price=MoneyOut.of(line.unit_price),
@@ -148,6 +150,11 @@ class PaymentInput(Wire):
     card_number: Annotated[str, Meta(max_length=30, description="sandbox only")] | None = None
 
 
+class ExpectedLine(Wire):
+    variant_id: Id
+    quantity: Quantity
+
+
 class OrderInput(Wire):
     expected_total: Annotated[MoneyOut, Meta(description="the total the screen showed")]
     email: Annotated[str, Meta(min_length=3, max_length=254)]
@@ -155,6 +162,13 @@ class OrderInput(Wire):
     payment: PaymentInput
     show_id: Id | None = None
     language: Language = "en"
+    expected_lines: (
+        Annotated[
+            list[ExpectedLine],
+            Meta(max_length=200, description="the articles the screen showed; null: not compared"),
+        ]
+        | None
+    ) = None
 
 
 class ShippingCountry(Wire):

@@ -41,7 +41,7 @@ def endpoints(
             peak = await shows.peak_viewers(conn, show_id)
             order_count, revenue = await orders.totals_of_show(conn, show_id)
             said = await chat.counts(conn, show_id)
-            cart_count = await carts.carts_of_show(conn, show_id)
+            cart_count = await carts.carts_of_show(conn, show_id, call.now)
         viewers = await viewers_now(show_id)
         return Numbers(
             viewers=viewers,

@@ -53,17 +53,6 @@ async def of_orders(conn: AsyncConnection, order_ids: Sequence[OrderId]) -> dict
     return {OrderId(row.order_id): _payment(row) for row in rows}
 
 
-async def unclear_since(conn: AsyncConnection, before: datetime, limit: int) -> list[Payment]:
-    """Payments still pending that were begun before a moment."""
-    rows = await conn.execute(
-        sa.select(payment)
-        .where(payment.c.state == "pending", payment.c.created_at < before)
-        .order_by(payment.c.created_at)
-        .limit(limit)
-    )
-    return [_payment(row) for row in rows]
-
-
 async def sandbox_find(conn: AsyncConnection, key: PaymentId) -> ChargeAnswer | None:
     row = (
         await conn.execute(sa.select(sandbox_charge).where(sandbox_charge.c.key == key))

@@ -275,6 +275,8 @@ class Hub:
             unread += len(event.frame)
 
     def leave(self, viewer: Viewer) -> None:
+        if viewer.code == CloseCode.TOO_SLOW and self._metrics is not None:
+            self._metrics.too_slow.inc()
         room = self._rooms.get(viewer.room)
         if room is None or viewer not in room.viewers:
             return

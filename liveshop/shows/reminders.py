@@ -23,6 +23,7 @@ from liveshop.storage import Database, Tx
 
 TOPIC = "shows.remind"
 _SMTP_TIMEOUT_SECONDS = 20
+_WHEN = {"en": "%A, %d %B %Y, %H:%M %Z", "de": "%d.%m.%Y, %H:%M Uhr %Z"}
 _TEXTS = {
     "en": (
         "Starting soon: {title}",
@@ -35,6 +36,10 @@ _TEXTS = {
         "Sie haben um diese eine Erinnerung gebeten; Ihre Adresse wird sonst nicht verwendet.\n",
     ),
 }
+
+
+class RemindersUnsent(Exception):
+    """Some mails were not taken; the worker tries those again. Names no address."""
 
 
 class RemindJob(msgspec.Struct):
@@ -127,15 +132,23 @@ class SendReminders:
         ahead = show.starts_at - self._clock.now()
         if ahead > timedelta(minutes=self._settings.reminder_minutes + 1):
             return  # moved to a later time, for which another job is queued
+        failed: list[Exception] = []
         for row in waiting:
-            await self._mailer.send(self._message(show, row))
+            try:
+                await self._mailer.send(self._message(show, row))
+            except (OSError, smtplib.SMTPException) as error:
+                failed.append(error)  # one dead address must not stop the mails after it
+                continue
             async with self._database.write() as tx:
                 await store.mark_sent(tx.conn, row.id, self._clock.now())
+        if failed:
+            kinds = ", ".join(sorted({type(error).__name__ for error in failed}))
+            raise RemindersUnsent(f"{len(failed)} of {len(waiting)} mails were not taken: {kinds}")
 
     def _message(self, show: Show, row: Any) -> EmailMessage:
         assert show.starts_at is not None
-        subject, text = _TEXTS.get(row.language, _TEXTS["en"])
-        when = f"{show.starts_at.astimezone(time_zones()[show.time_zone]):%d.%m.%Y %H:%M %Z}"
+        subject, text = _TEXTS[row.language]
+        when = f"{show.starts_at.astimezone(time_zones()[show.time_zone]):{_WHEN[row.language]}}"
         message = EmailMessage()
         message["From"] = self._settings.sender
         message["To"] = row.email

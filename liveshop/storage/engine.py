@@ -64,6 +64,7 @@ class Database:
             )
         engine = create_async_engine(
             url,
+            hide_parameters=True,  # what people typed must not reach a log with an error
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_timeout=busy_timeout_seconds,
@@ -110,6 +111,8 @@ class Database:
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A consistent view for reading. Nothing written here is kept."""
         async with translated(), connected(self._reader) as conn:
+            if not self.is_sqlite:
+                await conn.execution_options(isolation_level="REPEATABLE READ")
             yield conn
 
     async def ping(self) -> None:
@@ -141,6 +144,7 @@ class Database:
 def _sqlite_engine(url: str, begin: str, size: int, busy_timeout_seconds: float) -> AsyncEngine:
     engine = create_async_engine(
         url,
+        hide_parameters=True,
         pool_size=size,
         max_overflow=0,
         pool_timeout=busy_timeout_seconds,
@@ -187,6 +191,22 @@ async def translated() -> AsyncIterator[None]:
         if error.connection_invalidated or _is_damaged(str(error.orig)):
             raise _unavailable(error) from error
         raise
+
+
+@asynccontextmanager
+async def _doubtful() -> AsyncIterator[None]:
+    """A commit whose answer was lost may have been done: nobody may say that nothing changed."""
+    try:
+        yield
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        _log.exception("commit_unanswered")
+        raise StorageUnavailable(
+            "The database went away in the middle. It is not known whether this was saved: "
+            "look before you try again.",
+            retry_after=2.0,
+        ) from error
 
 
 def _is_damaged(text: str) -> bool:

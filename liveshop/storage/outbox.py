@@ -6,7 +6,7 @@ Handlers must therefore bear being run twice.
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -71,7 +71,9 @@ class Jobs:
         await conn.execute(statement.on_conflict_do_nothing(index_elements=["key"]))
 
     @staticmethod
-    async def claim(conn: AsyncConnection, now: datetime, limit: int) -> list[sa.Row[Any]]:
+    async def claim(
+        conn: AsyncConnection, now: datetime, limit: int, topics: Collection[str] | None = None
+    ) -> list[sa.Row[Any]]:
         """Take due jobs; they come back by themselves if they are not finished in time."""
         due = (
             sa.select(job)
@@ -80,6 +82,8 @@ class Jobs:
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
+        if topics is not None:
+            due = due.where(job.c.topic.in_(topics))
         rows = list((await conn.execute(due)).all())
         if rows:
             await conn.execute(
@@ -105,6 +109,16 @@ class Jobs:
         await conn.execute(sa.update(job).where(job.c.id == job_id).values(**values))
 
     @staticmethod
+    async def dead(conn: AsyncConnection) -> list[tuple[str, int, str | None]]:
+        """(topic, count, one of the last errors) of the jobs that were given up."""
+        rows = await conn.execute(
+            sa.select(job.c.topic, sa.func.count(), sa.func.max(job.c.last_error))
+            .where(job.c.state == "dead")
+            .group_by(job.c.topic)
+        )
+        return [(row[0], row[1], row[2]) for row in rows.all()]
+
+    @staticmethod
     async def counts(conn: AsyncConnection) -> dict[str, int]:
         rows = await conn.execute(sa.select(job.c.state, sa.func.count()).group_by(job.c.state))
         return {row[0]: row[1] for row in rows}
@@ -122,15 +136,24 @@ class _Writes(Protocol):
 
 
 class Worker:
-    """Runs jobs one after another, woken by commits and by the clock. Supervised by its owner."""
+    """Runs the jobs it has handlers for, one after another, woken by commits and by the clock.
+
+    Work that must not wait for slow work gets a worker of its own. `never_given_up` names topics
+    whose jobs are tried for ever. Supervised by its owner.
+    """
 
     def __init__(
-        self, database: _Writes, handlers: Mapping[str, Handler], clock: Clock, *, batch: int = 20
+        self,
+        database: _Writes,
+        handlers: Mapping[str, Handler],
+        clock: Clock,
+        *,
+        never_given_up: Collection[str] = (),
     ) -> None:
         self._database = database
         self._handlers = handlers
         self._clock = clock
-        self._batch = batch
+        self._never_given_up = frozenset(never_given_up)
         self._wake = asyncio.Event()
         self._log = structlog.get_logger("worker")
 
@@ -155,19 +178,17 @@ class Worker:
     async def run_due(self) -> bool:
         """Run what is due now; True when there was something."""
         async with self._database.write() as tx:
-            rows = await Jobs.claim(tx.conn, self._clock.now(), self._batch)
+            # One at a time: a job waiting behind a slow one would outlive its claim.
+            rows = await Jobs.claim(tx.conn, self._clock.now(), 1, list(self._handlers))
         for row in rows:
             await self._run_one(row)
         return bool(rows)
 
     async def _run_one(self, row: sa.Row[Any]) -> None:
-        handler = self._handlers.get(row.topic)
         try:
-            if handler is None:
-                raise LookupError(f"no handler for {row.topic}")
-            await handler(row.payload)
+            await self._handlers[row.topic](row.payload)
         except Exception as error:
-            again_at = self._next_try(row.attempts + 1)
+            again_at = self._next_try(row.topic, row.attempts + 1)
             self._log.warning(
                 "job_failed", topic=row.topic, job=row.id, error=repr(error), dead=again_at is None
             )
@@ -177,8 +198,9 @@ class Worker:
         async with self._database.write() as tx:
             await Jobs.finish(tx.conn, row.id)
 
-    def _next_try(self, attempts: int) -> datetime | None:
-        if attempts >= MAX_ATTEMPTS:
+    def _next_try(self, topic: str, attempts: int) -> datetime | None:
+        if attempts >= MAX_ATTEMPTS and topic not in self._never_given_up:
             return None
-        delay: timedelta = min(_FIRST_DELAY * 2 ** (attempts - 1), _LONGEST_DELAY)
+        doublings = min(attempts - 1, 20)
+        delay: timedelta = min(_FIRST_DELAY * 2**doublings, _LONGEST_DELAY)
         return self._clock.now() + delay * random.uniform(0.8, 1.2)

@@ -6,7 +6,7 @@ Middlewares would split this into five places; one function per request keeps th
 import hmac
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -49,6 +49,10 @@ class WrongMethod(ShopError):
     status = 405
 
 
+ErrorPage = Callable[[web.Request, ShopError, str], web.Response]
+_FOR_PROGRAMS = ("/api/", "/hls/", "/media/", "/live/", "/assets/", "/hooks/")
+
+
 @dataclass(slots=True)
 class WebKit:
     """What every request needs. One per application."""
@@ -60,6 +64,8 @@ class WebKit:
     max_body_bytes: int = 256 * 1024
     trusted_proxies: int = 0
     metrics: Metrics = field(default_factory=Metrics)
+    error_page: ErrorPage | None = None
+    """Shows an error to a person; without one they get problem+json like programs do."""
 
     def may_embed(self, origin: str) -> bool:
         return origin in self.embed_origins or "*" in self.embed_origins
@@ -73,7 +79,11 @@ class WebKit:
     def client_address(self, request: web.Request) -> str:
         """Counted from the right of X-Forwarded-For: what is further left, callers can invent."""
         if self.trusted_proxies:
-            hops = [hop.strip() for hop in request.headers.get("X-Forwarded-For", "").split(",")]
+            hops = [
+                hop.strip()
+                for line in request.headers.getall("X-Forwarded-For", [])
+                for hop in line.split(",")
+            ]
             hops = [hop for hop in hops if hop]
             if hops:
                 return hops[-min(self.trusted_proxies, len(hops))]
@@ -232,7 +242,10 @@ def _outermost(kit: WebKit) -> Any:
         try:
             response: web.StreamResponse = await handler(request)
         except ShopError as error:
-            response = problem_response(error, request_id)
+            response = _told(kit, request, error, request_id)
+        except web.HTTPNotFound:
+            nothing = NotFound("There is nothing at this address.")
+            response = _told(kit, request, nothing, request_id)
         except web.HTTPException as error:
             response = _from_aiohttp(error, request_id)
         except web.RequestPayloadError:
@@ -263,6 +276,21 @@ def _outermost(kit: WebKit) -> Any:
     return outermost
 
 
+def _told(
+    kit: WebKit, request: web.Request, error: ShopError, request_id: str
+) -> web.StreamResponse:
+    """An error as the caller can read it: a page for people, problem+json for programs."""
+    is_person = (
+        kit.error_page is not None
+        and request.method in ("GET", "HEAD")
+        and "text/html" in request.headers.get("Accept", "")
+        and not request.path.startswith(_FOR_PROGRAMS)
+    )
+    if is_person and kit.error_page is not None:
+        return kit.error_page(request, error, request_id)
+    return problem_response(error, request_id)
+
+
 def problem_response(error: ShopError, request_id: str) -> web.Response:
     problem = Problem(
         type=f"urn:liveshop:{error.code}",
@@ -287,8 +315,6 @@ def problem_response(error: ShopError, request_id: str) -> web.Response:
 def _from_aiohttp(error: web.HTTPException, request_id: str) -> web.StreamResponse:
     if error.status < 400:
         return error
-    if isinstance(error, web.HTTPNotFound):
-        return problem_response(NotFound("There is nothing at this address."), request_id)
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
         response = problem_response(

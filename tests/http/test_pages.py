@@ -77,7 +77,7 @@ class Page(HTMLParser):
 
 
 async def page(site: Api, path: str, *, status: int = 200, **headers: str) -> Page:
-    answer = await site.fetch("GET", path, **headers)
+    answer = await site.fetch("GET", path, **{"Accept": "text/html"} | headers)
     assert answer.status == status, answer.text
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
     return Page(answer.text)
@@ -451,3 +451,29 @@ async def test_the_document_is_openapi_and_complete(site: Api, site_shop: Livesh
     assert len(names) == len(set(names))
     references = set(re.findall(r'"#/components/schemas/(\w+)"', answer.text))
     assert references <= document["components"]["schemas"].keys()
+
+
+async def test_people_with_a_wrong_address_see_a_page_and_programs_a_problem(site: Api) -> None:
+    for path in ("/nothing", "/studio/", "/s/shw_nothing"):
+        found = await page(site, path, status=404)
+        assert found.all("meta", name="robots", content="noindex")
+        status, problem = await site.call("GET", path)
+        assert (status, problem["status"]) == (404, 404)
+    for path in ("/api/nothing", "/media/x/y", "/hls/x/index.m3u8"):
+        answer = await site.fetch("GET", path, Accept="text/html")
+        assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+async def test_a_show_speaks_the_readers_language_where_it_can(
+    site: Api, site_shop: Liveshop
+) -> None:
+    both = await site_shop.shows.create_show(shows_wire.ShowInput(title="A", starts_at=STARTS))
+    english = await site_shop.shows.create_show(
+        shows_wire.ShowInput(title="B", starts_at=STARTS, languages=["en"])
+    )
+    for show, language in ((both, "de"), (english, "en")):
+        await site_shop.shows.change_state(show.id, "scheduled")
+        answer = await site.fetch(
+            "GET", f"/s/{show.id}", Accept="text/html", Accept_Language="de-AT,de;q=0.9"
+        )
+        assert answer.headers["Content-Language"] == language

@@ -1,15 +1,18 @@
 """A purchase over HTTP: paid once, exactly the total the screen said, from stock that was there."""
 
+import asyncio
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import builders
 import pytest
 from builders import Api
 
-from liveshop.app import Liveshop
+from liveshop.app import Liveshop, wire
 from liveshop.kernel.clock import ManualClock
 from liveshop.kernel.ids import VariantId, ViewerId
+from liveshop.storage import Database
 
 
 @pytest.fixture
@@ -245,3 +248,58 @@ async def test_a_quote_explains_itself_in_words_that_add_up(
         assert sum(step["amount"]["amount"] for step in steps) == quote["total"]["amount"]
         assert shipping in [step["text"] for step in steps]
         assert len([step for step in steps if step["amount"]["amount"] == 0]) == 2  # tax inside
+
+
+async def test_an_article_the_screen_did_not_show_is_not_bought_though_the_total_fits(
+    api: Api, shop: Liveshop
+) -> None:
+    cups = await builders.product(shop, title="Cup", sizes=("S", "M"), stock=3)
+    guest = await api.as_guest()
+    await add(guest, cups.variants[0].id)
+    _, quote = await guest.call("POST", "/api/cart/quote", {"country": "DE"})
+    shown = [{"variant_id": one["variant_id"], "quantity": 1} for one in quote["lines"]]
+    _, cart = await guest.call("GET", "/api/cart")
+    await guest.call("DELETE", f"/api/cart/lines/{cart['lines'][0]['id']}")  # in another tab
+    await add(guest, cups.variants[1].id)
+    status, problem = await guest.order(
+        "key-1", expected_total=quote["total"], expected_lines=shown
+    )
+    assert (status, problem["code"]) == (409, "cart_changed")
+    now = problem["data"]["quote"]
+    shown = [{"variant_id": one["variant_id"], "quantity": 1} for one in now["lines"]]
+    status, order = await guest.order("key-1", expected_total=now["total"], expected_lines=shown)
+    assert (status, order["lines"][0]["variant_id"]) == (201, cups.variants[1].id)
+
+
+async def test_a_repeated_request_without_the_card_still_finds_its_order(
+    api: Api, shop: Liveshop, mug: str
+) -> None:
+    guest = await api.as_guest()
+    await add(guest, mug)
+    total = {"amount": 2800 + 490, "currency": "EUR"}
+    _, order = await guest.order("key-1", expected_total=total)
+    status, again = await guest.order("key-1", expected_total=total, card=None)
+    assert (status, again["id"]) == (201, order["id"])
+
+
+async def test_new_guests_do_not_get_around_the_limits_of_an_address(
+    database_url: str, tmp_path: Path, clock: ManualClock
+) -> None:
+    settings = builders.test_settings(
+        tmp_path, database_url=database_url, checkout__adds_per_minute=3
+    )
+    shop = await asyncio.to_thread(wire, settings, Database.open(database_url), None, clock)
+    mug = (await builders.product(shop, stock=9)).variants[0].id
+    api = await builders.api_of(shop)
+    for _ in range(3):
+        await add(await api.as_guest(), mug)
+    status, problem = await (await api.as_guest()).call(
+        "POST", "/api/cart/lines", {"variant_id": mug}
+    )
+    assert (status, problem["code"]) == (429, "rate_limited")
+    assert problem["retry_after"] > 0
+    clock.advance(timedelta(seconds=21))
+    await add(await api.as_guest(), mug)
+    await api.client.close()
+    await asyncio.to_thread(shop.media.close)
+    await shop.database.close()

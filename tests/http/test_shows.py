@@ -363,7 +363,7 @@ async def test_who_asked_is_reminded_once_when_it_is_time(
     assert ada["Subject"] == "Starting soon: A show"
     assert bea["Subject"] == "Gleich live: A show"
     assert f"{shop.settings.public_url}/s/{show_id}" in ada.get_content()
-    assert "21.11.2026 22:00 CET" in ada.get_content()
+    assert "Saturday, 21 November 2026, 22:00 CET" in ada.get_content()
     for mail in Path(shop.settings.mail.folder).glob("*.eml"):
         mail.unlink()
     clock.advance(timedelta(minutes=30))
@@ -388,7 +388,7 @@ async def test_a_show_that_moved_reminds_at_its_new_time(
     clock.advance(timedelta(hours=3) - timedelta(minutes=15))
     await work(shop)
     (mail,) = mails(shop)
-    assert "22.11.2026 01:00 CET" in mail.get_content()
+    assert "Sunday, 22 November 2026, 01:00 CET" in mail.get_content()
 
 
 @pytest.mark.parametrize("to", ["draft", "ended"])

@@ -81,7 +81,7 @@ async def test_pages_run_own_scripts_only(site: Api, site_shop: Liveshop) -> Non
     show_id = await builders.live_show(site_shop)
     nonces = set()
     for path in ("/", f"/s/{show_id}", "/s/nothing", "/studio", "/desk", "/api/docs"):
-        answer = await site.fetch("GET", path)
+        answer = await site.fetch("GET", path, Accept="text/html")
         policy = policy_of(answer.headers["Content-Security-Policy"])
         own, nonce = policy["script-src"]
         assert own == "'self'"

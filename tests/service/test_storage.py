@@ -146,3 +146,59 @@ async def test_events_of_a_room_leave_in_the_order_of_their_commits(
     async with asyncio.timeout(10):
         await asyncio.gather(write("first", None), write("second", first_is_publishing))
     assert heard == committed == ["first", "second"]
+
+
+async def test_a_job_waits_for_a_worker_that_knows_it(
+    database: Database, clock: ManualClock
+) -> None:
+    async with database.write() as tx:
+        await tx.enqueue("slow", Note("picture"), now=clock.now())
+        await tx.enqueue("mail", Note("hello"), now=clock.now())
+    done: list[str] = []
+
+    async def note(payload: dict[str, str]) -> None:
+        done.append(payload["text"])
+
+    mails = Worker(database, {"mail": note}, clock)
+    assert await mails.run_due()
+    assert not await mails.run_due()
+    assert done == ["hello"]
+    assert await Worker(database, {"slow": note}, clock).run_due()
+    assert done == ["hello", "picture"]
+
+
+async def test_what_is_never_given_up_is_tried_for_ever(
+    database: Database, clock: ManualClock
+) -> None:
+    async with database.write() as tx:
+        await tx.enqueue("settle", Note("order"), now=clock.now())
+
+    async def settle(_: dict[str, str]) -> None:
+        raise OSError("no answer")
+
+    worker = Worker(database, {"settle": settle}, clock, never_given_up=["settle"])
+    for _ in range(MAX_ATTEMPTS + 5):
+        clock.advance(timedelta(hours=2))
+        assert await worker.run_due()
+    async with database.read() as conn:
+        assert await Jobs.counts(conn) == {"queued": 1}
+        assert await Jobs.dead(conn) == []
+
+
+async def test_what_people_typed_does_not_reach_an_error_text(
+    database: Database, clock: ManualClock
+) -> None:
+    row = {
+        "id": "job_1",
+        "topic": "mail",
+        "payload": {"email": "ada@example.org"},
+        "state": "queued",
+        "attempts": 0,
+        "not_before": clock.now(),
+        "created_at": clock.now(),
+    }
+    with pytest.raises(sa.exc.IntegrityError) as caught:
+        async with database.write() as tx:
+            await tx.conn.execute(sa.insert(job).values(**row))
+            await tx.conn.execute(sa.insert(job).values(**row))
+    assert "ada@example.org" not in str(caught.value)

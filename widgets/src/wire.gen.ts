@@ -127,6 +127,11 @@ export interface ErrorOut {
   data: Record<string, unknown>;
 }
 
+export interface ExpectedLine {
+  variant_id: string;
+  quantity: number;
+}
+
 /** Send `token` as `Authorization: Bearer ...`; `name` is shown in chat and can be changed. */
 export interface GuestToken {
   token: string;
@@ -280,6 +285,7 @@ export interface OrderInput {
   payment: PaymentInput;
   show_id?: string | null;
   language?: "de" | "en";
+  expected_lines?: ExpectedLine[] | null;
 }
 
 export interface OrderLine {
@@ -424,6 +430,7 @@ export interface QuoteInput {
 
 export interface QuoteLine {
   line_id: string;
+  variant_id: string;
   title: string;
   quantity: number;
   unit_price: MoneyOut;

@@ -300,6 +300,7 @@ export class LsCheckout extends Part {
     const text = (field: Field): string => this.values[field].trim();
     return {
       expected_total: quote.total,
+      expected_lines: quote.lines.map(({ variant_id, quantity }) => ({ variant_id, quantity })),
       email: text("email"),
       address: {
         name: text("name"),

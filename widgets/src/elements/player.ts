@@ -91,7 +91,8 @@ export class LsPlayer extends LitElement {
   private readonly onEvent = (event: Event): void => {
     const detail = (event as CustomEvent<RoomEvent>).detail;
     if (detail.t === "order.placed") {
-      this.tellStory(this.t("story.bought", { name: detail.d.first_name, product: detail.d.product_title }), detail.o);
+      const { first_name: name, product_title: product } = detail.d;
+      this.tellStory(name ? this.t("story.bought", { name, product }) : this.t("story.somebody_bought", { product }), detail.o);
     }
   };
 

@@ -3,7 +3,8 @@
 
 import type { GuestToken, Problem } from "../wire.gen";
 
-const TIMEOUT_MS = 15_000;
+/** Longer than the server waits for a payment provider (20 s by default): its answer must still be heard. */
+const TIMEOUT_MS = 30_000;
 
 /** Who the requests are made as. */
 export interface Auth {
