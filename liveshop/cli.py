@@ -305,7 +305,12 @@ def connectors_list() -> None:
 
 
 @main.command()
-@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--public-host",
+    default=None,
+    help="The name or address browsers use, for phones in the same network.",
+)
 @click.option("--port", type=int, default=8080, show_default=True)
 @click.option(
     "--data",
@@ -316,8 +321,17 @@ def connectors_list() -> None:
 )
 @click.option("--fresh", is_flag=True, help="Start over: delete what an earlier demo kept.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON line when ready.")
-def demo(host: str, port: int, data: Path, fresh: bool, as_json: bool) -> None:
+def demo(
+    host: str, public_host: str | None, port: int, data: Path, fresh: bool, as_json: bool
+) -> None:
     """Run a whole shop: a live show with video, chat and checkout, and a storefront around it."""
+    if public_host is None:
+        if host in ("0.0.0.0", "::"):  # noqa: S104  # asked for, and refused without a name
+            raise Fault(
+                f"no browser can open http://{host}. Say by which name or address this machine "
+                "is reached, such as --public-host 192.168.1.20"
+            )
+        public_host = host
     logs.configure(level="warning", fmt="console")
     with Progress(
         TextColumn("{task.description}"),
@@ -338,6 +352,7 @@ def demo(host: str, port: int, data: Path, fresh: bool, as_json: bool) -> None:
                 data=data.absolute(),
                 host=host,
                 port=port,
+                public_host=public_host,
                 fresh=fresh,
                 progress=progress,
                 environ={},

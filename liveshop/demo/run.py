@@ -50,6 +50,8 @@ class Plan:
     film: Path
     pictures: Mapping[str, bytes]
     browser: Browser
+    storefront: str
+    """The storefront's address."""
     storefront_port: int
     storefront_files: Mapping[str, tuple[str, str]]
 
@@ -59,6 +61,7 @@ def prepare(
     data: Path,
     host: str,
     port: int,
+    public_host: str,
     fresh: bool,
     progress: media.Progress,
     environ: Mapping[str, str],
@@ -89,10 +92,11 @@ def prepare(
             "log_level": "warning",
             "server.host": host,
             "server.port": port,
+            "server.public_url": f"http://{public_host}:{port}",
             "server.secret": state.secret,
             "server.embed_origins": [
                 f"http://{name}:{storefront_port}"
-                for name in dict.fromkeys((host, "127.0.0.1", "localhost"))
+                for name in dict.fromkeys((public_host, "127.0.0.1", "localhost"))
             ],
             "shop.name": SHOP_NAME,
             "shop.currency": CURRENCY,
@@ -113,6 +117,7 @@ def prepare(
         film=cache / media.FILM,
         pictures=pictures,
         browser=Browser.load(settings),
+        storefront=f"http://{public_host}:{storefront_port}/",
         storefront_port=storefront_port,
         storefront_files={
             path.name: (path.read_text(encoding="utf-8"), path.suffix)
@@ -199,7 +204,7 @@ def _addresses(plan: Plan, shop: Liveshop) -> Addresses:
     base = shop.settings.public_url
     show_id = plan.state.live_show_id
     return Addresses(
-        storefront=f"http://{shop.settings.server.host}:{plan.storefront_port}/",
+        storefront=plan.storefront,
         studio=f"{base}/studio",
         desk=f"{base}/desk",
         api=f"{base}/api",

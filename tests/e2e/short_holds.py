@@ -24,6 +24,7 @@ def main(port: int, data: Path, as_json: bool) -> None:
     plan = demo_run.prepare(
         data=data,
         host="127.0.0.1",
+        public_host="127.0.0.1",
         port=port,
         fresh=False,
         progress=lambda *_: None,

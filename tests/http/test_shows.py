@@ -65,8 +65,15 @@ def heard(shop: Liveshop) -> list[Published]:
 
 
 def told(heard: list[Published]) -> list[tuple[str, Any]]:
-    """(type, data as it goes over the wire), and forget them."""
-    events = [(event.type, msgspec.to_builtins(event.data)) for event in heard]
+    """(type, data as it goes over the wire), and forget them.
+
+    Without what the stock board says of the products: it speaks in its own time.
+    """
+    events = [
+        (event.type, msgspec.to_builtins(event.data))
+        for event in heard
+        if event.type not in ("product.changed", "stock.changed")
+    ]
     heard.clear()
     return events
 
