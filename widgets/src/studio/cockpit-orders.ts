@@ -8,6 +8,9 @@ import { orderBadge } from "./order-words";
 import { variantName } from "./product-words";
 import { empty, failure, loadingRows, View } from "./view";
 
+/** What one page of `GET /api/orders` holds; the true number stands among the live numbers. */
+const ORDERS_LISTED = 30;
+
 /** Fires "again" when the orders should be asked for once more. */
 @customElement("studio-cockpit-orders")
 export class CockpitOrders extends View {
@@ -15,7 +18,8 @@ export class CockpitOrders extends View {
   @property() why = "";
 
   protected override render(): TemplateResult {
-    const count = this.orders?.length;
+    const listed = this.orders?.length ?? 0;
+    const count = listed < ORDERS_LISTED ? listed : `${listed}+`;
     return html`<header class="panel-head"><h2>${this.t("studio.orders")} ${count ? html`<span class="count">${count}</span>` : nothing}</h2></header>
       <div class="panel-body" tabindex="0" role="region" aria-label=${this.t("studio.orders")}>${this.list()}</div>`;
   }
