@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+import threading
 from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,10 @@ def _run(main_: Coroutine[Any, Any, None]) -> None:
     """Run to the end; known problems become one line and exit status 1."""
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(main_)
+            try:
+                runner.run(main_)
+            finally:
+                runner.run(_drivers_ended())
     except ShopError as error:
         raise Fault(error.detail) from error
     except BadSettings as error:  # a key or a method that only its room can judge
@@ -88,6 +92,17 @@ def _run(main_: Coroutine[Any, Any, None]) -> None:
         raise Fault(_in_words(error)) from error
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+async def _drivers_ended() -> None:
+    """Wait, shortly, for the threads of SQLite connections that were cut off in mid-work.
+
+    They still answer to the loop, and would print a traceback if it were closed by then.
+    """
+    for _ in range(100):
+        if not any("_connection_worker_thread" in one.name for one in threading.enumerate()):
+            return
+        await asyncio.sleep(0.02)
 
 
 def _in_words(error: OSError) -> str:
