@@ -8,7 +8,8 @@ cart = sa.Table(
     "cart",
     metadata,
     sa.Column("id", sa.String(40), primary_key=True),
-    sa.Column("viewer_id", sa.String(40), nullable=False, unique=True),
+    # Not unique: the id is made of it, and PostgreSQL's upsert can yield to one constraint only.
+    sa.Column("viewer_id", sa.String(40), nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("updated_at", UtcDateTime, nullable=False),
 )

@@ -17,8 +17,7 @@ def upgrade() -> None:
     sa.Column('viewer_id', sa.String(length=40), nullable=False),
     sa.Column('created_at', UtcDateTime(), nullable=False),
     sa.Column('updated_at', UtcDateTime(), nullable=False),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_cart')),
-    sa.UniqueConstraint('viewer_id', name=op.f('uq_cart_viewer_id'))
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_cart'))
     )
     op.create_table('chat_author',
     sa.Column('show_id', sa.String(length=40), nullable=False),
