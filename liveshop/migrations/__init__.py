@@ -27,8 +27,14 @@ async def migrate(url: str) -> list[str]:
     """
     engine = create_async_engine(url)
     try:
-        async with translated(), connected(engine) as conn, conn.begin():
-            return await conn.run_sync(_upgrade)
+        async with translated(), connected(engine) as conn:
+            if engine.dialect.name == "sqlite":
+                # Kept in the file. Done here, alone, because two connections that change the mode
+                # at once lock each other out, and no busy time-out helps.
+                await conn.exec_driver_sql("PRAGMA journal_mode=WAL")
+                await conn.rollback()
+            async with conn.begin():
+                return await conn.run_sync(_upgrade)
     finally:
         await engine.dispose()
 

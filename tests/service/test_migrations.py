@@ -1,5 +1,6 @@
 """Migrations make exactly the tables the code declares, and never touch a newer database."""
 
+import asyncio
 import importlib
 import pkgutil
 
@@ -11,7 +12,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 import liveshop
 from liveshop.migrations import NewerDatabase, migrate, pending_migrations
-from liveshop.storage import metadata
+from liveshop.storage import Database, metadata
 
 
 @pytest.fixture
@@ -49,3 +50,17 @@ async def test_a_newer_database_is_refused_and_left_alone(database_url: str) -> 
         found = (await conn.execute(sa.text("SELECT version_num FROM alembic_version"))).scalar()
     await engine.dispose()
     assert found == "9999"
+
+
+async def test_first_connections_at_once_do_not_lock_each_other_out(
+    database_url: str,
+) -> None:
+    for _ in range(20):
+        database = Database.open(database_url)
+
+        async def write(opened: Database = database) -> None:
+            async with opened.write() as tx:
+                await tx.conn.execute(sa.text("SELECT 1"))
+
+        await asyncio.gather(write(), *(database.ping() for _ in range(6)))
+        await database.close()
