@@ -131,6 +131,8 @@ async def test_many_buyers_of_many_variants_in_different_orders_do_not_deadlock(
         shop, who = at(number + 1), buyers[number]
         await shop.carts.hold_again(who)
         cart = await shop.carts.cart_of(who)
+        if not cart.lines:
+            return  # Others took everything before this buyer came.
         if number % 5 == 0:
             await shop.carts.remove_line(who, cart.lines[0].id)
         elif number % 5 == 1:
@@ -265,7 +267,7 @@ async def test_a_bank_asked_twenty_times_with_one_key_is_paid_once(nodes: list[L
 
 
 async def test_one_key_with_two_cards_at_once_has_one_outcome_and_the_bank_agrees(
-    nodes: list[Liveshop],
+    nodes: list[Liveshop], clock: ManualClock, other_clock: ManualClock
 ) -> None:
     """A buyer whose tab hangs tries another card in a second one, with the same key."""
     [cup] = await variants_of(nodes[0], 1, 10)
@@ -290,9 +292,9 @@ async def test_one_key_with_two_cards_at_once_has_one_outcome_and_the_bank_agree
         assert told == {found.state} == {order.payment.state}
         for line in (await nodes[0].carts.cart_of(ADA)).lines:
             await nodes[0].carts.remove_line(ADA, line.id)  # type: ignore[arg-type]
-        clock = nodes[0].clock
-        assert isinstance(clock, ManualClock)
+        # Both: whichever server wins the next round, its order must be the newest.
         clock.advance(timedelta(seconds=1))
+        other_clock.advance(timedelta(seconds=1))
     await audit(nodes[0].database)
 
 
