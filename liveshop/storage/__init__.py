@@ -3,6 +3,7 @@
 from liveshop.storage.engine import Database, StorageUnavailable, connected, translated
 from liveshop.storage.outbox import Jobs, Worker
 from liveshop.storage.sql import insert, metadata
+from liveshop.storage.together import Together
 from liveshop.storage.types import Json, UtcDateTime
 from liveshop.storage.unit_of_work import Published, Tx
 
@@ -12,6 +13,7 @@ __all__ = [
     "Json",
     "Published",
     "StorageUnavailable",
+    "Together",
     "Tx",
     "UtcDateTime",
     "Worker",

@@ -12,6 +12,7 @@ from contextlib import (
     asynccontextmanager,
     nullcontext,
 )
+from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -22,6 +23,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from liveshop.kernel.errors import Unavailable
+from liveshop.storage.sqlite_driver import Connection, connect
 from liveshop.storage.unit_of_work import Published, Tx
 
 _log = structlog.get_logger("storage")
@@ -59,8 +61,8 @@ class Database:
     ) -> "Database":
         if url.startswith("sqlite"):
             return cls(
-                _sqlite_engine(url, "BEGIN IMMEDIATE", 1, busy_timeout_seconds),
-                _sqlite_engine(url, "BEGIN", pool_size, busy_timeout_seconds),
+                _sqlite_engine(url, busy_timeout_seconds),
+                _sqlite_engine(url, busy_timeout_seconds, readers=pool_size),
             )
         engine = create_async_engine(
             url,
@@ -141,20 +143,25 @@ class Database:
             yield
 
 
-def _sqlite_engine(url: str, begin: str, size: int, busy_timeout_seconds: float) -> AsyncEngine:
+def _sqlite_engine(url: str, busy_timeout_seconds: float, *, readers: int = 0) -> AsyncEngine:
+    """For so many readers, or for the one writer."""
+    path = sa.make_url(url).database
+    assert path, "a database in memory would be another one for each connection"
     engine = create_async_engine(
         url,
         hide_parameters=True,
-        pool_size=size,
+        pool_size=readers or 1,
         max_overflow=0,
         pool_timeout=busy_timeout_seconds,
-        connect_args={"timeout": busy_timeout_seconds},
+        async_creator=partial(
+            connect, path, timeout_seconds=busy_timeout_seconds, is_reader=bool(readers)
+        ),
     )
+    # Read-then-write fails at once under concurrency unless it says beforehand that it will write.
+    begin = "BEGIN" if readers else "BEGIN IMMEDIATE"
 
     @sa.event.listens_for(engine.sync_engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
-        # The driver's own BEGIN is deferred and late; ours is sent by the event below.
-        connection.isolation_level = None
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode=WAL")
         # FULL: a commit that was answered survives a power cut, not only a killed process.
@@ -164,7 +171,9 @@ def _sqlite_engine(url: str, begin: str, size: int, busy_timeout_seconds: float)
 
     @sa.event.listens_for(engine.sync_engine, "begin")
     def start(conn: sa.Connection) -> None:
-        conn.exec_driver_sql(begin)
+        driver = conn.connection.driver_connection
+        assert isinstance(driver, Connection)
+        driver.begin_with_next(begin)
 
     return engine
 

@@ -1,0 +1,111 @@
+"""aiosqlite with as few trips to its thread as can be: a trip costs more than a small SELECT.
+
+The driver opens a cursor, executes, fetches and closes it in four trips, and begins and ends a
+transaction in two more. Here a statement with its rows is one, BEGIN goes with the first of them,
+and nobody waits for the ROLLBACK that ends a transaction of a reader.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import aiosqlite
+
+
+class Cursor:
+    """What SQLAlchemy asks of a cursor: https://peps.python.org/pep-0249/#cursor-objects."""
+
+    arraysize = 1
+
+    def __init__(self, connection: "Connection") -> None:
+        self._connection = connection
+        self._rows: list[Any] = []
+        self.description: Any = None
+        self.rowcount = -1
+        self.lastrowid: int | None = None
+
+    async def __aenter__(self) -> "Cursor":
+        return self
+
+    async def execute(self, sql: str, parameters: Sequence[Any] = ()) -> "Cursor":
+        await self._connection.run(lambda real: self._keep(real.execute(sql, parameters)))
+        return self
+
+    async def executemany(self, sql: str, parameters: Iterable[Sequence[Any]]) -> "Cursor":
+        await self._connection.run(lambda real: self._keep(real.executemany(sql, parameters)))
+        return self
+
+    def _keep(self, cursor: sqlite3.Cursor) -> None:
+        self.description = cursor.description
+        self._rows = cursor.fetchall() if cursor.description else []
+        self.rowcount = cursor.rowcount
+        self.lastrowid = cursor.lastrowid
+        cursor.close()
+
+    async def fetchall(self) -> list[Any]:
+        rows, self._rows = self._rows, []
+        return rows
+
+    async def close(self) -> None:
+        self._rows = []
+
+
+class Connection(aiosqlite.Connection):
+    """Open with `connect`. Transactions begin where `begin_with_next` was called, not elsewhere."""
+
+    is_reader = False
+    _begin: str | None = None
+    _is_begun = False
+
+    def begin_with_next(self, begin: str) -> None:
+        """Send this BEGIN together with the next statement."""
+        self._begin = begin
+
+    def cursor(self) -> Cursor:  # type: ignore[override]  # made without a trip to the thread
+        return Cursor(self)
+
+    async def run(self, statement: Callable[[sqlite3.Connection], None]) -> None:
+        begin, self._begin = self._begin, None
+        if begin is None:
+            await self._execute(statement, self._conn)  # type: ignore[no-untyped-call]
+            return
+
+        def begin_and_run(real: sqlite3.Connection) -> None:
+            real.execute(begin).close()
+            statement(real)
+
+        # Before the trip: whoever is cancelled on the way must still roll back.
+        self._is_begun = True
+        await self._execute(begin_and_run, self._conn)  # type: ignore[no-untyped-call]
+
+    async def commit(self) -> None:
+        if self._ends():
+            await super().commit()
+
+    async def rollback(self) -> None:
+        if not self._ends():
+            return
+        if self.is_reader:
+            # The thread does one thing after the other, so what comes next finds it done.
+            self._tx.put_nowait((None, self._conn.rollback))
+            return
+        await super().rollback()
+
+    def _ends(self) -> bool:
+        """Whether there is a transaction to end."""
+        is_begun, self._is_begun, self._begin = self._is_begun, False, None
+        return is_begun
+
+
+async def connect(path: str, *, timeout_seconds: float, is_reader: bool) -> Connection:
+    """A connection to this file. Raises sqlite3.OperationalError."""
+
+    def connector() -> sqlite3.Connection:
+        return sqlite3.connect(path, timeout=timeout_seconds, isolation_level=None)
+
+    connection = Connection(connector, iter_chunk_size=64)
+    connection.is_reader = is_reader
+    # A process that ends without closing must not wait for this thread.
+    connection._thread.daemon = True  # as SQLAlchemy's own adapter does
+    await connection
+    return connection
