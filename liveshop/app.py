@@ -28,9 +28,11 @@ from liveshop.chat import snapshot as chat_snapshot
 from liveshop.chat.service import ChatService
 from liveshop.checkout import http as checkout_http
 from liveshop.checkout.model import OrderSettled
+from liveshop.checkout.place import REFUND_TOPIC as REFUND
 from liveshop.checkout.place import TOPIC as SETTLE
 from liveshop.checkout.place import PlaceOrder
 from liveshop.checkout.service import CartService
+from liveshop.checkout.waitlist import WaitlistService
 from liveshop.connect import Connectors
 from liveshop.customers import http as customers_http
 from liveshop.customers.service import CustomerService
@@ -43,6 +45,9 @@ from liveshop.orders import http as orders_http
 from liveshop.payments.model import PaymentProvider
 from liveshop.payments.providers.invoice import Invoice
 from liveshop.payments.providers.sandbox import Sandbox
+from liveshop.promotions import http as promotions_http
+from liveshop.promotions.prices import Prices
+from liveshop.promotions.service import PromotionService
 from liveshop.realtime.broker import MemoryBroker
 from liveshop.realtime.hub import Hub
 from liveshop.realtime.publisher import RoomPublisher
@@ -52,6 +57,7 @@ from liveshop.shows import http as shows_http
 from liveshop.shows import reminders
 from liveshop.shows import store as shows_store
 from liveshop.shows.model import ShowEnded
+from liveshop.shows.offers import OfferService
 from liveshop.shows.service import ShowService
 from liveshop.shows.stock_board import StockBoard
 from liveshop.storage import Database, Worker
@@ -101,9 +107,12 @@ class Liveshop:
     customers: CustomerService
     catalog: CatalogService
     media: MediaService
+    promotions: PromotionService
     shows: ShowService
+    offers: OfferService
     chat: ChatService
     carts: CartService
+    waitlist: WaitlistService
     orders: PlaceOrder
     video: VideoService
     hub: Hub
@@ -238,9 +247,13 @@ def wire(settings: Settings, database: Database, browser: Browser | None, clock:
     links = ImageLinks(settings.public_url, settings.media.widths)
     media = MediaService(database, clock, settings.data_path, settings.media)
     catalog = CatalogService(database, clock, settings.shop)
-    display = CatalogDisplay(links)
-    shows = ShowService(database, clock, settings, display)
-    carts = CartService(database, clock, settings, display)
+    prices = Prices(settings.shop)
+    promotions = PromotionService(database, clock, settings.shop, prices)
+    display = CatalogDisplay(links, prices)
+    shows = ShowService(database, clock, settings, display, promotions)
+    offers = OfferService(database, clock, settings, display, promotions)
+    carts = CartService(database, clock, settings, display, prices, customers.segments_of)
+    waitlist = WaitlistService(database, clock, settings, display)
     orders = PlaceOrder(database, clock, settings, carts, payment_providers(settings, database))
     video = VideoService(clock=clock)
     broker = MemoryBroker(log_size=settings.realtime.log_size)
@@ -308,13 +321,13 @@ def wire(settings: Settings, database: Database, browser: Browser | None, clock:
     async def viewers_now(show_id: str) -> int:
         return hub.viewers(show_id)
 
-    worker_jobs: dict[str, Handler] = {SETTLE: orders.settle_job}
+    worker_jobs: dict[str, Handler] = {SETTLE: orders.settle_job, REFUND: orders.refund_job}
     mailer = reminders.mailer_of(settings.mail)
     if mailer is not None:
         worker_jobs[reminders.TOPIC] = reminders.SendReminders(
             database, clock, settings.mail, mailer, lambda show: f"{settings.public_url}/s/{show}"
         )
-    worker = Worker(database, worker_jobs, clock, never_given_up=[SETTLE])
+    worker = Worker(database, worker_jobs, clock, never_given_up=[SETTLE, REFUND])
     slow_worker = Worker(database, catalog_jobs.handlers(media), clock)
 
     def wake_workers() -> None:
@@ -326,18 +339,20 @@ def wire(settings: Settings, database: Database, browser: Browser | None, clock:
     shop: Liveshop
     endpoints = [
         *accounts_http.endpoints(accounts),
-        *customers_http.endpoints(customers),
+        *customers_http.endpoints(customers, carts.merge),
         *catalog_http.endpoints(
             catalog,
             media,
             Connectors.installed(),
             links,
+            display=display,
             max_image_bytes=settings.media.max_bytes,
         ),
-        *shows_http.endpoints(shows, database),
+        *promotions_http.endpoints(promotions),
+        *shows_http.endpoints(shows, offers, database),
         *chat_http.endpoints(chat),
         *chat_snapshot.endpoints(database, shows, chat, hub),
-        *checkout_http.endpoints(carts, orders, settings),
+        *checkout_http.endpoints(carts, orders, waitlist, settings),
         *orders_http.endpoints(database),
         *insights_http.endpoints(database, settings, shows, chat, viewers_now),
         *video_http.endpoints(video),
@@ -378,16 +393,19 @@ def wire(settings: Settings, database: Database, browser: Browser | None, clock:
         customers=customers,
         catalog=catalog,
         media=media,
+        promotions=promotions,
         shows=shows,
+        offers=offers,
         chat=chat,
         carts=carts,
+        waitlist=waitlist,
         orders=orders,
         video=video,
         hub=hub,
         socket=socket,
         worker=worker,
         slow_worker=slow_worker,
-        stock_board=StockBoard(database, display, clock),
+        stock_board=StockBoard(database, display, clock, prices),
         endpoints=endpoints,
         kit=kit,
     )

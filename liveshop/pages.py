@@ -15,19 +15,19 @@ from aiohttp import web
 from babel.dates import format_datetime
 from babel.numbers import format_currency, get_currency_precision
 
-from liveshop.catalog.wire import Product
+from liveshop.catalog.wire import Product, Variant
 from liveshop.kernel.errors import ShopError
 from liveshop.kernel.ids import ShowId
+from liveshop.promotions.announce import price_before
 from liveshop.settings import Settings
 from liveshop.shows import wire as shows_wire
 from liveshop.shows.model import UnknownShow, time_zones
 from liveshop.shows.service import ShowService
 from liveshop.storage import Database
-from liveshop.web import ANONYMOUS, PUBLIC, Call, Endpoint, MoneyOut
+from liveshop.web import ANONYMOUS, LANGUAGES, PUBLIC, Call, Endpoint, MoneyOut, language_of
 from liveshop.web import assets as web_assets
 from liveshop.web.assets import Assets
 
-LANGUAGES = ("en", "de")
 _MOMENTS = {"de": "EEEE, d. MMMM y, HH:mm (zzzz)", "en": "EEEE, d MMMM y, HH:mm (zzzz)"}
 
 
@@ -145,6 +145,7 @@ def endpoints(
             show=show,
             products=products,
             json_ld=json_ld(show, products, settings),
+            price_before=_price_before,
             oembed_url=f"{settings.public_url}/oembed?{oembed}",
             player_lang=language,
         )
@@ -288,8 +289,7 @@ def _offers(show: shows_wire.Show, product: Product) -> list[dict[str, Any]]:
         {
             "@type": "Offer",
             "url": show.page,
-            "price": _decimal(variant.price),
-            "priceCurrency": variant.price.currency,
+            **_price(variant),
             "availability": "https://schema.org/"
             + ("InStock" if variant.available > 0 else "OutOfStock"),
             "itemOffered": item
@@ -298,6 +298,37 @@ def _offers(show: shows_wire.Show, product: Product) -> list[dict[str, Any]]:
         }
         for variant in product.variants
     ]
+
+
+def _price(variant: Variant) -> dict[str, Any]:
+    """The price in force, until when, and what it is announced against, the way Google reads it:
+    https://developers.google.com/search/docs/appearance/structured-data/merchant-listing
+    """
+    price: dict[str, Any] = {
+        "price": _decimal(variant.price),
+        "priceCurrency": variant.price.currency,
+    }
+    ends = [one.ends_at for one in variant.promotions if one.ends_at is not None]
+    if ends:
+        price["priceValidUntil"] = min(ends)
+    before = _price_before(variant)
+    if before is not None:
+        price["priceSpecification"] = {
+            "@type": "UnitPriceSpecification",
+            "priceType": "https://schema.org/StrikethroughPrice",
+            "price": _decimal(before),
+            "priceCurrency": before.currency,
+        }
+    return price
+
+
+def _price_before(variant: Variant) -> MoneyOut | None:
+    """What a reduced price is announced against; None where nothing is."""
+    before = price_before(
+        variant.list_price.to_money(),
+        None if variant.compare_at is None else variant.compare_at.to_money(),
+    )
+    return MoneyOut.of(before) if variant.price.amount < before.amount else None
 
 
 def _decimal(money: MoneyOut) -> str:
@@ -328,14 +359,7 @@ def _chosen_language(request: web.Request) -> str | None:
 
 def _language(request: web.Request) -> str:
     """Asked for by `?lang=`, else the browser's first language that we speak, else English."""
-    chosen = _chosen_language(request)
-    if chosen is not None:
-        return chosen
-    for part in request.headers.get("Accept-Language", "").split(","):
-        language = part.split(";")[0].strip().lower()[:2]
-        if language in LANGUAGES:
-            return language
-    return "en"
+    return _chosen_language(request) or language_of(request)
 
 
 def _of_show(show: shows_wire.Show, request: web.Request) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
@@ -38,6 +39,21 @@ class DatabaseSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     busy_timeout_seconds: float = 10.0
 
 
+class ShippingStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A price for shipping, in minor units, up to a weight and from a value of goods on."""
+
+    amount: int
+    max_weight_grams: int | None = None
+    from_goods: int = 0
+
+
+class CountryTax(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The rates of one country by tax class, and whether prices contain them or they are added."""
+
+    permille: dict[str, int]
+    is_included: bool = True
+
+
 class ShopSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str = "Liveshop"
     currency: str = "EUR"
@@ -50,10 +66,25 @@ class ShopSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         default_factory=lambda: {"standard": 190, "reduced": 70, "zero": 0}
     )
     """Tax class -> per mille, included in prices."""
+    shipping_steps: dict[str, tuple[ShippingStep, ...]] = msgspec.field(default_factory=dict)
+    """Country -> steps by weight and value, in place of its flat price. The cheapest that fits."""
+    tax_by_country: dict[str, CountryTax] = msgspec.field(default_factory=dict)
+    """Country -> its own tax, in place of `tax_permille`."""
+    time_zone: str = "Europe/Berlin"
+    """Where the shop is: its days are those of the lowest price of 30 days."""
 
 
 class CheckoutSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hold_seconds: int = 600
+    hold_warning_seconds: int = 60
+    """How long before the end of a hold its viewer is warned; at least 20 (WCAG 2.2.1)."""
+    hold_extensions: int = 1
+    """How often a viewer may prolong a hold by `hold_seconds`."""
+    waitlist_seconds: int = 180
+    """How long a unit is kept for whoever is next in a waitlist."""
+    payment_hold_seconds: int = 1800
+    """How long the stock of an order waits for the answer of its payment."""
+    max_codes: int = 5
     payment_unclear_seconds: int = 30
     """After this the provider is asked what became of a payment whose answer was not heard."""
     adds_per_minute: int = 600
@@ -325,13 +356,44 @@ def _bad_shop(shop: ShopSettings) -> list[str]:
     missing = {"standard", "reduced", "zero"} - shop.tax_permille.keys()
     if missing or not all(0 <= rate < 1000 for rate in shop.tax_permille.values()):
         found.append("shop.tax_permille: a rate (190 is 19 %) for each of standard, reduced, zero")
+    found += _bad_delivery(shop)
     if not shop.languages or not set(shop.languages) <= {"en", "de"}:
         found.append("shop.languages: one or more of en, de")
     return found
 
 
+def _bad_delivery(shop: ShopSettings) -> list[str]:
+    found: list[str] = []
+    for country, steps in shop.shipping_steps.items():
+        where = f"shop.shipping_steps.{country}"
+        if not re.fullmatch("[A-Z]{2}", country):
+            found.append(f"{where}: a country has two capital letters (ISO 3166)")
+        numbers = [(one.amount, one.from_goods, one.max_weight_grams or 0) for one in steps]
+        if not steps or any(min(one) < 0 for one in numbers):
+            found.append(f"{where}: at least one step, with amounts and weights of 0 or more")
+    for country, tax in shop.tax_by_country.items():
+        where = f"shop.tax_by_country.{country}"
+        missing = {"standard", "reduced", "zero"} - tax.permille.keys()
+        if missing or not all(0 <= rate < 1000 for rate in tax.permille.values()):
+            found.append(f"{where}: a rate (190 is 19 %) for each of standard, reduced, zero")
+    try:
+        ZoneInfo(shop.time_zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        found.append("shop.time_zone: a name of the IANA database, such as Europe/Berlin")
+    return found
+
+
 def _bad_times(settings: Settings) -> list[str]:
     found: list[str] = []
-    if settings.checkout.hold_seconds < 30:
-        found.append("checkout.hold_seconds: at least 30, or viewers cannot finish typing")
+    checkout = settings.checkout
+    if checkout.hold_warning_seconds < 20:
+        found.append("checkout.hold_warning_seconds: at least 20, so that people can react")
+    if checkout.hold_seconds < checkout.hold_warning_seconds + 10:
+        found.append("checkout.hold_seconds: longer than hold_warning_seconds by 10 or more")
+    if not 0 <= checkout.hold_extensions <= 10:
+        found.append("checkout.hold_extensions: 0 to 10")
+    if checkout.waitlist_seconds < 30:
+        found.append("checkout.waitlist_seconds: at least 30, or nobody can take his turn")
+    if checkout.payment_hold_seconds <= settings.payments.timeout_seconds:
+        found.append("checkout.payment_hold_seconds: longer than payments.timeout_seconds")
     return found

@@ -1,7 +1,7 @@
 """Small makers of what tests need, with sensible defaults: say only what the test is about."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -75,7 +75,12 @@ async def product(
     stock: int | Sequence[int] = 5,
     sizes: Sequence[str] = (),
     price: int = 2800,
+    compare_at: int | None = None,
+    tiers: Mapping[int, int] | None = None,
     tax_class: str = "standard",
+    category: str | None = None,
+    weight_grams: int = 0,
+    max_per_customer: int | None = None,
     places: Sequence[LocationId] | None = None,
 ) -> Product:
     """A product with one variant, or one for each size; `stock` of each, by location."""
@@ -83,13 +88,20 @@ async def product(
     added = await shop.catalog.create_product(
         ProductDraft(
             title=title,
+            category=category,
+            max_per_customer=max_per_customer,
             options=(Option("Size", tuple(sizes)),) if sizes else (),
             variants=tuple(
                 VariantDraft(
                     sku="-".join((title.upper()[:20], *value)),
                     values=value,
                     price=Money(price, "EUR"),
+                    compare_at=None if compare_at is None else Money(compare_at, "EUR"),
+                    tiers=tuple(
+                        (quantity, Money(each, "EUR")) for quantity, each in (tiers or {}).items()
+                    ),
                     tax_class=tax_class,
+                    weight_grams=weight_grams,
                 )
                 for value in values
             ),
@@ -102,6 +114,29 @@ async def product(
     for variant in added.product.variants:
         for place, amount in zip(places, amounts, strict=False):
             await shop.catalog.set_stock(variant.id, place, amount)
+    return added.product
+
+
+async def bundle(
+    shop: Liveshop,
+    parts: Mapping[VariantId, int],
+    *,
+    title: str = "Breakfast set",
+    price: int = 4900,
+    max_per_customer: int | None = None,
+) -> Product:
+    """A product that is sold as so many of each part."""
+    added = await shop.catalog.create_product(
+        ProductDraft(
+            title=title,
+            max_per_customer=max_per_customer,
+            variants=(
+                VariantDraft(
+                    sku=title.upper()[:20], price=Money(price, "EUR"), parts=tuple(parts.items())
+                ),
+            ),
+        )
+    )
     return added.product
 
 

@@ -1,17 +1,24 @@
 """What the catalog's tests build: feeds, drafts, pictures."""
 
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+import sqlalchemy as sa
 from PIL import Image
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from liveshop.catalog.display import ShownPrice
 from liveshop.catalog.importer import ImportReport, Progress
-from liveshop.catalog.model import Option, ProductDraft, VariantDraft
+from liveshop.catalog.model import Option, Product, ProductDraft, VariantDraft
 from liveshop.catalog.service import CatalogService
 from liveshop.connect import BadRow, FileSource, SourceRow, file_chunks
+from liveshop.kernel.ids import ShowId, VariantId
 from liveshop.kernel.money import Money
 from liveshop.settings import ShopSettings
+from liveshop.storage import Database
 
 EUR = "EUR"
 GTIN = "4006381333931"
@@ -51,6 +58,49 @@ def shirt_draft(**changes: object) -> ProductDraft:
         ),
     }
     return ProductDraft(**(values | changes))  # type: ignore[arg-type]
+
+
+class TenOff:
+    """A price book: everything is reduced by ten cents, five in a show."""
+
+    async def shown(
+        self,
+        conn: AsyncConnection,
+        products: Sequence[Product],
+        now: datetime,
+        show_id: ShowId | None,
+    ) -> Mapping[VariantId, ShownPrice]:
+        off = euros(10 if show_id is None else 5)
+        return {
+            variant.id: ShownPrice(
+                variant.price - off,
+                lowest_30_days=variant.price,
+                tiers=tuple((quantity, each - off) for quantity, each in variant.tiers),
+            )
+            for product in products
+            for variant in product.variants
+        }
+
+
+class Statements:
+    """Counts the statements a block sends to either database, those that end it aside."""
+
+    def __init__(self, database: Database) -> None:
+        self._engines = {database._writer.sync_engine, database._reader.sync_engine}
+        self.sent: list[str] = []
+
+    def __enter__(self) -> "Statements":
+        for engine in self._engines:
+            sa.event.listen(engine, "before_cursor_execute", self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for engine in self._engines:
+            sa.event.remove(engine, "before_cursor_execute", self._note)
+
+    def _note(self, _conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if not statement.startswith("BEGIN"):
+            self.sent.append(statement)
 
 
 def picture(

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,9 +11,18 @@ from builders import ADDRESS, DECLINED_CARD, GOOD_CARD
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from liveshop.app import Liveshop
+from liveshop.catalog import waiting
 from liveshop.catalog.tables import hold, stock
-from liveshop.checkout.place import TOPIC, OrderWish, PlaceOrder
-from liveshop.kernel.ids import PaymentId, ShowId, ViewerId
+from liveshop.checkout.place import REFUND_TOPIC, TOPIC, OrderWish, PlaceOrder
+from liveshop.kernel.ids import (
+    PaymentId,
+    PlaceId,
+    ProductId,
+    ShowId,
+    VariantId,
+    ViewerId,
+    new_id,
+)
 from liveshop.kernel.money import Money
 from liveshop.orders.model import Address, Order
 from liveshop.payments.model import Charge, ChargeAnswer, voided
@@ -62,6 +72,8 @@ class Bank:
     before: Callable[[], Awaitable[None]] | None = None
     after: Callable[[], Awaitable[None]] | None = None
     on_find: Callable[[], Awaitable[None]] | None = None
+    on_refund: Callable[[], Awaitable[None]] | None = None
+    refunds: list[PaymentId] = field(default_factory=list)
 
     @property
     def paid(self) -> list[PaymentId]:
@@ -92,6 +104,15 @@ class Bank:
             await self.on_find()
         return self.books.get(key)
 
+    async def refund(self, charge: Charge) -> ChargeAnswer:
+        if self.on_refund is not None:
+            await self.on_refund()
+        answer = self.books[charge.key]
+        if answer.state == "paid":
+            self.refunds.append(charge.key)
+            answer = self.books[charge.key] = replace(answer, state="refunded")
+        return answer
+
     async def void(self, charge: Charge) -> ChargeAnswer:
         return self.books.setdefault(charge.key, voided(charge.key))
 
@@ -111,7 +132,8 @@ def with_bank(shop: Liveshop, bank: Bank) -> PlaceOrder:
 
 def settler(shop: Liveshop, orders: PlaceOrder) -> Worker:
     """The worker's part of that checkout. Call `run_due()`."""
-    return Worker(shop.database, {TOPIC: orders.settle_job}, shop.clock)
+    jobs = {TOPIC: orders.settle_job, REFUND_TOPIC: orders.refund_job}
+    return Worker(shop.database, jobs, shop.clock, never_given_up=list(jobs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +169,35 @@ async def audit(database: Database, variant_ids: Sequence[str] | None = None) ->
         assert 0 <= row.held <= row.on_hand, row
         assert row.held == row.holds, row
     return rows
+
+
+async def begin_to_wait(
+    conn: AsyncConnection,
+    variant_id: VariantId,
+    viewer_id: ViewerId,
+    now: datetime,
+    *,
+    show_id: ShowId | None = None,
+) -> PlaceId:
+    """Join a queue without asking who may. Who waits keeps his place; the variant is locked."""
+    found = await waiting.queues(conn, [viewer_id], [variant_id])
+    known = found.known.get((viewer_id, variant_id))
+    if known is not None:
+        return known
+    place_id = PlaceId(new_id("plc", now))
+    comer = waiting.Comer(place_id, variant_id, ProductId("prd_any"), viewer_id, show_id)
+    await waiting.join(conn, [comer], found, now)
+    return place_id
+
+
+async def somebody_waits_for_a_lock(shop: Liveshop) -> None:
+    """On PostgreSQL: somebody does now."""
+    query = sa.text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    async with asyncio.timeout(10):
+        while True:
+            async with shop.database.read() as conn:
+                if await conn.scalar(query):
+                    return
 
 
 def units(order: Order) -> int:

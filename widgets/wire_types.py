@@ -14,6 +14,7 @@ import msgspec
 
 from liveshop.app import Liveshop, wire
 from liveshop.chat import wire as chat_wire
+from liveshop.checkout import wire as checkout_wire
 from liveshop.kernel.clock import SystemClock
 from liveshop.orders import wire as orders_wire
 from liveshop.realtime import wire as realtime_wire
@@ -45,7 +46,7 @@ def render() -> str:
     """The TypeScript text."""
     with tempfile.TemporaryDirectory() as folder:
         shop = _shop(Path(folder))
-        logged = shows_wire.EVENTS | chat_wire.EVENTS | orders_wire.EVENTS
+        logged = shows_wire.EVENTS | chat_wire.EVENTS | checkout_wire.EVENTS | orders_wire.EVENTS
         types = _types(shop, [*logged.values(), *realtime_wire.EVENTS.values()])
         schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
         names = {kind: _typescript(schema) for kind, schema in zip(types, schemas, strict=True)}

@@ -26,6 +26,7 @@ ROLES: dict[str, frozenset[str]] = {
             "chat:moderate",
             "catalog:read",
             "media:write",
+            "promotions:read",
             "orders:read",
         }
     ),
@@ -35,6 +36,8 @@ ROLES: dict[str, frozenset[str]] = {
             "catalog:read",
             "catalog:write",
             "media:write",
+            "promotions:read",
+            "promotions:write",
             "orders:read",
             "orders:write",
             "shows:read",

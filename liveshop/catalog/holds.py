@@ -1,8 +1,11 @@
-"""Holds: the ledger of reserved stock, beside the counter it must agree with.
+"""Holds: the ledger of reserved stock, beside the counters it must agree with.
 
 It stands in `catalog`, not in `checkout`, because whoever says how much is available (shows, feeds,
 checkout) must count a lapsed hold as free even if nothing has swept it up yet. Who may hold, and
 for how long, is decided in `checkout`.
+
+A hold is of pieces: a bundle is held as its parts, so that a part in a bundle and a part by itself
+are one stock. Quantities wanted are of units sold; those of holds are of pieces.
 
 A variant's stock rows are the lock of all that is held of it: whoever changes several of its rows
 takes them first with `lock`, for all variants he is about in one statement and one order. Without
@@ -10,16 +13,20 @@ it PostgreSQL deadlocks, and a hold seen as live may be given away before it is 
 has one writer and needs no lock.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from liveshop.catalog.tables import hold, location, stock
+from liveshop.catalog import shelves
+from liveshop.catalog.shelves import Shelf
+from liveshop.catalog.tables import bundle_part, hold
 from liveshop.kernel.errors import Conflict
-from liveshop.kernel.ids import HoldId, LocationId, VariantId, new_id
+from liveshop.kernel.ids import LocationId, VariantId, new_id
+from liveshop.storage import UtcDateTime
 
 
 class OutOfStock(Conflict):
@@ -30,7 +37,8 @@ class OutOfStock(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """So much of a variant, held for `owner`: a cart line until `expires_at`, or an order."""
+    """So much of a variant, held for `owner` until `expires_at`: for a cart line, a place in the
+    waitlist, or an order."""
 
     owner: str
     variant_id: VariantId
@@ -39,16 +47,9 @@ class Wanted:
 
 
 async def lock(conn: AsyncConnection, variant_ids: Iterable[str]) -> None:
-    """From here to the commit nobody else changes what is held of these variants."""
-    ids = sorted(set(variant_ids))
-    if conn.dialect.name != "postgresql" or not ids:
-        return
-    await conn.execute(
-        sa.select(stock.c.variant_id)
-        .where(stock.c.variant_id.in_(ids))
-        .order_by(stock.c.variant_id, stock.c.location_id)
-        .with_for_update(key_share=True)
-    )
+    """From here to the commit nobody else changes what is held of these variants, or of the parts
+    of those that are bundles."""
+    await shelves.lock(conn, variant_ids)
 
 
 async def release_lapsed(
@@ -60,12 +61,12 @@ async def release_lapsed(
 ) -> set[VariantId]:
     """Give back what was held too long; the variants that changed.
 
-    With `variant_ids`: all of these variants, which stay locked whether they change or not. Else of
-    any variant, the oldest holds first and at most `limit` of them.
+    With `variant_ids`: all of these variants and their parts, which stay locked whether they change
+    or not. Else of any variant, the oldest holds first and at most `limit` of them.
     """
     if variant_ids is not None:
         await lock(conn, variant_ids)
-        return await _give_back(conn, hold.c.variant_id.in_(variant_ids), hold.c.expires_at <= now)
+        return await release_lapsed_of(conn, variant_ids, now)
     lapsed = (
         sa.select(hold.c.id, hold.c.variant_id)
         .where(hold.c.expires_at <= now)
@@ -81,64 +82,183 @@ async def release_lapsed(
     return await _give_back(conn, hold.c.id.in_(ids), hold.c.expires_at <= now)
 
 
+async def release_lapsed_of(
+    conn: AsyncConnection, variant_ids: Sequence[VariantId], now: datetime
+) -> set[VariantId]:
+    """The same for variants that the caller has locked."""
+    parts = sa.select(bundle_part.c.part_id).where(bundle_part.c.bundle_id.in_(variant_ids))
+    of_these = hold.c.variant_id.in_(variant_ids) | hold.c.variant_id.in_(parts)
+    return await _give_back(conn, of_these, hold.c.expires_at <= now)
+
+
 async def release(conn: AsyncConnection, owners: Sequence[str]) -> set[VariantId]:
-    """Give back everything these owners hold. The caller has locked the variants."""
+    """Give back everything these owners hold; what was held, parts for bundles. The caller has
+    locked the variants."""
     return await _give_back(conn, hold.c.owner.in_(owners))
 
 
-async def take(conn: AsyncConnection, wanted: Iterable[Wanted], now: datetime) -> None:
-    """Hold stock, from one location where one has enough, else from several.
+async def lessen(conn: AsyncConnection, kept: Mapping[str, tuple[int, int]]) -> None:
+    """Each owner keeps (so many, of so many) units that he holds, and gives back the others.
 
-    The caller has locked the variants. Raises OutOfStock; the transaction must then roll back.
+    Nothing is taken for it: what he keeps is his, whether or not it is still sold. The caller has
+    locked the variants.
     """
-    wanted = sorted(wanted, key=lambda one: one.variant_id)
-    if not wanted:
+    if not kept:
         return
-    places = await _priorities(conn)
+    deleted = await conn.execute(sa.delete(hold).where(hold.c.owner.in_(kept)).returning(*hold.c))
+    rows = [row._asdict() for row in deleted]
+    had: dict[tuple[str, str], int] = {}
+    for row in rows:
+        key = (row["owner"], row["variant_id"])
+        had[key] = had.get(key, 0) + row["quantity"]
+    # By what is held, not by what a bundle consists of now; upwards, or a part would be missing.
+    left = {key: -(-pieces * kept[key[0]][0] // kept[key[0]][1]) for key, pieces in had.items()}
+    stay: list[dict[str, Any]] = []
+    gone: list[tuple[Shelf, int]] = []
+    # From as few shelves as can be.
+    for row in sorted(rows, key=lambda row: (-row["quantity"], row["id"])):
+        key = (row["owner"], row["variant_id"])
+        pieces = min(row["quantity"], left[key])
+        left[key] -= pieces
+        if pieces:
+            stay.append(row | {"quantity": pieces})
+        if pieces < row["quantity"]:
+            shelf = (VariantId(row["variant_id"]), LocationId(row["location_id"]))
+            gone.append((shelf, row["quantity"] - pieces))
+    if stay:
+        await conn.execute(sa.insert(hold), stay)
+    await shelves.give_back(conn, _by_shelf(gone))
+
+
+async def take(conn: AsyncConnection, wanted: Sequence[Wanted], now: datetime) -> None:
+    """Hold all of this. Raises OutOfStock; the transaction must then roll back."""
+    for refused in await take_each(conn, wanted, now):
+        if refused is not None:
+            raise refused
+
+
+async def take_each(
+    conn: AsyncConnection,
+    wanted: Sequence[Wanted],
+    now: datetime,
+    *,
+    instead: Collection[str] = (),
+) -> list[OutOfStock | None]:
+    """Hold what there is, the first come first, each of them wholly or not at all: what stands in
+    the way of each, None where it is held.
+
+    The owners in `instead` want it instead of all they hold: that is theirs to take, but nobody
+    else's unless they have what they want. The caller has locked the variants.
+    """
+    if not wanted:
+        return []
+    answers: list[OutOfStock | None] = []
+    taken: list[tuple[Wanted, Shelf, int]] = []
+    on_shelves = await shelves.load(conn, (one.variant_id for one in wanted))
+    own = await _pieces_of(conn, instead) if instead else {}
+    exchanged: list[str] = []
     for one in wanted:
-        await _take_one(conn, one, list(places), now)
+        had = own.get(one.owner, {})
+        on_shelves.put(had)
+        available = on_shelves.available(one.variant_id)
+        if available < one.quantity:
+            on_shelves.put({shelf: -quantity for shelf, quantity in had.items()})
+            answers.append(_out_of_stock(one, available))
+            continue
+        if had:
+            exchanged.append(one.owner)
+        pieces = on_shelves.take(one.variant_id, one.quantity)
+        taken += [(one, shelf, quantity) for shelf, quantity in pieces.items()]
+        answers.append(None)
+    if exchanged:
+        await release(conn, exchanged)
+    if taken:
+        by_shelf = _by_shelf((shelf, quantity) for _, shelf, quantity in taken)
+        reserved = await _reserve(conn, by_shelf)
+        if len(reserved) < len(by_shelf):
+            # Somebody took it between the two statements. It cannot happen under `lock`.
+            await shelves.give_back(conn, {shelf: by_shelf[shelf] for shelf in reserved})
+            return await take_each(conn, wanted, now, instead=instead)
+        await conn.execute(sa.insert(hold), [_row(*one, now) for one in taken])
+    return answers
+
+
+async def extend(conn: AsyncConnection, owners: Mapping[str, datetime]) -> None:
+    """Let each owner hold what he holds until then. The caller has locked the variants."""
+    if owners:
+        await conn.execute(
+            _EXTEND, [{"of": owner, "until": until} for owner, until in owners.items()]
+        )
+
+
+_EXTEND = (
+    sa.update(hold)
+    .where(hold.c.owner == sa.bindparam("of"))
+    .values(expires_at=sa.bindparam("until", type_=UtcDateTime))
+)
 
 
 async def hand_over(
     conn: AsyncConnection, owner: str, to: str, *, expires_at: datetime | None
 ) -> int:
-    """Pass what one owner holds to another, such as a cart line's to its order; the quantity."""
+    """Pass what one owner holds to another, such as a cart line's to its order; how many pieces."""
+    return await hand_over_all(conn, [owner], to, expires_at=expires_at)
+
+
+async def hand_over_all(
+    conn: AsyncConnection, owners: Sequence[str], to: str, *, expires_at: datetime | None
+) -> int:
+    """Pass what these owners hold to one other; how many pieces that is in all."""
     moved = await conn.execute(
         sa.update(hold)
-        .where(hold.c.owner == owner)
+        .where(hold.c.owner.in_(owners))
         .values(owner=to, expires_at=expires_at)
         .returning(hold.c.quantity)
     )
     return sum(row.quantity for row in moved)
 
 
-async def hand_back(
-    conn: AsyncConnection, owner: str, to: str, variant_id: VariantId, *, expires_at: datetime
-) -> None:
-    """Pass an owner's holds of one variant to another, such as a refused order's to a cart line."""
-    await conn.execute(
-        sa.update(hold)
-        .where(hold.c.owner == owner, hold.c.variant_id == variant_id)
-        .values(owner=to, expires_at=expires_at)
-    )
+async def hand_back(conn: AsyncConnection, owner: str, wanted: Sequence[Wanted]) -> None:
+    """Pass of what an owner holds so much to others, such as a refused order's to cart lines.
+
+    What nobody wants stays with the owner; where he has less, there is less. The caller has locked
+    the variants.
+    """
+    if not wanted:
+        return
+    parts = await shelves.parts_of(conn, (one.variant_id for one in wanted))
+    rows = await conn.execute(sa.select(hold).where(hold.c.owner == owner).order_by(hold.c.id))
+    left: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        left.setdefault(row.variant_id, []).append(row._asdict())
+    given: list[dict[str, Any]] = []
+    for one in wanted:
+        for part, per_unit in parts[one.variant_id].items():
+            rest = one.quantity * per_unit
+            for has in left.get(part, ()):
+                pieces = min(rest, has["quantity"])
+                if pieces:
+                    id_ = new_id("hld", has["created_at"])
+                    given.append(has | {"id": id_, "quantity": pieces} | _holder(one))
+                    has["quantity"] -= pieces
+                    rest -= pieces
+    kept = [row for listed in left.values() for row in listed if row["quantity"]]
+    await conn.execute(sa.delete(hold).where(hold.c.owner == owner))
+    if kept or given:
+        await conn.execute(sa.insert(hold), [*kept, *given])
 
 
 async def sell(conn: AsyncConnection, owner: str) -> set[VariantId]:
     """What the owner holds leaves the shelf for good. The caller has locked the variants."""
-    rows = await _delete(conn, hold.c.owner == owner)
-    for (variant_id, location_id), quantity in _by_shelf(rows).items():
-        await conn.execute(
-            sa.update(stock)
-            .where(stock.c.variant_id == variant_id, stock.c.location_id == location_id)
-            .values(on_hand=stock.c.on_hand - quantity, held=stock.c.held - quantity)
-        )
-    return {row[0] for row in rows}
+    pieces = _by_shelf(await _delete(conn, hold.c.owner == owner))
+    await shelves.sell(conn, pieces)
+    return {variant_id for variant_id, _ in pieces}
 
 
 async def held_by(
     conn: AsyncConnection, owners: Sequence[str], now: datetime
 ) -> dict[str, tuple[int, datetime | None]]:
-    """How much each owner holds at this moment, and until when."""
+    """How many pieces each owner holds at this moment, and until when."""
     rows = await conn.execute(
         sa.select(hold.c.owner, sa.func.sum(hold.c.quantity), sa.func.min(hold.c.expires_at))
         .where(
@@ -150,100 +270,65 @@ async def held_by(
     return {row[0]: (int(row[1]), row[2]) for row in rows}
 
 
-async def _take_one(
-    conn: AsyncConnection, one: Wanted, places: list[LocationId], now: datetime
-) -> None:
-    for place in places:
-        if await _reserve(conn, one.variant_id, place, one.quantity):
-            await _write_down(conn, one, place, one.quantity, now)
-            return
-    rest = one.quantity
-    free = await _free_by_location(conn, one.variant_id)
-    for place in places:
-        part = min(rest, free.get(place, 0))
-        if part > 0 and await _reserve(conn, one.variant_id, place, part):
-            await _write_down(conn, one, place, part, now)
-            rest -= part
-    if rest:
-        available = sum(free.values())
-        raise OutOfStock(
-            "This is sold out." if available == 0 else f"Only {available} left.",
-            data={"variant_id": one.variant_id, "available": available},
-        )
-
-
-async def _reserve(
-    conn: AsyncConnection, variant_id: VariantId, place: LocationId, quantity: int
-) -> bool:
-    """The one statement that takes stock: it counts and takes at once, so no two can both win."""
-    result = await conn.execute(
-        sa.update(stock)
-        .where(
-            stock.c.variant_id == variant_id,
-            stock.c.location_id == place,
-            stock.c.on_hand - stock.c.held >= quantity,
-        )
-        .values(held=stock.c.held + quantity)
-    )
-    return result.rowcount == 1
-
-
-async def _write_down(
-    conn: AsyncConnection, one: Wanted, place: LocationId, quantity: int, now: datetime
-) -> None:
-    await conn.execute(
-        sa.insert(hold).values(
-            id=HoldId(new_id("hld", now)),
-            owner=one.owner,
-            variant_id=one.variant_id,
-            location_id=place,
-            quantity=quantity,
-            created_at=now,
-            expires_at=one.expires_at,
-        )
-    )
-
-
-async def _free_by_location(conn: AsyncConnection, variant_id: VariantId) -> dict[LocationId, int]:
+async def _pieces_of(conn: AsyncConnection, owners: Collection[str]) -> dict[str, dict[Shelf, int]]:
     rows = await conn.execute(
-        sa.select(stock.c.location_id, stock.c.on_hand - stock.c.held).where(
-            stock.c.variant_id == variant_id
+        sa.select(hold.c.owner, hold.c.variant_id, hold.c.location_id, hold.c.quantity).where(
+            hold.c.owner.in_(owners)
         )
     )
-    return {LocationId(row[0]): int(row[1]) for row in rows}
+    found: dict[str, dict[Shelf, int]] = {}
+    for owner, variant_id, location_id, quantity in rows:
+        pieces = found.setdefault(owner, {})
+        shelf = (VariantId(variant_id), LocationId(location_id))
+        pieces[shelf] = pieces.get(shelf, 0) + quantity
+    return found
+
+
+async def _reserve(conn: AsyncConnection, pieces: Mapping[Shelf, int]) -> set[Shelf]:
+    return await shelves.reserve(conn, pieces)
+
+
+def _row(one: Wanted, shelf: Shelf, quantity: int, now: datetime) -> dict[str, Any]:
+    variant_id, location_id = shelf
+    return {
+        "id": new_id("hld", now),
+        "variant_id": variant_id,
+        "location_id": location_id,
+        "quantity": quantity,
+        "created_at": now,
+    } | _holder(one)
+
+
+def _holder(one: Wanted) -> dict[str, Any]:
+    return {"owner": one.owner, "expires_at": one.expires_at}
+
+
+def _out_of_stock(one: Wanted, available: int) -> OutOfStock:
+    return OutOfStock(
+        "This is sold out." if available == 0 else f"Only {available} left.",
+        data={"variant_id": one.variant_id, "available": available},
+    )
 
 
 async def _give_back(conn: AsyncConnection, *conditions: sa.ColumnElement[bool]) -> set[VariantId]:
-    rows = await _delete(conn, *conditions)
-    for (variant_id, location_id), quantity in _by_shelf(rows).items():
-        await conn.execute(
-            sa.update(stock)
-            .where(stock.c.variant_id == variant_id, stock.c.location_id == location_id)
-            .values(held=stock.c.held - quantity)
-        )
-    return {row[0] for row in rows}
+    pieces = _by_shelf(await _delete(conn, *conditions))
+    await shelves.give_back(conn, pieces)
+    return {variant_id for variant_id, _ in pieces}
 
 
-_Row = tuple[VariantId, LocationId, int]
-
-
-async def _delete(conn: AsyncConnection, *conditions: sa.ColumnElement[bool]) -> list[_Row]:
+async def _delete(
+    conn: AsyncConnection, *conditions: sa.ColumnElement[bool]
+) -> list[tuple[Shelf, int]]:
     rows = await conn.execute(
         sa.delete(hold)
         .where(*conditions)
         .returning(hold.c.variant_id, hold.c.location_id, hold.c.quantity)
     )
-    return [(VariantId(row[0]), LocationId(row[1]), int(row[2])) for row in rows]
+    return [((VariantId(row[0]), LocationId(row[1])), int(row[2])) for row in rows]
 
 
-def _by_shelf(rows: Iterable[_Row]) -> dict[tuple[VariantId, LocationId], int]:
-    summed: dict[tuple[VariantId, LocationId], int] = {}
-    for variant_id, location_id, quantity in rows:
-        key = (variant_id, location_id)
-        summed[key] = summed.get(key, 0) + quantity
+def _by_shelf(moves: Iterable[tuple[Shelf, int]]) -> dict[Shelf, int]:
+    summed: dict[Shelf, int] = {}
+    for shelf, quantity in moves:
+        summed[shelf] = summed.get(shelf, 0) + quantity
     return summed
-
-
-async def _priorities(conn: AsyncConnection) -> list[LocationId]:
-    rows = await conn.execute(sa.select(location.c.id).order_by(location.c.priority, location.c.id))
-    return [LocationId(row[0]) for row in rows]

@@ -7,13 +7,16 @@ from aiohttp import web
 from msgspec import Meta
 
 from liveshop.catalog import wire
+from liveshop.catalog.display import CatalogDisplay
 from liveshop.catalog.media import MediaService
 from liveshop.catalog.model import (
     BadProduct,
+    BundleHasNoStock,
     ImageTooLarge,
     MediaUnavailable,
     NotAnImage,
     ProductChanged,
+    StockedProduct,
     StockHeld,
     UnknownLocation,
     UnknownMedia,
@@ -56,17 +59,22 @@ def endpoints(
     connectors: Connectors,
     links: wire.ImageLinks,
     *,
+    display: CatalogDisplay,
     max_image_bytes: int,
 ) -> list[Endpoint]:
     return [
-        *_product_endpoints(catalog, links),
+        *_product_endpoints(catalog, display),
         *_stock_endpoints(catalog),
         _import_endpoint(catalog, connectors),
         *_media_endpoints(media, links, max_image_bytes),
     ]
 
 
-def _product_endpoints(catalog: CatalogService, links: wire.ImageLinks) -> list[Endpoint]:
+def _product_endpoints(catalog: CatalogService, display: CatalogDisplay) -> list[Endpoint]:
+    async def out(stocked: StockedProduct) -> wire.Product:
+        [shown] = await catalog.shown([stocked], display)
+        return shown
+
     async def list_products(call: Call) -> wire.Products:
         page = await catalog.products(
             query=call.query.q,
@@ -74,20 +82,17 @@ def _product_endpoints(catalog: CatalogService, links: wire.ImageLinks) -> list[
             limit=call.query.limit,
             include_inactive=call.principal.may("catalog:read"),
         )
-        return wire.Products(
-            products=[wire.product_out(stocked, links) for stocked in page.products],
-            next=page.next,
-        )
+        return wire.Products(products=await catalog.shown(page.products, display), next=page.next)
 
     async def get_product(call: Call) -> wire.Product:
         stocked = await catalog.product(
             call.params["product_id"], include_inactive=call.principal.may("catalog:read")
         )
-        return wire.product_out(stocked, links)
+        return await out(stocked)
 
     async def create_product(call: Call) -> wire.Product:
         stocked = await catalog.create_product(wire.draft_of(call.body))
-        return wire.product_out(stocked, links)
+        return await out(stocked)
 
     async def replace_product(call: Call) -> wire.Product:
         stocked = await catalog.replace_product(
@@ -95,7 +100,7 @@ def _product_endpoints(catalog: CatalogService, links: wire.ImageLinks) -> list[
             wire.draft_of(call.body),
             expected_version=call.body.version,
         )
-        return wire.product_out(stocked, links)
+        return await out(stocked)
 
     return [
         Endpoint(
@@ -189,7 +194,7 @@ def _stock_endpoints(catalog: CatalogService) -> list[Endpoint]:
             _TAG,
             body=wire.StockInput,
             answer=wire.Stock,
-            errors=(UnknownVariant, UnknownLocation, StockHeld, BadProduct),
+            errors=(UnknownVariant, UnknownLocation, BundleHasNoStock, StockHeld, BadProduct),
         ),
     ]
 

@@ -10,14 +10,9 @@ from array import array
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from liveshop.catalog.checks import check_variant_count
 from liveshop.catalog.import_rows import Facts, Prepared, VariantFacts
-from liveshop.catalog.model import (
-    MAX_PICTURES,
-    MAX_VARIANTS,
-    BadProduct,
-    Option,
-    check_variant_count,
-)
+from liveshop.catalog.model import MAX_PICTURES, MAX_VARIANTS, BadProduct, Option
 
 
 @dataclass(slots=True)
@@ -33,6 +28,9 @@ class WorkingVariant:
     new_quantity: int | None = None
     """Set the stock to this; None leaves it alone."""
     line: int = 0
+    tiers: list[list[int]] | None = None
+    """As stored; a source says nothing of them."""
+    tiers_currency: str | None = None
 
 
 @dataclass(slots=True)

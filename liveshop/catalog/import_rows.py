@@ -8,9 +8,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from liveshop.catalog.model import (
-    MAX_PICTURES,
-    BadProduct,
+from liveshop.catalog.checks import (
     check_compare_at,
     check_gtin,
     check_key,
@@ -25,6 +23,7 @@ from liveshop.catalog.model import (
     check_variant_count,
     clean_html,
 )
+from liveshop.catalog.model import MAX_PICTURES, BadProduct
 from liveshop.connect import SourceRow, SourceVariant
 from liveshop.kernel.money import Money
 

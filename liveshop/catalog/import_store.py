@@ -10,14 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from liveshop.catalog.import_merge import WorkingProduct, WorkingVariant
 from liveshop.catalog.import_rows import Facts, VariantFacts, picture_key
 from liveshop.catalog.model import Option
-from liveshop.catalog.store import (
-    in_chunks,
-    options_to_json,
-    search_text,
-    update_many,
-    write_variants,
-)
+from liveshop.catalog.store import in_chunks
 from liveshop.catalog.tables import location, product, product_image, stock, variant
+from liveshop.catalog.writing import options_to_json, search_text, update_many, write_variants
 from liveshop.kernel.ids import LocationId
 from liveshop.kernel.money import Money
 from liveshop.storage import insert
@@ -105,6 +100,8 @@ def _working_variant(row: Any) -> WorkingVariant:
         digest=row.digest,
         position=row.position,
         is_active=row.is_active,
+        tiers=row.tiers,
+        tiers_currency=row.currency,
         source_quantity=row.source_quantity,
     )
 
@@ -158,7 +155,11 @@ def _product_values(one: WorkingProduct) -> dict[str, Any]:
 
 
 async def write_imported_variants(
-    conn: AsyncConnection, source: str, variants: Sequence[tuple[str, WorkingVariant]]
+    conn: AsyncConnection,
+    source: str,
+    variants: Sequence[tuple[str, WorkingVariant]],
+    *,
+    now: datetime,
 ) -> None:
     """`variants` with the ids of their products."""
     new = [
@@ -167,7 +168,9 @@ async def write_imported_variants(
         if one.is_new
     ]
     changed = [_variant_values(product_id, one) for product_id, one in variants if not one.is_new]
-    await write_variants(conn, new=new, changed=sorted(changed, key=lambda row: str(row["id"])))
+    await write_variants(
+        conn, new=new, changed=sorted(changed, key=lambda row: str(row["id"])), now=now
+    )
 
 
 def _variant_values(product_id: str, one: WorkingVariant) -> dict[str, Any]:
@@ -183,6 +186,8 @@ def _variant_values(product_id: str, one: WorkingVariant) -> dict[str, Any]:
         "compare_at_amount": None if facts.compare_at is None else facts.compare_at.amount,
         "currency": facts.price.currency,
         "tax_class": facts.tax_class,
+        # Amounts of another currency than the price's would be nonsense.
+        "tiers": one.tiers if one.tiers_currency == facts.price.currency else None,
         "picture_url": facts.picture_url,
         "picture_key": picture_key(facts.picture_url) if facts.picture_url else None,
         "is_active": one.is_active,

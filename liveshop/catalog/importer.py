@@ -161,7 +161,7 @@ class Importer:
         await import_store.write_products(tx.conn, self.source, changed, now=now)
         # New ones first: their stock refers to them. The others wait for what the stock says.
         new = [pair for pair in variants if pair[1].is_new]
-        await import_store.write_imported_variants(tx.conn, self.source, new)
+        await import_store.write_imported_variants(tx.conn, self.source, new, now=now)
         restocked = [
             (variant.id, variant.new_quantity)
             for _, variant in variants
@@ -170,7 +170,7 @@ class Importer:
         old = [pair for pair in variants if not pair[1].is_new]
         await import_store.write_stock(tx.conn, location_id, restocked)
         await self._report_clamped(tx, location_id, [variant for _, variant in old])
-        await import_store.write_imported_variants(tx.conn, self.source, old)
+        await import_store.write_imported_variants(tx.conn, self.source, old, now=now)
         await self._flush_pictures(tx, changed, now)
         if changed:
             tx.notify(ProductsTouched(tuple(ProductId(product.id) for product in changed)))

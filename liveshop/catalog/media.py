@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import structlog
 
-from liveshop.catalog import media_store, store
+from liveshop.catalog import media_store, writing
 from liveshop.catalog.fetch import Fetcher, FetchFailed, fetcher
 from liveshop.catalog.import_rows import picture_key
 from liveshop.catalog.media_store import StoredImage
@@ -146,7 +146,7 @@ class MediaService:
             return
         async with self._database.write() as tx:
             product_ids = await media_store.attach_media(tx.conn, key, picture.media_id)
-            await store.touch_products(tx.conn, product_ids, now=self._clock.now())
+            await writing.touch_products(tx.conn, product_ids, now=self._clock.now())
             tx.notify(ProductsTouched(tuple(ProductId(id_) for id_ in product_ids)))
 
     async def _note(self, key: str, problem: str) -> None:

@@ -1,59 +1,24 @@
-"""Products, variants and stock as plain facts, and the rules they obey. No I/O, no clock.
+"""Products, variants and stock as plain facts. No I/O, no clock; `checks` has their rules.
 
 A variant that is gone is withdrawn, never deleted: orders and carts still point at it.
 """
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import urlsplit
-
-import nh3
 
 from liveshop.kernel.errors import Conflict, Invalid, NotFound, Unavailable
 from liveshop.kernel.ids import LocationId, MediaId, ProductId, VariantId
 from liveshop.kernel.money import Money
-from liveshop.kernel.text import clean_line, clean_text
 
 TAX_CLASSES = ("standard", "reduced", "zero")
 LOCATION_KINDS = ("warehouse", "store")
 MAX_VARIANTS = 500
 MAX_OPTIONS = 8
 MAX_PICTURES = 30
+MAX_TIERS = 20
+MAX_PARTS = 20
 MAX_QUANTITY = 10_000_000
-_MAX_AMOUNT = 100_000_000_000
-_MAX_DESCRIPTION = 50_000
-_TAGS = {
-    "p",
-    "br",
-    "ul",
-    "ol",
-    "li",
-    "strong",
-    "b",
-    "em",
-    "i",
-    "u",
-    "s",
-    "h3",
-    "h4",
-    "h5",
-    "h6",
-    "blockquote",
-    "a",
-    "table",
-    "thead",
-    "tbody",
-    "tr",
-    "th",
-    "td",
-    "sub",
-    "sup",
-    "hr",
-    "span",
-}
-_CURRENCY = re.compile(r"[A-Z]{3}")
 
 
 class UnknownProduct(NotFound):
@@ -82,6 +47,12 @@ class StockHeld(Conflict):
     """The stock cannot go below what carts hold; `data.held` says how much that is."""
 
     code = "stock_held"
+
+
+class BundleHasNoStock(Conflict):
+    """A bundle is as available as its parts; stock is set on them."""
+
+    code = "bundle_has_no_stock"
 
 
 class ProductChanged(Conflict):
@@ -137,6 +108,35 @@ class Variant:
     tax_class: str
     picture_key: str | None
     is_active: bool
+    tiers: tuple[tuple[int, Money], ...] = ()
+    """(from so many units, price each)"""
+    weight_grams: int = 0
+    parts: tuple["BundlePart", ...] = ()
+
+    @property
+    def pieces(self) -> int:
+        """Units of stock behind one unit sold."""
+        return sum(part.quantity for part in self.parts) or 1
+
+
+@dataclass(frozen=True, slots=True)
+class BundlePart:
+    """So many units of another variant that are sold with each unit of a bundle."""
+
+    variant_id: VariantId
+    product_id: ProductId
+    title: str
+    sku: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class PricePoint:
+    """From `at` on a variant costs `amount` before promotions, announced beside `compare_at`."""
+
+    at: datetime
+    amount: Money
+    compare_at: Money | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +158,7 @@ class Product:
     version: int
     created_at: datetime
     updated_at: datetime
+    max_per_customer: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,11 +203,14 @@ class VariantDraft:
     tax_class: str = "standard"
     image_index: int | None = None
     id: VariantId | None = None
+    tiers: tuple[tuple[int, Money], ...] = ()
+    weight_grams: int = 0
+    parts: tuple[tuple[VariantId, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ProductDraft:
-    """What somebody wants a product to be; `checked` says whether it can."""
+    """What somebody wants a product to be; `checks.checked` says whether it can."""
 
     title: str
     variants: tuple[VariantDraft, ...]
@@ -217,6 +221,7 @@ class ProductDraft:
     url: str | None = None
     image_ids: tuple[MediaId, ...] = ()
     is_active: bool = True
+    max_per_customer: int | None = None
 
 
 # Signals, sent in this process after the commit.
@@ -234,196 +239,3 @@ class ProductsTouched:
     """These products changed in anything but stock."""
 
     product_ids: tuple[ProductId, ...]
-
-
-def checked(draft: ProductDraft, currency: str) -> ProductDraft:
-    """The draft with its texts cleaned. Raises BadProduct or BadText naming the field."""
-    option_names = check_option_names([option.name for option in draft.options])
-    options = tuple(
-        Option(name, _check_option_values(name, option.values))
-        for name, option in zip(option_names, draft.options, strict=True)
-    )
-    if len(draft.image_ids) > MAX_PICTURES:
-        raise _bad("image_ids", f"a product has at most {MAX_PICTURES} pictures")
-    if len(set(draft.image_ids)) < len(draft.image_ids):
-        raise _bad("image_ids", "a picture occurs twice")
-    variants = tuple(
-        _checked_variant(variant, draft, options, currency) for variant in draft.variants
-    )
-    check_variant_count(len(variants))
-    _refuse_repeats("sku", [variant.sku for variant in variants])
-    _refuse_repeats("id", [variant.id for variant in variants if variant.id is not None])
-    _refuse_repeats("values", [variant.values for variant in variants])
-    return replace(
-        draft,
-        title=check_title(draft.title),
-        description_html=clean_html(draft.description_html),
-        brand=check_label(draft.brand, "brand", 200),
-        category=check_label(draft.category, "category", 500),
-        url=check_url(draft.url, "url"),
-        options=options,
-        variants=variants,
-    )
-
-
-def _checked_variant(
-    draft: VariantDraft, product: ProductDraft, options: Sequence[Option], currency: str
-) -> VariantDraft:
-    values = check_values(draft.values, len(options))
-    for option, value in zip(options, values, strict=True):
-        if value not in option.values:
-            raise _bad("values", f"{value!r} is not among the values of {option.name}")
-    if draft.image_index is not None and not 0 <= draft.image_index < len(product.image_ids):
-        raise _bad("image_index", f"there is no picture number {draft.image_index}")
-    return replace(
-        draft,
-        sku=check_key(draft.sku, "sku", 100),
-        gtin=check_gtin(draft.gtin),
-        values=values,
-        price=check_price(draft.price, currency),
-        compare_at=check_compare_at(draft.compare_at, draft.price),
-        tax_class=check_tax_class(draft.tax_class),
-    )
-
-
-def _check_option_values(name: str, values: Sequence[str]) -> tuple[str, ...]:
-    cleaned = tuple(
-        clean_line(value, max_length=100, field=f"a value of {name}") for value in values
-    )
-    _refuse_repeats(f"values of {name}", cleaned)
-    return cleaned
-
-
-def check_title(title: str) -> str:
-    return clean_line(title, max_length=300, field="title")
-
-
-def check_label(text: str | None, field: str, max_length: int) -> str | None:
-    if text is None:
-        return None
-    return clean_line(text, max_length=max_length, field=field, empty=True) or None
-
-
-def check_key(text: str, field: str, max_length: int) -> str:
-    """A key is taken as it is or refused: a cleaned key would be another key."""
-    stripped = text.strip()
-    if not stripped:
-        raise _bad(field, f"{field} must not be empty")
-    if len(stripped) > max_length:
-        raise _bad(field, f"{field} is longer than {max_length} characters")
-    if not stripped.isprintable():
-        raise _bad(field, f"{field} holds a character that cannot be printed")
-    return stripped
-
-
-def check_option_names(names: Sequence[str]) -> tuple[str, ...]:
-    if len(names) > MAX_OPTIONS:
-        raise _bad("options", f"a product has at most {MAX_OPTIONS} options")
-    cleaned = tuple(
-        clean_line(name, max_length=60, field="the name of an option") for name in names
-    )
-    _refuse_repeats("options", cleaned)
-    return cleaned
-
-
-def check_values(values: Sequence[str], option_count: int) -> tuple[str, ...]:
-    if len(values) != option_count:
-        raise _bad(
-            "values", f"a variant has {len(values)} values, the product {option_count} options"
-        )
-    return tuple(clean_line(value, max_length=100, field="values") for value in values)
-
-
-def check_variant_count(count: int) -> None:
-    if count == 0:
-        raise _bad("variants", "a product needs at least one variant")
-    if count > MAX_VARIANTS:
-        raise _bad("variants", f"a product has at most {MAX_VARIANTS} variants")
-
-
-def check_price(price: Money, currency: str) -> Money:
-    if price.currency != currency:
-        shown = price.currency if _CURRENCY.fullmatch(price.currency) else "no known currency"
-        raise _bad("price", f"the price is in {shown}, the shop sells in {currency}")
-    if not 0 < price.amount <= _MAX_AMOUNT:
-        raise _bad("price", "the price must be above zero and below a thousand million")
-    return price
-
-
-def check_compare_at(compare_at: Money | None, price: Money) -> Money | None:
-    if compare_at is None:
-        return None
-    if compare_at.currency != price.currency:
-        raise _bad("compare_at", "compare_at and price are in different currencies")
-    if not price.amount < compare_at.amount <= _MAX_AMOUNT:
-        raise _bad("compare_at", "compare_at must be above the price")
-    return compare_at
-
-
-def check_tax_class(tax_class: str) -> str:
-    if tax_class not in TAX_CLASSES:
-        raise _bad("tax_class", f"tax_class must be one of {', '.join(TAX_CLASSES)}")
-    return tax_class
-
-
-def check_quantity(quantity: int) -> int:
-    if not 0 <= quantity <= MAX_QUANTITY:
-        raise _bad("quantity", f"a quantity is between 0 and {MAX_QUANTITY}")
-    return quantity
-
-
-def check_gtin(gtin: str | None) -> str | None:
-    """GTIN-8, -12, -13 or -14 with its check digit (GS1 General Specifications, 7.9)."""
-    if gtin is None or not gtin.strip():
-        return None
-    digits = gtin.strip().replace("-", "").replace(" ", "")
-    if len(digits) not in (8, 12, 13, 14) or not (digits.isascii() and digits.isdigit()):
-        raise _bad("gtin", "a GTIN has 8, 12, 13 or 14 digits")
-    weighted = sum(
-        int(digit) * (3 if place % 2 == 0 else 1) for place, digit in enumerate(digits[-2::-1])
-    )
-    if (10 - weighted % 10) % 10 != int(digits[-1]):
-        raise _bad("gtin", f"the check digit of the GTIN {digits} is wrong")
-    return digits
-
-
-def check_url(url: str | None, field: str) -> str | None:
-    if url is None or not url.strip():
-        return None
-    stripped = check_key(url, field, 2000)
-    try:
-        parts = urlsplit(stripped)
-        is_web = parts.scheme in ("http", "https") and bool(parts.hostname)
-    except ValueError:
-        is_web = False
-    if not is_web or any(character.isspace() for character in stripped):
-        raise _bad(field, f"{field} is not a web address")
-    if parts.username is not None or parts.password is not None:
-        raise _bad(field, f"{field} holds a user name or password; leave it out")
-    return stripped
-
-
-def clean_html(text: str) -> str:
-    """Simple HTML that may stand in any page: no scripts, styles, frames, images or handlers."""
-    cleaned = clean_text(text, max_length=_MAX_DESCRIPTION, field="description_html", empty=True)
-    return nh3.clean(
-        cleaned,
-        tags=_TAGS,
-        attributes={"a": {"href"}, "td": {"colspan"}, "th": {"colspan"}},
-        url_schemes={"http", "https", "mailto"},
-        link_rel="noopener nofollow",
-    )
-
-
-def _refuse_repeats(field: str, found: Sequence[object]) -> None:
-    seen: set[object] = set()
-    for item in found:
-        if item in seen:
-            shown = " / ".join(item) if isinstance(item, tuple) else item
-            shown = shown or "no options"
-            raise _bad(field, f"{field}: {shown} occurs twice")
-        seen.add(item)
-
-
-def _bad(field: str, detail: str) -> BadProduct:
-    return BadProduct(detail, data={"field": field})

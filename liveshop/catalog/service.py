@@ -7,11 +7,14 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from liveshop.catalog import holds, media_store, store
+from liveshop.catalog import holds, locations, media_store, store, wire, writing
+from liveshop.catalog.checks import check_label, check_quantity, checked
+from liveshop.catalog.display import CatalogDisplay
 from liveshop.catalog.importer import Importer, ImportReport, Progress
 from liveshop.catalog.model import (
     LOCATION_KINDS,
     BadProduct,
+    BundleHasNoStock,
     Location,
     ProductChanged,
     ProductDraft,
@@ -25,9 +28,6 @@ from liveshop.catalog.model import (
     UnknownVariant,
     Variant,
     VariantDraft,
-    check_label,
-    check_quantity,
-    checked,
 )
 from liveshop.connect import FileSource
 from liveshop.kernel.clock import Clock
@@ -64,7 +64,7 @@ class CatalogService:
         product_id = ProductId(new_id("prd", now))
         async with self._database.write() as tx:
             await _check_pictures(tx.conn, good)
-            await store.add_product(
+            await writing.add_product(
                 tx.conn,
                 {
                     "id": product_id,
@@ -78,12 +78,7 @@ class CatalogService:
                 }
                 | _product_values(good),
             )
-            new = [
-                {"id": new_id("var", now), "product_id": product_id}
-                | _variant_values(variant, good, place)
-                for place, variant in enumerate(good.variants)
-            ]
-            await store.write_variants(tx.conn, new=new, changed=[])
+            await self._replace_variants(tx.conn, product_id, good, now)
             await _set_pictures(tx.conn, product_id, good)
             tx.notify(ProductsTouched((product_id,)))
             return await _stocked(tx.conn, product_id, now)
@@ -92,7 +87,11 @@ class CatalogService:
         self, product_id: str, draft: ProductDraft, *, expected_version: int | None = None
     ) -> StockedProduct:
         """Variants keep their id if the draft names it, or else by SKU, or else by their values;
-        those no longer in it are withdrawn. Raises UnknownProduct, ProductChanged, BadProduct."""
+        those no longer in it are withdrawn. One whose parts change becomes another variant, so
+        that what carts hold of it, and what it has cost, stays true.
+
+        Raises UnknownProduct, ProductChanged, BadProduct.
+        """
         good = checked(draft, self._currency)
         now = self._clock.now()
         async with self._database.write() as tx:
@@ -102,7 +101,7 @@ class CatalogService:
             if expected_version not in (None, present.version):
                 raise _changed(present.version)
             await _check_pictures(tx.conn, good)
-            is_still = await store.change_product(
+            is_still = await writing.change_product(
                 tx.conn,
                 product_id,
                 version=present.version,
@@ -122,16 +121,24 @@ class CatalogService:
         kept = _match(good.variants, before)
         new: list[dict[str, Any]] = []
         changed: list[dict[str, Any]] = []
+        parts: list[dict[str, Any]] = []
         for place, (variant, old_id) in enumerate(zip(good.variants, kept, strict=True)):
             values = _variant_values(variant, good, place)
-            if old_id is None:
-                new.append({"id": new_id("var", now), "product_id": product_id} | values)
-            else:
+            if old_id is not None:
                 changed.append({"id": old_id} | values)
-        await store.withdraw_variants(
+                continue
+            id_ = new_id("var", now)
+            new.append({"id": id_, "product_id": product_id} | values)
+            parts += [
+                {"bundle_id": id_, "part_id": part_id, "quantity": quantity}
+                for part_id, quantity in variant.parts
+            ]
+        await writing.withdraw_variants(
             conn, [variant.id for variant in before if variant.id not in kept]
         )
-        await store.write_variants(conn, new=new, changed=changed)
+        await writing.write_variants(conn, new=new, changed=changed, now=now)
+        await _check_parts(conn, good)
+        await writing.add_parts(conn, parts)
 
     async def product(self, product_id: str, *, include_inactive: bool = False) -> StockedProduct:
         """Raises UnknownProduct."""
@@ -154,7 +161,7 @@ class CatalogService:
         category, SKU or GTIN. Raises BadCursor."""
         if cursor is not None and not has_prefix(cursor, "prd"):
             raise BadCursor("The cursor is not one that this list gave out.")
-        words = store.fold(query).split()[:10]
+        words = writing.fold(query).split()[:10]
         size = min(max(limit, 1), MAX_PAGE)
         async with self._database.read() as conn:
             ids = await store.product_ids_page(
@@ -169,10 +176,17 @@ class CatalogService:
             found = await store.stocked_products(conn, product_ids, self._clock.now())
             return list(found.values())
 
+    async def shown(
+        self, stocked: Sequence[StockedProduct], display: CatalogDisplay
+    ) -> list[wire.Product]:
+        """As everybody sees them, at the prices in force."""
+        async with self._database.read() as conn:
+            return await display.shown(conn, stocked, self._clock.now())
+
     async def locations(self) -> list[Location]:
         """By priority, the one asked first first."""
         async with self._database.read() as conn:
-            return await store.locations_by_priority(conn)
+            return await locations.locations_by_priority(conn)
 
     async def create_location(
         self, name: str, *, kind: str = "warehouse", priority: int = 0
@@ -186,17 +200,19 @@ class CatalogService:
             )
         new = Location(LocationId(new_id("loc", self._clock.now())), cleaned, kind, priority)
         async with self._database.write() as tx:
-            await store.add_location(tx.conn, new)
+            await locations.add_location(tx.conn, new)
         return new
 
     async def stock_of(self, variant_id: str) -> list[StockLevel]:
-        """One level for each location. Raises UnknownVariant."""
+        """One level for each location; none for a bundle. Raises UnknownVariant."""
         async with self._database.read() as conn:
-            await _known_variant(conn, variant_id)
-            return await store.stock_levels(conn, variant_id, self._clock.now())
+            if (await _known_variant(conn, variant_id)).parts:
+                return []
+            return await locations.stock_levels(conn, variant_id, self._clock.now())
 
     async def set_stock(self, variant_id: str, location_id: str, on_hand: int) -> list[StockLevel]:
-        """Raises UnknownVariant, UnknownLocation, StockHeld when carts hold more than that."""
+        """Raises UnknownVariant, UnknownLocation, BundleHasNoStock, and StockHeld when carts hold
+        more than that."""
         check_quantity(on_hand)
         now = self._clock.now()
         # A transaction of its own: what it locks must not stand before the stock set below.
@@ -204,11 +220,16 @@ class CatalogService:
             await holds.release_lapsed(tx.conn, now, variant_ids=[VariantId(variant_id)])
         async with self._database.write() as tx:
             known = await _known_variant(tx.conn, variant_id)
-            locations = await store.locations_by_priority(tx.conn)
-            if location_id not in [location.id for location in locations]:
+            if known.parts:
+                raise BundleHasNoStock(
+                    "A bundle has no stock of its own. Set the stock of its parts.",
+                    data={"part_ids": [part.variant_id for part in known.parts]},
+                )
+            known_places = await locations.locations_by_priority(tx.conn)
+            if location_id not in [place.id for place in known_places]:
                 raise UnknownLocation("There is no such location.")
-            if not await store.set_on_hand(tx.conn, variant_id, location_id, on_hand):
-                levels = await store.stock_levels(tx.conn, variant_id, now)
+            if not await locations.set_on_hand(tx.conn, variant_id, location_id, on_hand):
+                levels = await locations.stock_levels(tx.conn, variant_id, now)
                 held = next(level.held for level in levels if level.location_id == location_id)
                 raise StockHeld(
                     f"{held} pieces are held by carts and orders, so the stock cannot be "
@@ -216,7 +237,7 @@ class CatalogService:
                     data={"held": held},
                 )
             tx.notify(StockTouched((known.id,)))
-            return await store.stock_levels(tx.conn, variant_id, now)
+            return await locations.stock_levels(tx.conn, variant_id, now)
 
     async def available(self, variant_ids: Sequence[str]) -> dict[VariantId, int]:
         async with self._database.read() as conn:
@@ -265,6 +286,17 @@ async def _check_pictures(conn: AsyncConnection, draft: ProductDraft) -> None:
         )
 
 
+async def _check_parts(conn: AsyncConnection, draft: ProductDraft) -> None:
+    """To be asked once the variants are written: a part may be among them."""
+    wanted = {part_id for variant in draft.variants for part_id, _ in variant.parts}
+    unfit = await writing.unfit_parts(conn, wanted) if wanted else set()
+    if unfit:
+        raise BadProduct(
+            f"{min(unfit)} cannot be part of a bundle: it is not on sale, or a bundle itself.",
+            data={"field": "parts", "variant_ids": sorted(unfit)},
+        )
+
+
 async def _set_pictures(conn: AsyncConnection, product_id: ProductId, draft: ProductDraft) -> None:
     rows = [
         {
@@ -277,7 +309,7 @@ async def _set_pictures(conn: AsyncConnection, product_id: ProductId, draft: Pro
         }
         for place, media_id in enumerate(draft.image_ids)
     ]
-    await store.set_pictures(conn, [product_id], rows)
+    await writing.set_pictures(conn, [product_id], rows)
 
 
 def _changed(version: int) -> ProductChanged:
@@ -297,11 +329,20 @@ def _match(drafts: Sequence[VariantDraft], before: Sequence[Variant]) -> list[Va
                 raise BadProduct(
                     f"This product has no variant {draft.id}.", data={"field": "variants"}
                 )
-            kept[place] = free.pop(draft.id).id
+            named = free.pop(draft.id)
+            if _same_parts(named, draft):
+                kept[place] = named.id
     for is_alike in (_same_sku, _same_values):
         for place, draft in enumerate(drafts):
-            if kept[place] is None:
-                alike = next((old.id for old in free.values() if is_alike(old, draft)), None)
+            if kept[place] is None and draft.id is None:
+                alike = next(
+                    (
+                        old.id
+                        for old in free.values()
+                        if is_alike(old, draft) and _same_parts(old, draft)
+                    ),
+                    None,
+                )
                 if alike is not None:
                     kept[place] = free.pop(alike).id
     return kept
@@ -315,6 +356,10 @@ def _same_values(old: Variant, draft: VariantDraft) -> bool:
     return old.is_active and old.values == draft.values
 
 
+def _same_parts(old: Variant, draft: VariantDraft) -> bool:
+    return {part.variant_id: part.quantity for part in old.parts} == dict(draft.parts)
+
+
 def _product_values(draft: ProductDraft) -> dict[str, Any]:
     return {
         "title": draft.title,
@@ -322,9 +367,10 @@ def _product_values(draft: ProductDraft) -> dict[str, Any]:
         "brand": draft.brand,
         "category": draft.category,
         "url": draft.url,
-        "options": store.options_to_json(draft.options),
+        "options": writing.options_to_json(draft.options),
         "is_active": draft.is_active,
-        "search_text": store.search_text(
+        "max_per_customer": draft.max_per_customer,
+        "search_text": writing.search_text(
             title=draft.title,
             brand=draft.brand,
             category=draft.category,
@@ -344,6 +390,8 @@ def _variant_values(draft: VariantDraft, product: ProductDraft, place: int) -> d
         "compare_at_amount": None if draft.compare_at is None else draft.compare_at.amount,
         "currency": draft.price.currency,
         "tax_class": draft.tax_class,
+        "tiers": [[quantity, each.amount] for quantity, each in draft.tiers] or None,
+        "weight_grams": draft.weight_grams,
         "picture_key": picture,
         "is_active": True,
     }

@@ -1,11 +1,8 @@
-"""SQL for products, variants and stock.
+"""SQL that reads products and variants, their prices, and how many of them can be had.
 
-Stock moves by single conditional UPDATEs whose row count says whether they happened: no read
-before the write, so nothing can change in between. Who takes several rows takes them in sorted
-order (variant id, then location id), or PostgreSQL finds deadlocks.
+Products are written in `writing`; stock is kept in `locations` and moved in `shelves`.
 """
 
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -14,18 +11,28 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from liveshop.catalog.model import (
-    Location,
+    BundlePart,
     Option,
     Picture,
+    PricePoint,
     Product,
     StockedProduct,
-    StockLevel,
     Variant,
 )
-from liveshop.catalog.tables import hold, location, media, product, product_image, stock, variant
-from liveshop.kernel.ids import LocationId, MediaId, ProductId, VariantId
+from liveshop.catalog.tables import (
+    bundle_part,
+    hold,
+    media,
+    product,
+    product_image,
+    stock,
+    variant,
+    variant_price,
+    waiting,
+)
+from liveshop.kernel.ids import MediaId, ProductId, VariantId
 from liveshop.kernel.money import Money
-from liveshop.storage import insert
+from liveshop.storage import UtcDateTime
 
 _CHUNK = 500  # ids per statement: both databases bound the number of parameters
 
@@ -100,32 +107,104 @@ async def variants_by_ids(
     """Withdrawn ones too: an order or a cart may point at them."""
     found: dict[VariantId, Variant] = {}
     for ids in in_chunks(variant_ids):
-        rows = await conn.execute(sa.select(variant).where(variant.c.id.in_(ids)))
-        found.update((VariantId(row.id), _variant(row)) for row in rows)
+        loaded = await _variants(conn, variant.c.id.in_(ids))
+        found.update((one.id, one) for one in loaded)
     return found
 
 
 async def all_variants_of(conn: AsyncConnection, product_id: str) -> list[Variant]:
     """In order, the withdrawn ones included."""
-    statement = (
-        sa.select(variant)
-        .where(variant.c.product_id == product_id)
-        .order_by(variant.c.position, variant.c.id)
-    )
-    return [_variant(row) for row in await conn.execute(statement)]
+    return await _variants(conn, variant.c.product_id == product_id)
 
 
 async def _variants_of(
     conn: AsyncConnection, product_ids: Sequence[str]
 ) -> dict[str, list[Variant]]:
-    statement = (
-        sa.select(variant)
-        .where(variant.c.product_id.in_(product_ids), variant.c.is_active)
-        .order_by(variant.c.position, variant.c.id)
-    )
     found: dict[str, list[Variant]] = {}
-    for row in await conn.execute(statement):
-        found.setdefault(row.product_id, []).append(_variant(row))
+    for one in await _variants(conn, variant.c.product_id.in_(product_ids), variant.c.is_active):
+        found.setdefault(one.product_id, []).append(one)
+    return found
+
+
+_part = variant.alias("part")
+_part_product = product.alias("part_product")
+_WITH_PARTS = (
+    sa.select(
+        variant,
+        bundle_part.c.quantity.label("part_quantity"),
+        _part.c.id.label("part_id"),
+        _part.c.product_id.label("part_product_id"),
+        _part.c.sku.label("part_sku"),
+        _part_product.c.title.label("part_title"),
+    )
+    .outerjoin(bundle_part, bundle_part.c.bundle_id == variant.c.id)
+    .outerjoin(_part, _part.c.id == bundle_part.c.part_id)
+    .outerjoin(_part_product, _part_product.c.id == _part.c.product_id)
+    .order_by(variant.c.position, variant.c.id, bundle_part.c.part_id)
+)
+
+
+async def _variants(conn: AsyncConnection, *conditions: sa.ColumnElement[bool]) -> list[Variant]:
+    """In order, each with its parts: a row of a bundle for each of them, one of any other."""
+    rows: dict[str, Any] = {}
+    parts: dict[str, list[BundlePart]] = {}
+    for row in await conn.execute(_WITH_PARTS.where(*conditions)):
+        rows.setdefault(row.id, row)
+        if row.part_id is not None:
+            part = BundlePart(
+                variant_id=VariantId(row.part_id),
+                product_id=ProductId(row.part_product_id),
+                title=row.part_title,
+                sku=row.part_sku,
+                quantity=row.part_quantity,
+            )
+            parts.setdefault(row.id, []).append(part)
+    return [_variant(row, parts.get(id_, ())) for id_, row in rows.items()]
+
+
+async def price_points(
+    conn: AsyncConnection, variant_ids: Iterable[str]
+) -> dict[VariantId, list[PricePoint]]:
+    """What they have cost since they are known, the oldest first."""
+    found: dict[VariantId, list[PricePoint]] = {}
+    for ids in in_chunks(variant_ids):
+        rows = await conn.execute(
+            sa.select(variant_price)
+            .where(variant_price.c.variant_id.in_(ids))
+            .order_by(variant_price.c.variant_id, variant_price.c.at)
+        )
+        for row in rows:
+            point = PricePoint(
+                at=row.at,
+                amount=Money(row.amount, row.currency),
+                compare_at=_money(row.compare_at_amount, row.currency),
+            )
+            found.setdefault(VariantId(row.variant_id), []).append(point)
+    return found
+
+
+async def with_bundles(conn: AsyncConnection, variant_ids: Iterable[str]) -> set[VariantId]:
+    """These, and every bundle that has one of them for a part."""
+    found: set[VariantId] = set()
+    for ids in in_chunks(variant_ids):
+        rows = await conn.execute(
+            sa.select(bundle_part.c.bundle_id).where(bundle_part.c.part_id.in_(ids))
+        )
+        found.update(VariantId(id_) for id_ in [*ids, *rows.scalars()])
+    return found
+
+
+async def pieces(conn: AsyncConnection, variant_ids: Iterable[str]) -> dict[VariantId, int]:
+    """Units of stock behind one unit sold: more than one for bundles only."""
+    found: dict[VariantId, int] = {}
+    for ids in in_chunks(variant_ids):
+        rows = await conn.execute(
+            sa.select(bundle_part.c.bundle_id, sa.func.sum(bundle_part.c.quantity))
+            .where(bundle_part.c.bundle_id.in_(ids))
+            .group_by(bundle_part.c.bundle_id)
+        )
+        counted = {row[0]: int(row[1]) for row in rows}
+        found.update((VariantId(id_), counted.get(id_, 1)) for id_ in ids)
     return found
 
 
@@ -170,6 +249,7 @@ def _product(row: Any, variants: Sequence[Variant], pictures: Sequence[Picture])
         version=row.version,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        max_per_customer=row.max_per_customer,
     )
 
 
@@ -188,106 +268,32 @@ def _options(stored: Any, variants: Sequence[Variant]) -> tuple[Option, ...]:
     )
 
 
-def _variant(row: Any) -> Variant:
+def _variant(row: Any, parts: Sequence[BundlePart]) -> Variant:
+    price = Money(row.price_amount, row.currency)
     return Variant(
         id=VariantId(row.id),
         product_id=ProductId(row.product_id),
         sku=row.sku,
         gtin=row.gtin,
         values=tuple(row.option_values),
-        price=Money(row.price_amount, row.currency),
-        compare_at=(
-            None if row.compare_at_amount is None else Money(row.compare_at_amount, row.currency)
-        ),
+        price=price,
+        compare_at=_money(row.compare_at_amount, row.currency),
         tax_class=row.tax_class,
         picture_key=row.picture_key,
         is_active=row.is_active,
+        # An import knows nothing of tiers: those its new price has overtaken rest until it rises.
+        tiers=tuple(
+            (quantity, Money(amount, row.currency))
+            for quantity, amount in row.tiers or ()
+            if amount < price.amount
+        ),
+        weight_grams=row.weight_grams,
+        parts=tuple(parts),
     )
 
 
-# Writing products
-
-
-def fold(text: str) -> str:
-    """As texts are compared in a search: no case, no accents."""
-    apart = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(character for character in apart if not unicodedata.combining(character))
-
-
-def search_text(
-    *, title: str, brand: str | None, category: str | None, codes: Iterable[str | None]
-) -> str:
-    return fold(" ".join(part for part in (title, brand, category, *codes) if part))
-
-
-def options_to_json(options: Iterable[Option]) -> list[dict[str, Any]]:
-    return [{"name": option.name, "values": list(option.values)} for option in options]
-
-
-async def add_product(conn: AsyncConnection, values: Mapping[str, Any]) -> None:
-    await conn.execute(sa.insert(product).values(**values))
-
-
-async def change_product(
-    conn: AsyncConnection, product_id: str, *, version: int, values: Mapping[str, Any]
-) -> bool:
-    """False when the product is no longer at that version (or gone)."""
-    statement = (
-        sa.update(product)
-        .where(product.c.id == product_id, product.c.version == version)
-        .values(version=version + 1, **values)
-    )
-    return (await conn.execute(statement)).rowcount == 1
-
-
-async def touch_products(
-    conn: AsyncConnection, product_ids: Sequence[str], *, now: datetime
-) -> None:
-    """A new version of products whose pictures changed."""
-    for ids in in_chunks(product_ids):
-        await conn.execute(
-            sa.update(product)
-            .where(product.c.id.in_(ids))
-            .values(version=product.c.version + 1, updated_at=now)
-        )
-
-
-async def write_variants(
-    conn: AsyncConnection, *, new: Sequence[Mapping[str, Any]], changed: Sequence[Mapping[str, Any]]
-) -> None:
-    """Insert and update in two statements; the mappings of one list have the same keys."""
-    if new:
-        await conn.execute(sa.insert(variant), list(new))
-    if changed:
-        await conn.execute(*update_many(variant, changed))
-
-
-async def withdraw_variants(conn: AsyncConnection, variant_ids: Iterable[str]) -> None:
-    for ids in in_chunks(variant_ids):
-        await conn.execute(sa.update(variant).where(variant.c.id.in_(ids)).values(is_active=False))
-
-
-async def set_pictures(
-    conn: AsyncConnection, product_ids: Sequence[str], rows: Sequence[Mapping[str, Any]]
-) -> None:
-    """Replace all pictures of these products."""
-    for ids in in_chunks(product_ids):
-        await conn.execute(sa.delete(product_image).where(product_image.c.product_id.in_(ids)))
-    if rows:
-        await conn.execute(sa.insert(product_image), list(rows))
-
-
-def update_many(
-    table: sa.Table, rows: Sequence[Mapping[str, Any]]
-) -> tuple[sa.Update, list[dict[str, Any]]]:
-    """One UPDATE by `id` for many rows with the same keys."""
-    keys = [key for key in rows[0] if key != "id"]
-    statement = (
-        sa.update(table)
-        .where(table.c.id == sa.bindparam("b_id"))
-        .values({key: sa.bindparam(f"b_{key}") for key in keys})
-    )
-    return statement, [{f"b_{key}": value for key, value in row.items()} for row in rows]
+def _money(amount: int | None, currency: str) -> Money | None:
+    return None if amount is None else Money(amount, currency)
 
 
 # Stock
@@ -297,79 +303,89 @@ async def available_by_variant(
     conn: AsyncConnection, variant_ids: Iterable[str], now: datetime
 ) -> dict[VariantId, int]:
     """How many of each variant can be had at this moment, over all locations: what is on hand less
-    live holds. Zero for unknown ones.
+    live holds and less what others wait for. Of a bundle, as many as there are parts for. Zero for
+    unknown ones.
 
     The one place that says so: screens, carts and channels all ask here. A hold that has lapsed
     counts as free at once, whether or not anybody has swept it up.
     """
     found: dict[VariantId, int] = {}
+    bundles: dict[str, int] = {}
     for ids in in_chunks(variant_ids):
-        shelf = await conn.execute(
-            sa.select(stock.c.variant_id, sa.func.sum(stock.c.on_hand - stock.c.held))
-            .where(stock.c.variant_id.in_(ids))
-            .group_by(stock.c.variant_id)
-        )
-        amounts = {row[0]: int(row[1]) for row in shelf}
-        lapsed = await conn.execute(
-            sa.select(hold.c.variant_id, sa.func.sum(hold.c.quantity))
-            .where(hold.c.variant_id.in_(ids), hold.c.expires_at <= now)
-            .group_by(hold.c.variant_id)
-        )
-        for row in lapsed:
-            amounts[row[0]] = amounts.get(row[0], 0) + int(row[1])
-        found.update((VariantId(id_), amounts.get(id_, 0)) for id_ in ids)
+        found.update((VariantId(id_), 0) for id_ in ids)
+        for row in await conn.execute(_FREE, {"ids": ids, "now": now}):
+            if row.is_bundle:
+                bundles[row.id] = row.waiting
+            else:
+                found[VariantId(row.id)] = max(0, int(row.free) - row.waiting)
+    if bundles:
+        found.update(await _available_bundles(conn, bundles, now))
     return found
 
 
-async def stock_levels(conn: AsyncConnection, variant_id: str, now: datetime) -> list[StockLevel]:
-    """One level for each location, zeros included, by priority. Lapsed holds count as free."""
-    here = sa.and_(stock.c.location_id == location.c.id, stock.c.variant_id == variant_id)
+async def _available_bundles(
+    conn: AsyncConnection, waiting_for: Mapping[str, int], now: datetime
+) -> dict[VariantId, int]:
+    parts: dict[str, list[tuple[str, int, bool]]] = {}
+    for ids in in_chunks(waiting_for):
+        rows = await conn.execute(
+            sa.select(
+                bundle_part.c.bundle_id,
+                bundle_part.c.part_id,
+                bundle_part.c.quantity,
+                variant.c.is_active,
+            )
+            .join(variant, variant.c.id == bundle_part.c.part_id)
+            .where(bundle_part.c.bundle_id.in_(ids))
+        )
+        for bundle_id, part_id, quantity, is_active in rows:
+            parts.setdefault(bundle_id, []).append((part_id, quantity, is_active))
+    free = await available_by_variant(
+        conn, [part_id for listed in parts.values() for part_id, _, _ in listed], now
+    )
+    return {
+        VariantId(bundle_id): max(
+            0,
+            # A part that is withdrawn is not sold any more, not even with others.
+            min(free[VariantId(part)] // number if sold else 0 for part, number, sold in listed)
+            - waiting_for[bundle_id],
+        )
+        for bundle_id, listed in parts.items()
+    }
+
+
+def _free() -> sa.Select[Any]:
+    on_shelves = (
+        sa.select(sa.func.sum(stock.c.on_hand - stock.c.held))
+        .where(stock.c.variant_id == variant.c.id)
+        .scalar_subquery()
+    )
     lapsed = (
-        sa.select(sa.func.coalesce(sa.func.sum(hold.c.quantity), 0))
+        sa.select(sa.func.sum(hold.c.quantity))
         .where(
-            hold.c.variant_id == variant_id,
-            hold.c.location_id == location.c.id,
-            hold.c.expires_at <= now,
+            hold.c.variant_id == variant.c.id,
+            hold.c.expires_at <= sa.bindparam("now", type_=UtcDateTime),
         )
         .scalar_subquery()
     )
-    statement = (
-        sa.select(location.c.id, stock.c.on_hand, stock.c.held, lapsed)
-        .select_from(location.outerjoin(stock, here))
-        .order_by(location.c.priority, location.c.id)
-    )
-    return [
-        StockLevel(
-            VariantId(variant_id), LocationId(row[0]), row[1] or 0, (row[2] or 0) - int(row[3])
+    counted = (
+        sa.select(
+            variant.c.id,
+            (sa.func.coalesce(on_shelves, 0) + sa.func.coalesce(lapsed, 0)).label("free"),
+            sa.exists().where(bundle_part.c.bundle_id == variant.c.id).label("is_bundle"),
         )
-        for row in await conn.execute(statement)
-    ]
-
-
-async def set_on_hand(
-    conn: AsyncConnection, variant_id: str, location_id: str, on_hand: int
-) -> bool:
-    """False when more is held than that; nothing is changed then."""
-    statement = insert(conn, stock).values(
-        variant_id=variant_id, location_id=location_id, on_hand=on_hand, held=0
+        .where(variant.c.id.in_(sa.bindparam("ids", expanding=True)))
+        .subquery()
     )
-    statement = statement.on_conflict_do_update(
-        index_elements=["variant_id", "location_id"],
-        set_={"on_hand": statement.excluded.on_hand},
-        where=stock.c.held <= statement.excluded.on_hand,
+    in_line = (
+        sa.select(sa.func.count())
+        .select_from(waiting)
+        .where(waiting.c.variant_id == counted.c.id, waiting.c.offered_until.is_(None))
+        .scalar_subquery()
     )
-    return (await conn.execute(statement)).rowcount == 1
+    # Those who wait are many where nothing is free; there they need not be counted.
+    is_counted = (counted.c.free > 0) | counted.c.is_bundle
+    return sa.select(counted, sa.case((is_counted, in_line), else_=0).label("waiting"))
 
 
-async def locations_by_priority(conn: AsyncConnection) -> list[Location]:
-    statement = sa.select(location).order_by(location.c.priority, location.c.id)
-    return [
-        Location(LocationId(row.id), row.name, row.kind, row.priority)
-        for row in await conn.execute(statement)
-    ]
-
-
-async def add_location(conn: AsyncConnection, new: Location) -> None:
-    await conn.execute(
-        sa.insert(location).values(id=new.id, name=new.name, kind=new.kind, priority=new.priority)
-    )
+_FREE = _free()

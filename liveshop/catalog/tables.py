@@ -19,6 +19,8 @@ product = sa.Table(
     # The addresses of pictures as the source gives them; null for products made by hand.
     sa.Column("gallery", Json),
     sa.Column("search_text", sa.Text, nullable=False),
+    # How many units of it one customer may have, over all orders; null: as many as he likes.
+    sa.Column("max_per_customer", sa.Integer),
     sa.Column("is_active", sa.Boolean, nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
     # Of the facts as imported: what has this digest again says nothing new.
@@ -43,6 +45,9 @@ variant = sa.Table(
     sa.Column("compare_at_amount", sa.BigInteger),
     sa.Column("currency", sa.String(3), nullable=False),
     sa.Column("tax_class", sa.String(20), nullable=False),
+    # [[from so many units, minor units each], ...]
+    sa.Column("tiers", Json),
+    sa.Column("weight_grams", sa.Integer, nullable=False, server_default="0"),
     sa.Column("picture_key", sa.String(64)),
     sa.Column("picture_url", sa.String(2000)),
     sa.Column("is_active", sa.Boolean, nullable=False),
@@ -54,6 +59,27 @@ variant = sa.Table(
     sa.CheckConstraint("price_amount > 0", name="price_above_zero"),
     sa.CheckConstraint("compare_at_amount > price_amount", name="compare_at_above_price"),
 )
+
+variant_price = sa.Table(
+    "variant_price",
+    metadata,
+    sa.Column("variant_id", sa.String(40), sa.ForeignKey("variant.id"), primary_key=True),
+    sa.Column("at", UtcDateTime, primary_key=True),
+    sa.Column("amount", sa.BigInteger, nullable=False),
+    sa.Column("compare_at_amount", sa.BigInteger),
+    sa.Column("currency", sa.String(3), nullable=False),
+)
+"""What a variant has cost before promotions, from `at` on: the lowest price of 30 days needs it."""
+
+bundle_part = sa.Table(
+    "bundle_part",
+    metadata,
+    sa.Column("bundle_id", sa.String(40), sa.ForeignKey("variant.id"), primary_key=True),
+    sa.Column("part_id", sa.String(40), sa.ForeignKey("variant.id"), primary_key=True, index=True),
+    sa.Column("quantity", sa.Integer, nullable=False),
+    sa.CheckConstraint("quantity > 0", name="quantity_above_zero"),
+)
+"""A variant with parts has no stock of its own: it is as available as they are."""
 
 location = sa.Table(
     "location",
@@ -102,7 +128,7 @@ hold = sa.Table(
     "hold",
     metadata,
     sa.Column("id", sa.String(40), primary_key=True),
-    # A cart line, or the order its stock was handed to.
+    # A cart line, a place in the waitlist that has its turn, or the order that has the stock now.
     sa.Column("owner", sa.String(40), nullable=False, index=True),
     sa.Column("variant_id", sa.String(40), sa.ForeignKey("variant.id"), nullable=False),
     sa.Column("location_id", sa.String(40), sa.ForeignKey("location.id"), nullable=False),
@@ -113,3 +139,23 @@ hold = sa.Table(
     sa.CheckConstraint("quantity > 0", name="quantity_above_zero"),
     sa.Index("ix_hold_variant_id_expires_at", "variant_id", "expires_at"),
 )
+
+waiting = sa.Table(
+    "waiting",
+    metadata,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("variant_id", sa.String(40), sa.ForeignKey("variant.id"), nullable=False),
+    sa.Column("viewer_id", sa.String(40), nullable=False, index=True),
+    sa.Column("show_id", sa.String(40)),
+    sa.Column("joined_at", UtcDateTime, nullable=False),
+    # Set while this place has its turn: one unit is held for it until then.
+    sa.Column("offered_until", UtcDateTime, index=True),
+    sa.UniqueConstraint("variant_id", "viewer_id"),
+    # In the order of a queue, so that a position is counted without looking at every row of it.
+    sa.Index(
+        "ix_waiting_variant_id_offered_until_joined_at",
+        *("variant_id", "offered_until", "joined_at"),
+    ),
+)
+"""Who waits for one unit of a variant, first come first served. It stands beside the holds because
+what is waited for is not free for anybody else."""

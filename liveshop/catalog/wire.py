@@ -1,6 +1,6 @@
 """The catalog as the API shows and takes it, and the ways to and from the model."""
 
-from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Literal
 
 from msgspec import Meta, field
@@ -42,18 +42,57 @@ class ProductOption(Wire):
     ]
 
 
+class PriceTier(Wire):
+    """From `min_quantity` units on, each costs `price`."""
+
+    min_quantity: Annotated[int, Meta(ge=2, le=model.MAX_QUANTITY)]
+    price: MoneyOut
+
+
+class PromotionNote(Wire):
+    """A promotion that is in a price. `is_offer`: it is one of this show only. `units_left`: how
+    many units can still be had at this price; null: no limit. `texts`: its name by language."""
+
+    id: str
+    texts: dict[str, str]
+    ends_at: datetime | None
+    units_left: int | None
+    is_offer: bool
+
+
+class BundlePart(Wire):
+    variant_id: str
+    product_id: str
+    title: str
+    sku: str
+    quantity: int
+
+
 class Variant(Wire):
-    """`values` in the order of the product's options; `image_index` counts from 0."""
+    """`values` in the order of the product's options; `image_index` counts from 0.
+
+    `price` is what one unit costs here and now, `list_price` what it costs without promotions.
+    `lowest_30_days` is given with every announced reduction: the lowest price of the 30 days
+    before it (directive 98/6/EC, article 6a). `tiers` are prices now by quantity, `list_tiers`
+    those without promotions.
+    """
 
     id: str
     sku: str
     gtin: str | None
     values: list[str]
     price: MoneyOut
+    list_price: MoneyOut
     compare_at: MoneyOut | None
+    lowest_30_days: MoneyOut | None
+    tiers: list[PriceTier]
+    list_tiers: list[PriceTier]
+    promotions: list[PromotionNote]
     tax_class: TaxClass
+    weight_grams: int
     available: int
     image_index: int | None
+    parts: list[BundlePart]
 
 
 class Product(Wire):
@@ -67,6 +106,7 @@ class Product(Wire):
     options: list[ProductOption]
     images: list[Image]
     variants: list[Variant]
+    max_per_customer: int | None
     active: bool
     version: int
 
@@ -76,11 +116,20 @@ class Products(Wire):
     next: str | None
 
 
+class BundlePartInput(Wire):
+    variant_id: _Id
+    quantity: Annotated[int, Meta(ge=1, le=100)] = 1
+
+
 class VariantInput(Wire):
-    """`id` names a variant to keep when a product is replaced; without it the SKU does."""
+    """`id` names a variant to keep when a product is replaced; without it the SKU does.
+
+    `tiers` are list prices by quantity. A variant with `parts` is a bundle: it has no stock of its
+    own and holds and sells its parts.
+    """
 
     sku: Annotated[str, Meta(min_length=1, max_length=100)]
-    price: MoneyOut
+    list_price: MoneyOut
     values: Annotated[list[_Label], Meta(max_length=model.MAX_OPTIONS)] = field(
         default_factory=list
     )
@@ -88,6 +137,13 @@ class VariantInput(Wire):
     compare_at: MoneyOut | None = None
     tax_class: TaxClass = "standard"
     image_index: Annotated[int, Meta(ge=0, lt=model.MAX_PICTURES)] | None = None
+    tiers: Annotated[list[PriceTier], Meta(max_length=model.MAX_TIERS)] = field(
+        default_factory=list
+    )
+    weight_grams: Annotated[int, Meta(ge=0, le=10_000_000)] = 0
+    parts: Annotated[list[BundlePartInput], Meta(max_length=model.MAX_PARTS)] = field(
+        default_factory=list
+    )
     id: _Id | None = None
 
 
@@ -106,6 +162,7 @@ class ProductInput(Wire):
     image_ids: Annotated[list[_Id], Meta(max_length=model.MAX_PICTURES)] = field(
         default_factory=list
     )
+    max_per_customer: Annotated[int, Meta(ge=1, le=1000)] | None = None
     active: bool = True
     version: int | None = None
 
@@ -189,44 +246,6 @@ class ImageLinks:
         return f"{self._base}/{picture.media_id}/{width}.{extension}"
 
 
-def product_out(stocked: model.StockedProduct, links: ImageLinks) -> Product:
-    product = stocked.product
-    places = {picture.key: place for place, picture in enumerate(product.pictures)}
-    return Product(
-        id=product.id,
-        source_id=product.source_id,
-        title=product.title,
-        description_html=product.description_html,
-        brand=product.brand,
-        category=product.category,
-        url=product.url,
-        options=[
-            ProductOption(name=option.name, values=list(option.values))
-            for option in product.options
-        ],
-        images=[links.image(picture, alt=product.title) for picture in product.pictures],
-        variants=[_variant_out(variant, stocked.available, places) for variant in product.variants],
-        active=product.is_active,
-        version=product.version,
-    )
-
-
-def _variant_out(
-    variant: model.Variant, available: Mapping[VariantId, int], places: Mapping[str, int]
-) -> Variant:
-    return Variant(
-        id=variant.id,
-        sku=variant.sku,
-        gtin=variant.gtin,
-        values=list(variant.values),
-        price=MoneyOut.of(variant.price),
-        compare_at=None if variant.compare_at is None else MoneyOut.of(variant.compare_at),
-        tax_class=variant.tax_class,  # type: ignore[arg-type]  # checked on the way in
-        available=available.get(variant.id, 0),
-        image_index=places.get(variant.picture_key or ""),
-    )
-
-
 def draft_of(given: ProductInput) -> model.ProductDraft:
     return model.ProductDraft(
         title=given.title,
@@ -236,6 +255,7 @@ def draft_of(given: ProductInput) -> model.ProductDraft:
         url=given.url,
         options=tuple(model.Option(option.name, tuple(option.values)) for option in given.options),
         image_ids=tuple(MediaId(media_id) for media_id in given.image_ids),
+        max_per_customer=given.max_per_customer,
         is_active=given.active,
         variants=tuple(_variant_draft(variant) for variant in given.variants),
     )
@@ -246,10 +266,13 @@ def _variant_draft(given: VariantInput) -> model.VariantDraft:
         sku=given.sku,
         gtin=given.gtin,
         values=tuple(given.values),
-        price=given.price.to_money(),
+        price=given.list_price.to_money(),
         compare_at=None if given.compare_at is None else given.compare_at.to_money(),
         tax_class=given.tax_class,
         image_index=given.image_index,
+        tiers=tuple((tier.min_quantity, tier.price.to_money()) for tier in given.tiers),
+        weight_grams=given.weight_grams,
+        parts=tuple((VariantId(part.variant_id), part.quantity) for part in given.parts),
         id=None if given.id is None else VariantId(given.id),
     )
 

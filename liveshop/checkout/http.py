@@ -1,16 +1,20 @@
 """The cart's HTTP face, and what a widget must know of the shop to show it."""
 
+from collections.abc import Sequence
+
 from liveshop.catalog.holds import OutOfStock
 from liveshop.catalog.model import UnknownVariant
 from liveshop.checkout import model, wire
 from liveshop.checkout.place import OrderWish, PlaceOrder
 from liveshop.checkout.service import CartService
-from liveshop.kernel.errors import Invalid, ShopError
+from liveshop.checkout.waitlist import WaitlistService
+from liveshop.kernel.errors import Invalid, NotFound, RateLimited, ShopError
 from liveshop.kernel.ids import LineId, ShowId, VariantId, ViewerId
 from liveshop.kernel.money import Money
 from liveshop.orders import wire as orders_wire
 from liveshop.payments.model import BadPaymentInput, UnknownMethod
-from liveshop.promotions.delivery import NotDelivered
+from liveshop.promotions.delivery import NotDelivered, ShippingStep
+from liveshop.promotions.model import OtherCurrency, UsedUp
 from liveshop.settings import Settings
 from liveshop.shows.model import UnknownShow
 from liveshop.web import PUBLIC, VIEWER, Call, Endpoint, MoneyOut, RateLimit, RateLimiter
@@ -19,7 +23,9 @@ from liveshop.web.endpoint import Handler
 _ORDERS = RateLimit(burst=10, per_second=0.5)
 
 
-def endpoints(carts: CartService, orders: PlaceOrder, settings: Settings) -> list[Endpoint]:
+def endpoints(
+    carts: CartService, orders: PlaceOrder, waitlist: WaitlistService, settings: Settings
+) -> list[Endpoint]:
     attempts = RateLimiter(_ORDERS)
     adds_from_address = RateLimiter(_per_minute(settings.checkout.adds_per_minute))
     orders_from_address = RateLimiter(_per_minute(settings.checkout.orders_per_minute))
@@ -56,6 +62,30 @@ def endpoints(carts: CartService, orders: PlaceOrder, settings: Settings) -> lis
         check_address(adds_from_address, call)
         return await carts.hold_again(_viewer(call))
 
+    async def extend_holds(call: Call) -> wire.Cart:
+        return await carts.extend(_viewer(call))
+
+    async def add_code(call: Call) -> wire.Cart:
+        return await carts.add_code(_viewer(call), call.body.code, call.address)
+
+    async def remove_code(call: Call) -> wire.Cart:
+        return await carts.remove_code(_viewer(call), call.params["code"])
+
+    async def get_waitlist(call: Call) -> wire.Places:
+        return await waitlist.places(_viewer(call))
+
+    async def join_waitlist(call: Call) -> wire.Places:
+        given: wire.WaitInput = call.body
+        check_address(adds_from_address, call)
+        return await waitlist.join(
+            _viewer(call),
+            VariantId(given.variant_id),
+            ShowId(given.show_id) if given.show_id else None,
+        )
+
+    async def leave_waitlist(call: Call) -> wire.Places:
+        return await waitlist.leave(_viewer(call), call.params["place_id"])
+
     async def quote_cart(call: Call) -> wire.Quote:
         return await carts.quote(_viewer(call), call.body.country, call.body.language)
 
@@ -78,6 +108,7 @@ def endpoints(carts: CartService, orders: PlaceOrder, settings: Settings) -> lis
         what: str,
         *,
         body: type | None = None,
+        answer: type = wire.Cart,
         errors: tuple[type[ShopError], ...] = (),
     ) -> Endpoint:
         return Endpoint(
@@ -88,7 +119,7 @@ def endpoints(carts: CartService, orders: PlaceOrder, settings: Settings) -> lis
             what,
             "checkout",
             body=body,
-            answer=wire.Cart,
+            answer=answer,
             errors=errors,
         )
 
@@ -109,7 +140,15 @@ def endpoints(carts: CartService, orders: PlaceOrder, settings: Settings) -> lis
             add_to_cart,
             "Add to the cart and hold the stock",
             body=wire.LineInput,
-            errors=(OutOfStock, model.TooMany, model.CartFull, UnknownVariant, UnknownShow),
+            errors=(
+                OutOfStock,
+                model.TooMany,
+                model.LimitPerCustomer,
+                model.CartFull,
+                UnknownVariant,
+                UnknownShow,
+                OtherCurrency,
+            ),
         ),
         cart_endpoint(
             "PATCH",
@@ -117,7 +156,13 @@ def endpoints(carts: CartService, orders: PlaceOrder, settings: Settings) -> lis
             set_quantity,
             "Change a quantity",
             body=wire.QuantityInput,
-            errors=(OutOfStock, model.TooMany, model.UnknownLine),
+            errors=(
+                OutOfStock,
+                model.TooMany,
+                model.LimitPerCustomer,
+                model.UnknownLine,
+                UnknownVariant,
+            ),
         ),
         cart_endpoint(
             "DELETE",
@@ -129,16 +174,66 @@ def endpoints(carts: CartService, orders: PlaceOrder, settings: Settings) -> lis
         cart_endpoint(
             "POST", "/api/cart/hold", hold_again, "Take lapsed holds again", errors=(OutOfStock,)
         ),
-        Endpoint(
+        cart_endpoint(
+            "POST",
+            "/api/cart/extend",
+            extend_holds,
+            "Hold everything longer that may be held longer",
+            errors=(model.CannotExtend,),
+        ),
+        cart_endpoint(
+            "POST",
+            "/api/cart/codes",
+            add_code,
+            "Put a code into the cart",
+            body=wire.CodeInput,
+            errors=(model.CodeNotValid, model.TooManyCodes, RateLimited),
+        ),
+        cart_endpoint(
+            "DELETE",
+            "/api/cart/codes/{code}",
+            remove_code,
+            "Take a code out of the cart",
+            errors=(NotFound,),
+        ),
+        cart_endpoint(
             "POST",
             "/api/cart/quote",
             quote_cart,
-            VIEWER,
             "What the cart costs now",
-            "checkout",
             body=wire.QuoteInput,
             answer=wire.Quote,
             errors=(model.CartEmpty, NotDelivered),
+        ),
+        cart_endpoint(
+            "GET",
+            "/api/waitlist",
+            get_waitlist,
+            "The caller's places in waitlists",
+            answer=wire.Places,
+        ),
+        cart_endpoint(
+            "POST",
+            "/api/waitlist",
+            join_waitlist,
+            "Wait for a unit of what is sold out",
+            body=wire.WaitInput,
+            answer=wire.Places,
+            errors=(
+                model.StillAvailable,
+                model.AlreadyHeld,
+                model.CartFull,
+                UnknownVariant,
+                UnknownShow,
+            ),
+        ),
+        cart_endpoint(
+            "DELETE",
+            "/api/waitlist/{place_id}",
+            leave_waitlist,
+            "Give up a place",
+            answer=wire.Places,
+            errors=(model.UnknownPlace,),
         ),
         Endpoint(
             "POST",
@@ -157,7 +252,10 @@ def endpoints(carts: CartService, orders: PlaceOrder, settings: Settings) -> lis
                 OutOfStock,
                 model.CartEmpty,
                 NotDelivered,
+                model.LimitPerCustomer,
+                UsedUp,
                 model.PaymentDeclined,
+                model.SoldOutWhilePaying,
                 model.IdempotencyKeyReused,
                 UnknownMethod,
                 BadPaymentInput,
@@ -178,17 +276,26 @@ def shop_out(settings: Settings, orders: PlaceOrder) -> wire.Shop:
         currency=currency,
         languages=list(settings.shop.languages),
         countries=[
-            wire.ShippingCountry(code, MoneyOut.of(Money(amount, currency)))
-            for code, amount in settings.shop.shipping.items()
+            wire.ShippingCountry(code, MoneyOut.of(Money(_first_price(steps), currency)))
+            for code, steps in orders.rates.shipping.items()
         ],
         payment_methods=[
             wire.PaymentMethodChoice(provider.method, provider.is_test)
             for provider in orders.providers
         ],
         hold_seconds=settings.checkout.hold_seconds,
+        hold_warning_seconds=settings.checkout.hold_warning_seconds,
+        hold_extensions=settings.checkout.hold_extensions,
+        waitlist_seconds=settings.checkout.waitlist_seconds,
         reminders=settings.mail.is_configured,
         demo=settings.mode == "demo",
     )
+
+
+def _first_price(steps: Sequence[ShippingStep]) -> int:
+    """What it costs to send the smallest order there."""
+    flat = [step.amount for step in steps if step.from_goods == 0]
+    return min(flat or [step.amount for step in steps])
 
 
 def _viewer(call: Call) -> ViewerId:

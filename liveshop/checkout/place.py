@@ -2,7 +2,7 @@
 
 Two transactions with the provider's call between them and none open meanwhile. `settle` is the one
 place that decides what became of an order, whoever heard the provider's answer: the request itself,
-or the worker after a crash.
+or the worker after a crash. What that means for stock, cart and money stands in `settlement`.
 """
 
 import asyncio
@@ -16,16 +16,15 @@ import msgspec
 import structlog
 
 from liveshop.catalog import holds
-from liveshop.catalog.model import StockTouched
 from liveshop.checkout import model, store, wire
 from liveshop.checkout.model import Cart, Quote
 from liveshop.checkout.service import CartService
+from liveshop.checkout.settlement import REFUND_TOPIC, Settlement
 from liveshop.kernel.clock import Clock
-from liveshop.kernel.ids import LineId, OrderId, PaymentId, ShowId, ViewerId, new_id
+from liveshop.kernel.ids import OrderId, PaymentId, ShowId, ViewerId, new_id
 from liveshop.kernel.text import clean_email
 from liveshop.orders import store as orders
-from liveshop.orders import wire as orders_wire
-from liveshop.orders.model import Address, Order, OrderLine, OrderState, UnknownOrder
+from liveshop.orders.model import Address, Order, OrderLine, OrderStep, UnknownOrder
 from liveshop.payments import store as payments
 from liveshop.payments.model import (
     BadPaymentInput,
@@ -36,19 +35,18 @@ from liveshop.payments.model import (
     ProviderUnavailable,
     UnknownMethod,
 )
+from liveshop.promotions import claims
+from liveshop.promotions.delivery import Rates
+from liveshop.promotions.model import UsedUp
+from liveshop.promotions.words import explanation_in_words
 from liveshop.settings import Settings
 from liveshop.shows import store as shows
 from liveshop.shows.model import UnknownShow
-from liveshop.shows.service import room_of
 from liveshop.storage import Database, Tx
 from liveshop.web import MoneyOut
 
 TOPIC = "checkout.settle"
-_OUTCOMES: Mapping[str, OrderState] = {
-    "paid": "confirmed",
-    "authorised": "confirmed",
-    "declined": "payment_failed",
-}
+__all__ = ["REFUND_TOPIC", "TOPIC", "OrderWish", "PlaceOrder", "SettleJob"]
 _log = structlog.get_logger("checkout")
 
 
@@ -114,8 +112,9 @@ class PlaceOrder:
         self._database = database
         self._clock = clock
         self._carts = carts
+        self._settlement = Settlement(carts.carts)
         self._providers = dict(providers)
-        self._currency = settings.shop.currency
+        self._payment_hold = timedelta(seconds=settings.checkout.payment_hold_seconds)
         self._timeout_seconds = settings.payments.timeout_seconds
         self._unclear = timedelta(seconds=settings.checkout.payment_unclear_seconds)
 
@@ -123,15 +122,25 @@ class PlaceOrder:
     def providers(self) -> list[PaymentProvider]:
         return list(self._providers.values())
 
+    @property
+    def rates(self) -> Rates:
+        """What delivery costs, by country."""
+        return self._carts.carts.prices.rates
+
     async def place_order(self, viewer_id: ViewerId, key: str, wish: OrderWish) -> Order:
         """The order placed with this key, now or before.
 
         Its state is `confirmed`, or `pending` when the provider's answer is not known yet.
-        Raises PriceChanged, CartChanged, OutOfStock, CartEmpty, NotDelivered (nothing was placed);
-        PaymentDeclined (the cart is back as it was; a new attempt needs a new key);
-        IdempotencyKeyReused, UnknownMethod, BadPaymentInput.
+        Raises PriceChanged, CartChanged, OutOfStock, CartEmpty, NotDelivered, LimitPerCustomer
+        (nothing was placed); PaymentDeclined (the cart is back as it was; a new attempt needs a
+        new key); SoldOutWhilePaying (the money goes back); IdempotencyKeyReused, UnknownMethod,
+        BadPaymentInput.
         """
-        order = await self._begin(viewer_id, key, wish)
+        try:
+            order = await self._begin(viewer_id, key, wish)
+        except UsedUp:
+            # A discount went while its price was looked at: the next look says what it costs now.
+            order = await self._begin(viewer_id, key, wish)
         if order.state == "pending":
             answer = await self._ask(order, wish.card_number)
             if answer is not None:
@@ -141,48 +150,95 @@ class PlaceOrder:
                 order.payment.message or "The payment was declined. Try another way to pay.",
                 data={"order_id": order.id},
             )
+        if order.state == "cancelled":
+            raise model.SoldOutWhilePaying(
+                "The payment took so long that this has been sold to somebody else. You get your "
+                "money back.",
+                data={"order_id": order.id},
+            )
         return order
 
     async def _begin(self, viewer_id: ViewerId, key: str, wish: OrderWish) -> Order:
         """The first transaction: everything the order is made of, and its stock, or nothing."""
         now = self._clock.now()
         async with self._database.write() as tx:
-            cart_id = await store.lock(tx.conn, viewer_id, now)
+            await store.lock(tx.conn, [viewer_id], now)
             before = await orders.by_key(tx.conn, viewer_id, key)
             if before is not None:
                 return await self._same_again(tx, before, wish)
             self._provider(wish.method).check(wish.card_number)
             if wish.show_id is not None and await shows.state_of(tx.conn, wish.show_id) is None:
                 raise UnknownShow("There is no such show.")
-            cart = await self._carts.locked(tx.conn, viewer_id, cart_id, now)
-            quote = self._carts.quote_of(cart, wish.address.country, now)
-            if wish.expected_lines not in (None, _articles(cart)):
-                raise model.CartChanged(
-                    "Your cart has changed since your screen showed it. Please look again.",
-                    data={"quote": msgspec.to_builtins(wire.Quote.of(quote, now, wish.language))},
-                )
-            if quote.total != wish.expected_total.to_money():
-                raise model.PriceChanged(
-                    "The total has changed since your screen showed it. Please look again.",
-                    data={"quote": msgspec.to_builtins(wire.Quote.of(quote, now, wish.language))},
-                )
-            await self._carts.take_lapsed(tx, cart.lines, now)
+            cart = await self._carts.carts.with_locked_stock(tx, viewer_id, now)
+            context = await self._carts.carts.context(
+                tx.conn, cart, now, country=wish.address.country, email=wish.email
+            )
+            quote = model.quote_of(cart, context)
+            self._check_screen(cart, quote, wish, now)
+            await self._check_customer(tx, cart, wish)
+            order_id = OrderId(new_id("ord", now))
+            await self._take(tx, cart, order_id, now)
+            await claims.record_uses(
+                tx.conn,
+                self._carts.carts.prices,
+                order_id=order_id,
+                viewer_id=viewer_id,
+                email=wish.email,
+                used=quote.priced.used,
+                owners=[line.id for line in cart.lines],
+                now=now,
+            )
             number = await orders.next_number(tx.conn)
-            order = _order(viewer_id, wish, cart, quote, number, now)
+            order = self._order(order_id, number, wish, quote, now)
             await orders.add(tx.conn, order, idempotency_key=key, request_hash=wish.digest())
-            for line in cart.lines:
-                held = await holds.hand_over(tx.conn, line.id, order.id, expires_at=None)
-                if held != line.quantity:
-                    # An order without its stock would be a promise nobody can keep.
-                    raise holds.OutOfStock(
-                        "Your reservation has just run out. Please look at your cart again.",
-                        data={"variant_id": line.variant_id, "available": held},
-                    )
-            await store.clear(tx.conn, cart_id)
+            await store.clear(tx.conn, cart.id)
             await tx.enqueue(
                 TOPIC, SettleJob(order.id), now=now, key=order.id, not_before=now + self._unclear
             )
         return order
+
+    def _check_screen(self, cart: Cart, quote: Quote, wish: OrderWish, now: datetime) -> None:
+        """Raises CartChanged or PriceChanged where the buyer would get what he has not seen."""
+        told = {"quote": msgspec.to_builtins(self._carts.quote_in_words(quote, wish.language, now))}
+        if wish.expected_lines not in (None, _articles(cart)):
+            raise model.CartChanged(
+                "Your cart has changed since your screen showed it. Please look again.", data=told
+            )
+        if quote.total != wish.expected_total.to_money():
+            raise model.PriceChanged(
+                "The total has changed since your screen showed it. Please look again.", data=told
+            )
+
+    async def _check_customer(self, tx: Tx, cart: Cart, wish: OrderWish) -> None:
+        """Raises LimitPerCustomer. Two guests with one e-mail address are one customer here."""
+        rationed = {
+            line.product_id for line in cart.lines if line.article.max_per_customer is not None
+        }
+        await orders.lock_rations(tx.conn, wish.email, rationed)
+        bought = await self._carts.carts.bought(tx.conn, [cart], email=wish.email)
+        for line in cart.lines:
+            model.check_customer_limit(
+                line.article,
+                model.units_of(cart.lines, line.product_id),
+                bought.get((cart.viewer_id, line.product_id), 0),
+            )
+
+    async def _take(self, tx: Tx, cart: Cart, order_id: OrderId, now: datetime) -> None:
+        """Everything in the cart is held for the order; what was held for nobody, from now on."""
+        missing = [line for line in cart.lines if line.hold != "held"]
+        await self._carts.hold(tx, cart, missing, now, paying=True)
+        held = await holds.hand_over_all(
+            tx.conn,
+            [line.id for line in cart.lines],
+            order_id,
+            expires_at=now + self._payment_hold,
+        )
+        if held != sum(line.quantity * line.article.pieces for line in cart.lines):
+            # An order without its stock would be a promise nobody can keep.
+            raise holds.OutOfStock(
+                "Your reservation has just run out. Please look at your cart again.",
+                data={"variant_id": cart.lines[0].variant_id, "available": 0},
+            )
 
     async def _same_again(self, tx: Tx, before: tuple[OrderId, str], wish: OrderWish) -> Order:
         order_id, digest = before
@@ -229,68 +285,21 @@ class PlaceOrder:
             if order is None:
                 raise UnknownOrder("There is no such order.")
             if await payments.record_answer(tx.conn, order.payment.id, answer, now):
-                if answer.state == "declined":
-                    await self._fail(tx, order, now)
-                else:
-                    await self._confirm(tx, order, now)
-                tx.notify(model.OrderSettled(_OUTCOMES[answer.state]))
-            settled = await orders.by_id(tx.conn, order_id)
-            assert settled is not None
-        return settled
-
-    async def _confirm(self, tx: Tx, order: Order, now: datetime) -> None:
-        await orders.change_state(tx.conn, order.id, "confirmed")
-        await holds.lock(tx.conn, [line.variant_id for line in order.lines])
-        sold = await holds.sell(tx.conn, order.id)
-        tx.notify(StockTouched(tuple(sold)))
-        if order.show_id is not None:
-            first = order.lines[0]
-            tx.publish(
-                room_of(order.show_id),
-                "order.placed",
-                orders_wire.OrderPlaced(
-                    first_name=model.first_name(order.address.name),
-                    product_id=first.product_id,
-                    product_title=first.title,
-                ),
-                at=now,
-            )
-
-    async def _fail(self, tx: Tx, order: Order, now: datetime) -> None:
-        """Give the cart back, with its holds, so that the buyer can pay otherwise."""
-        await orders.change_state(tx.conn, order.id, "payment_failed")
-        cart_id = await store.lock(tx.conn, order.viewer_id, now)
-        await holds.lock(tx.conn, [line.variant_id for line in order.lines])
-        until = self._carts.hold_until(now)
-        for position, line in enumerate(order.lines):
-            there = await store.line_of_variant(tx.conn, cart_id, line.variant_id)
-            if there is not None:
-                # Bought again meanwhile: that line is the newer wish; this stock goes back.
-                continue
-            line_id = LineId(new_id("lin", now))
-            await store.add_line(
-                tx.conn,
-                line_id=line_id,
-                cart_id=cart_id,
-                variant_id=line.variant_id,
-                quantity=line.quantity,
-                show_id=order.show_id,
-                # A cart is shown in the order it was filled in.
-                now=now + timedelta(microseconds=position),
-            )
-            await holds.hand_back(tx.conn, order.id, line_id, line.variant_id, expires_at=until)
-        tx.notify(StockTouched(tuple(await holds.release(tx.conn, [order.id]))))
+                settled = await self._settlement.settle(tx, order, answer, now)
+                tx.notify(model.OrderSettled(settled.state))
+                return settled
+            # Somebody else was first, perhaps after we had looked.
+            known = await orders.by_id(tx.conn, order_id)
+            assert known is not None
+        return known
 
     async def settle_job(self, payload: dict[str, Any]) -> None:
         """The worker's part: ask the provider what became of a payment nobody heard about."""
         order_id = OrderId(payload["order_id"])
-        async with self._database.read() as conn:
-            order = await orders.by_id(conn, order_id)
+        order = await self._look(order_id)
         if order is None or order.state != "pending":
             return
-        provider = self._providers.get(order.payment.method)
-        if provider is None:
-            raise UnknownMethod(f"payment method {order.payment.method} is not configured")
+        provider = self._configured(order)
         async with asyncio.timeout(self._timeout_seconds):
             answer = await provider.find(order.payment.id)
             if answer is None:
@@ -298,49 +307,76 @@ class PlaceOrder:
                 answer = await provider.void(Charge(order.payment.id, order.total, order.number))
         await self.settle(order_id, answer)
 
+    async def refund_job(self, payload: dict[str, Any]) -> None:
+        """The worker's part: give back what was paid for an order that had no stock any more."""
+        order = await self._look(OrderId(payload["order_id"]))
+        if order is None or order.payment.state != "refund_due":
+            return
+        provider = self._configured(order)
+        async with asyncio.timeout(self._timeout_seconds):
+            answer = await provider.refund(Charge(order.payment.id, order.total, order.number))
+        async with self._database.write() as tx:
+            await payments.record_refund(tx.conn, order.payment.id, answer, self._clock.now())
+
+    async def _look(self, order_id: OrderId) -> Order | None:
+        async with self._database.read() as conn:
+            return await orders.by_id(conn, order_id)
+
+    def _configured(self, order: Order) -> PaymentProvider:
+        provider = self._providers.get(order.payment.method)
+        if provider is None:
+            raise UnknownMethod(f"payment method {order.payment.method} is not configured")
+        return provider
+
+    def _order(
+        self, order_id: OrderId, number: str, wish: OrderWish, quote: Quote, now: datetime
+    ) -> Order:
+        reader = self._carts.carts.reader(wish.language, now)
+        return Order(
+            id=order_id,
+            number=number,
+            state="pending",
+            viewer_id=quote.cart.viewer_id,
+            show_id=wish.show_id,
+            placed_at=now,
+            email=wish.email,
+            address=wish.address,
+            lines=tuple(
+                OrderLine(
+                    variant_id=line.variant_id,
+                    product_id=line.product_id,
+                    title=line.article.item.title,
+                    values=line.article.values,
+                    sku=line.article.sku,
+                    quantity=line.quantity,
+                    unit_price=costs.unit_price,
+                    total=costs.total,
+                    payable=costs.payable,
+                    show_id=line.show_id,
+                )
+                for line, costs in zip(quote.lines, quote.priced.lines, strict=True)
+            ),
+            subtotal=quote.subtotal,
+            shipping=quote.shipping,
+            taxes=quote.taxes,
+            tax_added=quote.tax_added,
+            total=quote.total,
+            explanation=tuple(
+                OrderStep(step.text, step.amount)
+                for step in explanation_in_words(quote.priced, reader)
+            ),
+            payment=Payment(
+                id=PaymentId(new_id("pay", now)),
+                order_id=order_id,
+                method=wish.method,
+                state="pending",
+                amount=quote.total,
+                reference=None,
+                message=None,
+                created_at=now,
+            ),
+        )
+
 
 def _articles(cart: Cart) -> tuple[tuple[str, int], ...]:
     return tuple(sorted((line.variant_id, line.quantity) for line in cart.lines))
-
-
-def _order(
-    viewer_id: ViewerId, wish: OrderWish, cart: Cart, quote: Quote, number: str, now: datetime
-) -> Order:
-    order_id = OrderId(new_id("ord", now))
-    return Order(
-        id=order_id,
-        number=number,
-        state="pending",
-        viewer_id=viewer_id,
-        show_id=wish.show_id,
-        placed_at=now,
-        email=wish.email,
-        address=wish.address,
-        lines=tuple(
-            OrderLine(
-                variant_id=line.variant_id,
-                product_id=line.product_id,
-                title=line.title,
-                values=line.values,
-                sku=line.sku,
-                quantity=line.quantity,
-                unit_price=line.unit_price,
-                total=line.total,
-            )
-            for line in cart.lines
-        ),
-        subtotal=quote.subtotal,
-        shipping=quote.shipping,
-        taxes=quote.taxes,
-        total=quote.total,
-        payment=Payment(
-            id=PaymentId(new_id("pay", now)),
-            order_id=order_id,
-            method=wish.method,
-            state="pending",
-            amount=quote.total,
-            reference=None,
-            message=None,
-            created_at=now,
-        ),
-    )

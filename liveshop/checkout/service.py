@@ -1,192 +1,228 @@
 """Carts with holds: what stands in a cart is reserved for its viewer until the countdown ends."""
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
-
-from sqlalchemy.ext.asyncio import AsyncConnection
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import datetime
 
 from liveshop.catalog import holds
 from liveshop.catalog.display import CatalogDisplay
-from liveshop.catalog.model import StockTouched, UnknownVariant
-from liveshop.checkout import model, store, wire
-from liveshop.checkout.model import Cart, CartLine, Quote, Rates
+from liveshop.catalog.model import StockTouched
+from liveshop.checkout import merge, model, store, wire
+from liveshop.checkout.carts import Carts, Segments
+from liveshop.checkout.codes import Attempt, CodeGuard, checked_code
+from liveshop.checkout.holding import Need, give_back
+from liveshop.checkout.model import Cart, CartLine, Quote
+from liveshop.checkout.reserve import Reservations, Wish
 from liveshop.kernel.clock import Clock
-from liveshop.kernel.ids import (
-    CartId,
-    LineId,
-    MediaId,
-    ShowId,
-    VariantId,
-    ViewerId,
-    new_id,
-)
-from liveshop.promotions import words
+from liveshop.kernel.errors import RateLimited
+from liveshop.kernel.ids import LineId, ShowId, VariantId, ViewerId
+from liveshop.promotions import claims, words
+from liveshop.promotions.model import folded
+from liveshop.promotions.prices import Prices
 from liveshop.settings import Settings
-from liveshop.shows import store as shows
-from liveshop.shows.model import UnknownShow
 from liveshop.storage import Database, Tx
 
 
 class CartService:
     def __init__(
-        self, database: Database, clock: Clock, settings: Settings, catalog: CatalogDisplay
+        self,
+        database: Database,
+        clock: Clock,
+        settings: Settings,
+        catalog: CatalogDisplay,
+        prices: Prices,
+        segments: Segments,
     ) -> None:
+        words.load(wire.LANGUAGES)
         self._database = database
         self._clock = clock
-        self._catalog = catalog
-        self._limits = settings.checkout
-        self._currency = settings.shop.currency
-        words.load(wire.LANGUAGES)
-        self.rates = Rates(
-            currency=settings.shop.currency,
-            shipping=settings.shop.shipping,
-            free_shipping_from=settings.shop.free_shipping_from,
-            tax_permille=settings.shop.tax_permille,
-        )
+        self._guard = CodeGuard()
+        self.carts = Carts(settings, catalog, prices, segments)
+        self._reservations = Reservations(database, clock, self.carts)
 
     async def cart_of(self, viewer_id: ViewerId) -> wire.Cart:
+        now = self._clock.now()
         async with self._database.read() as conn:
-            return await self._out(conn, viewer_id)
+            cart = await self.carts.cart_of(conn, viewer_id, now)
+            return await self.carts.shown(conn, cart, now)
 
     async def add_to_cart(
         self, viewer_id: ViewerId, variant_id: VariantId, quantity: int, show_id: ShowId | None
     ) -> wire.Cart:
-        """Put so much more into the cart and hold it. Raises OutOfStock, TooMany, CartFull,
-        UnknownVariant, UnknownShow.
+        """Put so much more into the cart and hold it. Raises OutOfStock, TooMany,
+        LimitPerCustomer, CartFull, UnknownVariant, UnknownShow.
         """
-        now = self._clock.now()
-        async with self._database.write() as tx:
-            cart_id = await store.lock(tx.conn, viewer_id, now)
-            if not await store.is_for_sale(tx.conn, variant_id):
-                raise UnknownVariant("This is not sold here any more.")
-            if show_id is not None and await shows.state_of(tx.conn, show_id) is None:
-                raise UnknownShow("There is no such show.")
-            before = await store.line_of_variant(tx.conn, cart_id, variant_id)
-            if before is None:
-                await self._check_room(tx.conn, cart_id)
-                line_id = LineId(new_id("lin", now))
-                await store.add_line(
-                    tx.conn,
-                    line_id=line_id,
-                    cart_id=cart_id,
-                    variant_id=variant_id,
-                    quantity=quantity,
-                    show_id=show_id,
-                    now=now,
-                )
-            else:
-                line_id, quantity = before[0], before[1] + quantity
-                await store.set_quantity(tx.conn, cart_id, line_id, quantity)
-            await self._hold(tx, line_id, variant_id, quantity, now)
-            return await self._out(tx.conn, viewer_id)
+        return await self._reservations.ask(
+            Wish(viewer_id, quantity, variant_id=variant_id, show_id=show_id)
+        )
 
     async def set_quantity(self, viewer_id: ViewerId, line_id: LineId, quantity: int) -> wire.Cart:
-        """Have exactly so much of a line, and hold it. Raises OutOfStock, TooMany, UnknownLine."""
-        now = self._clock.now()
-        async with self._database.write() as tx:
-            cart_id = await store.lock(tx.conn, viewer_id, now)
-            variant_id = await store.set_quantity(tx.conn, cart_id, line_id, quantity)
-            if variant_id is None:
-                raise model.UnknownLine("This line is not in your cart any more.")
-            await self._hold(tx, line_id, variant_id, quantity, now)
-            return await self._out(tx.conn, viewer_id)
+        """Have exactly so much of a line, and hold it. Raises OutOfStock, TooMany,
+        LimitPerCustomer, UnknownLine.
+        """
+        return await self._reservations.ask(Wish(viewer_id, quantity, line_id=line_id))
 
     async def remove_line(self, viewer_id: ViewerId, line_id: LineId) -> wire.Cart:
+        """Raises UnknownLine."""
         now = self._clock.now()
         async with self._database.write() as tx:
-            cart_id = await store.lock(tx.conn, viewer_id, now)
-            variant_id = await store.remove_line(tx.conn, cart_id, line_id)
-            if variant_id is None:
-                raise model.UnknownLine("This line is not in your cart any more.")
-            await holds.lock(tx.conn, [variant_id])
-            tx.notify(StockTouched(tuple(await holds.release(tx.conn, [line_id]))))
-            return await self._out(tx.conn, viewer_id)
+            cart = await self.carts.locked(tx, viewer_id, now)
+            line = cart.line(line_id)
+            await self._let_go(tx, [line], now)
+            left = tuple(one for one in cart.lines if one.id != line_id)
+            return await self.carts.shown(tx.conn, replace(cart, lines=left), now)
 
     async def hold_again(self, viewer_id: ViewerId) -> wire.Cart:
         """Take the lapsed holds of a cart again, all or none. Raises OutOfStock."""
         now = self._clock.now()
         async with self._database.write() as tx:
-            cart_id = await store.lock(tx.conn, viewer_id, now)
-            cart = await self.locked(tx.conn, viewer_id, cart_id, now)
-            await self.take_lapsed(tx, cart.lines, now)
-            return await self._out(tx.conn, viewer_id)
+            cart = await self.carts.locked(tx, viewer_id, now)
+            lapsed = [line for line in cart.lines if line.hold == "lapsed"]
+            held = await self.hold(tx, cart, lapsed, now)
+            await store.change_lines(tx.conn, held)
+            await self.carts.claim(tx, [(viewer_id, line) for line in held], now)
+            return await self.carts.shown(tx.conn, cart.with_lines(held), now)
+
+    async def extend(self, viewer_id: ViewerId) -> wire.Cart:
+        """Hold everything longer that may be held longer, once more from now on. Raises
+        CannotExtend.
+        """
+        now = self._clock.now()
+        async with self._database.write() as tx:
+            cart = await self.carts.locked(tx, viewer_id, now)
+            longer = [
+                _extended(line, now)
+                for line in cart.lines
+                if line.may_extend(self.carts.limits.extensions)
+            ]
+            if not longer:
+                raise model.CannotExtend("Nothing in your cart can be held any longer.")
+            ends = {str(one.id): one.held_until for one in longer if one.held_until is not None}
+            await store.change_lines(tx.conn, longer)
+            await holds.extend(tx.conn, ends)
+            await claims.extend(tx.conn, ends)
+            return await self.carts.shown(tx.conn, cart.with_lines(longer), now)
+
+    async def add_code(
+        self, viewer_id: ViewerId, code: str, address: str | None = None
+    ) -> wire.Cart:
+        """Put a code into the cart, whether or not it takes anything off at the moment. Raises
+        CodeNotValid, TooManyCodes; RateLimited for who guesses.
+        """
+        now = self._clock.now()
+        attempt = await self._attempt(viewer_id, address, now)
+        text = folded(code)
+        async with self._database.write() as tx:
+            await store.lock(tx.conn, [viewer_id], now)
+            cart = await self.carts.cart_of(tx.conn, viewer_id, now)
+            if text not in cart.codes:
+                context = await self.carts.context(
+                    tx.conn, cart, now, more_codes=[text] if text else []
+                )
+                text = checked_code(text, cart, context, self.carts.limits)
+                await store.add_codes(tx.conn, cart.id, [text], now)
+                cart = replace(cart, codes=(*cart.codes, text))
+            shown = await self.carts.shown(tx.conn, cart, now)
+        self._guard.forgive(attempt, now)
+        return shown
+
+    async def _attempt(self, viewer_id: ViewerId, address: str | None, now: datetime) -> Attempt:
+        """Count a code that is about to be tried. Raises RateLimited."""
+        try:
+            return self._guard.count(viewer_id, address, now)
+        except RateLimited:
+            if not self._guard.may_be_buyer(viewer_id, now):
+                raise
+            async with self._database.read() as conn:
+                cart = await self.carts.cart_of(conn, viewer_id, now)
+            if not any(line.is_held for line in cart.lines):
+                raise
+            return self._guard.count_buyer(viewer_id, address, now)
+
+    async def remove_code(self, viewer_id: ViewerId, code: str) -> wire.Cart:
+        """Take a code out of the cart; one that is not in it is no error."""
+        now = self._clock.now()
+        text = folded(code)
+        async with self._database.write() as tx:
+            await store.lock(tx.conn, [viewer_id], now)
+            cart = await self.carts.cart_of(tx.conn, viewer_id, now)
+            if text in cart.codes:
+                await store.remove_codes(tx.conn, cart.id, code=text)
+                left = tuple(one for one in cart.codes if one != text)
+                cart = replace(cart, codes=left)
+            return await self.carts.shown(tx.conn, cart, now)
 
     async def quote(self, viewer_id: ViewerId, country: str, language: str = "en") -> wire.Quote:
         """What the cart costs now, and why, in words. Raises CartEmpty, NotDelivered."""
         now = self._clock.now()
         async with self._database.read() as conn:
-            cart = await store.load(conn, viewer_id, self._currency, now)
-        return wire.Quote.of(self.quote_of(cart, country, now), now, language)
+            cart = await self.carts.cart_of(conn, viewer_id, now)
+            context = await self.carts.context(conn, cart, now, country=country)
+        return self.quote_in_words(model.quote_of(cart, context), language, now)
 
-    def quote_of(self, cart: Cart, country: str, now: datetime) -> Quote:
-        if not cart.lines:
-            raise model.CartEmpty("Your cart is empty.")
-        return model.quote_of(cart.lines, country, self.rates, now=now)
+    def quote_in_words(self, quote: Quote, language: str, now: datetime) -> wire.Quote:
+        return wire.Quote.of(quote, self.carts.reader(language, now))
 
-    async def locked(
-        self, conn: AsyncConnection, viewer_id: ViewerId, cart_id: CartId, now: datetime
-    ) -> Cart:
-        """A cart whose row this transaction has, with holds that stay as they are to the commit."""
-        await holds.lock(conn, await store.variant_ids(conn, cart_id))
-        return await store.load(conn, viewer_id, self._currency, now)
-
-    async def take_lapsed(self, tx: Tx, lines: Sequence[CartLine], now: datetime) -> None:
-        """Hold again what these lines no longer hold. Raises OutOfStock naming the variant.
-
-        The lines are those of a `locked` cart.
-        """
-        lapsed = [line for line in lines if line.hold == "lapsed"]
-        if not lapsed:
+    async def merge(self, guest_id: ViewerId, customer_id: ViewerId) -> None:
+        """What a guest had in the cart is the customer's whom he signs on as. May be repeated."""
+        if guest_id == customer_id:
             return
-        for line in lapsed:
-            if not line.is_for_sale:
+        now = self._clock.now()
+        async with self._database.write() as tx:
+            await merge.merge(tx, self.carts, guest_id, customer_id, now)
+
+    async def hold(
+        self, tx: Tx, cart: Cart, lines: Sequence[CartLine], now: datetime, *, paying: bool = False
+    ) -> list[CartLine]:
+        """Hold these lines of a `locked` cart, all or none, as they stand then. Who is `paying`
+        also takes what its show holds for nobody before. Raises OutOfStock naming the variant.
+        """
+        if not lines:
+            return []
+        for line in lines:
+            if not line.article.is_for_sale:
                 raise holds.OutOfStock(
-                    f"{line.title} is not sold any more. Remove it from the cart.",
+                    f"{line.article.item.title} is not sold any more. Remove it from the cart.",
                     data={"variant_id": line.variant_id, "available": 0},
                 )
-        variant_ids = [line.variant_id for line in lapsed]
-        changed = await holds.release_lapsed(tx.conn, now, variant_ids=variant_ids)
-        await holds.release(tx.conn, [line.id for line in lapsed])
-        until = self.hold_until(now)
-        wanted = [holds.Wanted(line.id, line.variant_id, line.quantity, until) for line in lapsed]
-        await holds.take(tx.conn, wanted, now)
-        tx.notify(StockTouched(tuple(changed.union(variant_ids))))
-
-    def hold_until(self, now: datetime) -> datetime:
-        return now + timedelta(seconds=self._limits.hold_seconds)
+        variant_ids = {line.variant_id for line in lines}
+        refreshed = await self.carts.shelf.refreshed(tx, variant_ids, now)
+        if paying:
+            lines = [replace(line, terms=self.carts.terms) for line in lines]
+        needs = [Need(cart.viewer_id, line, line.quantity, line.terms.until(now)) for line in lines]
+        held: list[CartLine] = []
+        for one in await self.carts.shelf.hold_each(tx, needs, refreshed, now):
+            if not isinstance(one, CartLine):
+                raise one
+            held.append(one)
+        return held
 
     async def sweep(self) -> int:
-        """Give back lapsed holds, so that rooms hear of it; how many variants changed.
+        """Give back lapsed holds and serve who waits, so that rooms hear of it; how many variants
+        changed.
 
-        Nothing depends on this being run: availability never counts a lapsed hold.
+        Nothing depends on this being run: availability never counts a lapsed hold, and whoever
+        takes stock serves the waitlist first. In two transactions, because each locks stock of its
+        own in one statement.
         """
+        now = self._clock.now()
         async with self._database.write() as tx:
-            changed = await holds.release_lapsed(tx.conn, self._clock.now())
+            changed = await holds.release_lapsed(tx.conn, now)
+            await claims.sweep(tx.conn, now)
             if changed:
                 tx.notify(StockTouched(tuple(changed)))
-        return len(changed)
+        async with self._database.write() as tx:
+            refreshed = await self.carts.shelf.refreshed(tx, None, now)
+        return len(changed | refreshed.changed)
 
-    async def _hold(
-        self, tx: Tx, line_id: LineId, variant_id: VariantId, quantity: int, now: datetime
-    ) -> None:
-        if quantity > self._limits.max_quantity:
-            raise model.TooMany(
-                f"At most {self._limits.max_quantity} of one article.",
-                data={"field": "quantity", "max": self._limits.max_quantity},
-            )
-        await holds.release_lapsed(tx.conn, now, variant_ids=[variant_id])
-        await holds.release(tx.conn, [line_id])
-        wanted = holds.Wanted(line_id, variant_id, quantity, self.hold_until(now))
-        await holds.take(tx.conn, [wanted], now)
-        tx.notify(StockTouched((variant_id,)))
+    async def _let_go(self, tx: Tx, lines: Collection[CartLine], now: datetime) -> None:
+        ids = [line.id for line in lines]
+        await store.remove_lines(tx.conn, ids)
+        await give_back(tx, ids)
+        await self.carts.shelf.refreshed(tx, {line.variant_id for line in lines}, now)
 
-    async def _check_room(self, conn: AsyncConnection, cart_id: CartId) -> None:
-        if await store.line_count(conn, cart_id) >= self._limits.max_lines:
-            raise model.CartFull(f"A cart holds at most {self._limits.max_lines} articles.")
 
-    async def _out(self, conn: AsyncConnection, viewer_id: ViewerId) -> wire.Cart:
-        now = self._clock.now()
-        cart = await store.load(conn, viewer_id, self._currency, now)
-        ids = sorted({MediaId(line.image_id) for line in cart.lines if line.image_id})
-        images = await self._catalog.images(conn, ids)
-        return wire.Cart.of(cart, images=images, now=now)
+def _extended(line: CartLine, now: datetime) -> CartLine:
+    assert line.held_until is not None
+    until = max(line.held_until, line.terms.until(now))
+    return replace(line, held_until=until, extensions=line.extensions + 1)

@@ -23,6 +23,17 @@ cart_line = sa.Table(
     sa.Column("quantity", sa.Integer, nullable=False),
     sa.Column("show_id", sa.String(40), index=True),
     sa.Column("added_at", UtcDateTime, nullable=False),
+    # How often the hold of this line has been prolonged.
+    sa.Column("extensions", sa.Integer, nullable=False, server_default="0"),
     sa.UniqueConstraint("cart_id", "variant_id"),
     sa.CheckConstraint("quantity > 0", name="quantity"),
+)
+
+cart_code = sa.Table(
+    "cart_code",
+    metadata,
+    sa.Column("cart_id", sa.ForeignKey("cart.id"), primary_key=True),
+    # As `promotions.model.fold_code` gives it: folding may make a text longer.
+    sa.Column("code", sa.Text, primary_key=True),
+    sa.Column("added_at", UtcDateTime, nullable=False),
 )

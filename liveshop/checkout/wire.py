@@ -1,14 +1,19 @@
 """Carts, quotes and the order form on the wire."""
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from liveshop.catalog.wire import Image
+from liveshop.catalog import waiting
+from liveshop.catalog.wire import Image, PriceTier
 from liveshop.checkout import model
+from liveshop.kernel.ids import LineId
 from liveshop.orders.wire import Address, TaxLine
+from liveshop.promotions.model import MAX_CODE_LENGTH, Promotion, PromotionId
+from liveshop.promotions.priced import Priced, PricedLine, Reason
 from liveshop.promotions.words import Reader, explanation_in_words
 from liveshop.web import MoneyOut, Wire
 
@@ -19,7 +24,29 @@ Language = Literal["en", "de"]
 Country = Annotated[str, Meta(pattern="^[A-Z]{2}$", description="ISO 3166-1 alpha-2")]
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How much others have left of a line's article, and how much of it the line may have."""
+
+    available: int
+    max_quantity: int
+
+
+class Discount(Wire):
+    """What a promotion takes off; `amount` is below zero. `texts`: its name by language."""
+
+    promotion_id: str
+    texts: dict[str, str]
+    units: int
+    amount: MoneyOut
+
+
 class CartLine(Wire):
+    """`list_price` is without promotions, `unit_price` that of the first unit with them; `total`
+    is after the line's discounts. `hold` is `none` where the show is first paid, first served.
+    `available` is what others have left: it does not count what this line holds.
+    """
+
     id: str
     product_id: str
     variant_id: str
@@ -28,52 +55,139 @@ class CartLine(Wire):
     sku: str
     image: Image | None
     quantity: int
+    list_price: MoneyOut
     unit_price: MoneyOut
-    compare_at: MoneyOut | None
+    tier: PriceTier | None
+    discounts: list[Discount]
     total: MoneyOut
-    hold: Literal["held", "lapsed"]
+    hold: Literal["held", "lapsed", "none"]
     held_until: datetime | None
+    can_extend: bool
     available: int
+    max_quantity: int
     show_id: str | None
+
+    @classmethod
+    def of(
+        cls,
+        line: model.CartLine,
+        costs: PricedLine,
+        named: Mapping[PromotionId, Promotion],
+        *,
+        image: Image | None,
+        room: Room,
+        can_extend: bool,
+    ) -> "CartLine":
+        tier = costs.tier
+        return cls(
+            id=line.id,
+            product_id=line.product_id,
+            variant_id=line.variant_id,
+            title=line.article.item.title,
+            values=list(line.article.values),
+            sku=line.article.sku,
+            image=image,
+            quantity=line.quantity,
+            list_price=MoneyOut.of(costs.list_price),
+            unit_price=MoneyOut.of(costs.unit_price),
+            tier=PriceTier(tier.min_quantity, MoneyOut.of(tier.price)) if tier else None,
+            discounts=[
+                Discount(
+                    promotion_id=one.promotion_id,
+                    texts=dict(named[one.promotion_id].texts),
+                    units=one.units,
+                    amount=MoneyOut.of(one.amount * -1),
+                )
+                for one in costs.discounts
+            ],
+            total=MoneyOut.of(costs.total),
+            hold=line.hold,
+            held_until=line.held_until,
+            can_extend=can_extend,
+            available=room.available,
+            max_quantity=room.max_quantity,
+            show_id=line.show_id,
+        )
+
+
+class CartCode(Wire):
+    """A code in the cart. `reason` says why it takes nothing off at the moment; null: it does."""
+
+    code: str
+    reason: Reason | None
 
 
 class Cart(Wire):
+    """`subtotal` sums the lines; `goods` is after `order_discounts`. Neither shipping nor tax that
+    comes on top is in it: ask for a quote.
+    """
+
     id: str
     currency: str
     lines: list[CartLine]
     subtotal: MoneyOut
+    order_discounts: list[Discount]
+    goods: MoneyOut
+    codes: list[CartCode]
     held_until: datetime | None
+    can_extend: bool
     at: Annotated[datetime, Meta(description="the server's time, to count down against")]
 
     @classmethod
-    def of(cls, cart: model.Cart, *, images: Mapping[str, Image], now: datetime) -> "Cart":
+    def of(
+        cls,
+        cart: model.Cart,
+        priced: Priced,
+        *,
+        images: Mapping[str, Image],
+        room: Mapping[LineId, Room],
+        extensions: int,
+        now: datetime,
+    ) -> "Cart":
+        named = {one.id: one for one in priced.promotions}
+        lines = [
+            CartLine.of(
+                line,
+                costs,
+                named,
+                image=images.get(line.article.image_id or ""),
+                room=room[line.id],
+                can_extend=line.may_extend(extensions),
+            )
+            for line, costs in zip(cart.lines, priced.lines, strict=True)
+        ]
         return cls(
             id=cart.id,
             currency=cart.currency,
-            lines=[
-                CartLine(
-                    id=line.id,
-                    product_id=line.product_id,
-                    variant_id=line.variant_id,
-                    title=line.title,
-                    values=list(line.values),
-                    sku=line.sku,
-                    image=images.get(line.image_id) if line.image_id else None,
-                    quantity=line.quantity,
-                    unit_price=MoneyOut.of(line.unit_price),
-                    compare_at=MoneyOut.of(line.compare_at) if line.compare_at else None,
-                    total=MoneyOut.of(line.total),
-                    hold=line.hold,
-                    held_until=line.held_until,
-                    available=line.available,
-                    show_id=line.show_id,
-                )
-                for line in cart.lines
-            ],
-            subtotal=MoneyOut.of(cart.subtotal),
+            lines=lines,
+            subtotal=MoneyOut.of(priced.subtotal),
+            order_discounts=_order_discounts(priced, named),
+            goods=MoneyOut.of(priced.goods),
+            codes=_codes(cart.codes, priced),
             held_until=cart.held_until,
+            can_extend=any(line.can_extend for line in lines),
             at=now,
         )
+
+
+def _order_discounts(priced: Priced, named: Mapping[PromotionId, Promotion]) -> list[Discount]:
+    """What each promotion takes off the order, in the order in which they count."""
+    shares: dict[PromotionId, int] = {}
+    for line in priced.lines:
+        for one in line.order_discounts:
+            shares[one.promotion_id] = shares.get(one.promotion_id, 0) + one.amount.amount
+    currency = priced.total.currency
+    return [
+        Discount(
+            promotion_id=id_, texts=dict(named[id_].texts), units=1, amount=MoneyOut(-off, currency)
+        )
+        for id_, off in shares.items()
+    ]
+
+
+def _codes(codes: Sequence[str], priced: Priced) -> list[CartCode]:
+    unused = {one.code: one.reason for one in priced.unused_codes}
+    return [CartCode(code=code, reason=unused.get(code)) for code in codes]
 
 
 class LineInput(Wire):
@@ -84,6 +198,69 @@ class LineInput(Wire):
 
 class QuantityInput(Wire):
     quantity: Quantity
+
+
+class CodeInput(Wire):
+    code: Annotated[str, Meta(min_length=1, max_length=MAX_CODE_LENGTH)]
+
+
+class WaitInput(Wire):
+    variant_id: Id
+    show_id: Id | None = None
+
+
+class Place(Wire):
+    """A place in the waitlist for one unit; `position` 1 is next. While it is `offered`, a unit is
+    held for its owner alone until `offered_until`: adding the variant to the cart takes it.
+    """
+
+    id: str
+    variant_id: str
+    product_id: str
+    title: str
+    values: list[str]
+    image: Image | None
+    state: Literal["waiting", "offered"]
+    position: int
+    joined_at: datetime
+    offered_until: datetime | None
+    show_id: str | None
+
+    @classmethod
+    def of(
+        cls, place: waiting.Place, article: model.Article, images: Mapping[str, Image]
+    ) -> "Place":
+        return cls(
+            id=place.id,
+            variant_id=place.variant_id,
+            product_id=place.product_id,
+            title=article.item.title,
+            values=list(article.values),
+            image=images.get(article.image_id or ""),
+            state="waiting" if place.offered_until is None else "offered",
+            position=place.position,
+            joined_at=place.joined_at,
+            offered_until=place.offered_until,
+            show_id=place.show_id,
+        )
+
+
+class Places(Wire):
+    places: list[Place]
+    at: Annotated[datetime, Meta(description="the server's time, to count down against")]
+
+
+class WaitlistMoved(Wire):
+    """The turn of these places has come. A place's id is known to its owner alone. Who has another
+    place for this variant may ask for it again later: thousands may have one.
+    """
+
+    variant_id: str
+    product_id: str
+    place_ids: list[str]
+
+
+EVENTS: dict[str, type[Wire]] = {"waitlist.moved": WaitlistMoved}
 
 
 class QuoteInput(Wire):
@@ -110,16 +287,16 @@ class QuoteStep(Wire):
 class Quote(Wire):
     lines: list[QuoteLine]
     explanation: list[QuoteStep]
-    subtotal: MoneyOut
+    codes: list[CartCode]
+    subtotal: Annotated[MoneyOut, Meta(description="the goods, all discounts taken off")]
     shipping: MoneyOut
-    taxes: Annotated[list[TaxLine], Meta(description="included in the prices")]
+    taxes: list[TaxLine]
     total: MoneyOut
     country: str
     at: datetime
 
     @classmethod
-    def of(cls, quote: model.Quote, now: datetime, language: str) -> "Quote":
-        reader = Reader(language, UTC, now)
+    def of(cls, quote: model.Quote, reader: Reader) -> "Quote":
         return cls(
             explanation=[
                 QuoteStep(text=step.text, amount=MoneyOut.of(step.amount))
@@ -129,19 +306,20 @@ class Quote(Wire):
                 QuoteLine(
                     line_id=line.id,
                     variant_id=line.variant_id,
-                    title=line.title,
+                    title=line.article.item.title,
                     quantity=line.quantity,
-                    unit_price=MoneyOut.of(line.unit_price),
-                    total=MoneyOut.of(line.total),
+                    unit_price=MoneyOut.of(costs.unit_price),
+                    total=MoneyOut.of(costs.total),
                 )
-                for line in quote.lines
+                for line, costs in zip(quote.lines, quote.priced.lines, strict=True)
             ],
+            codes=_codes(quote.cart.codes, quote.priced),
             subtotal=MoneyOut.of(quote.subtotal),
             shipping=MoneyOut.of(quote.shipping),
             taxes=[TaxLine.of(line) for line in quote.taxes],
             total=MoneyOut.of(quote.total),
             country=quote.country,
-            at=now,
+            at=reader.now,
         )
 
 
@@ -188,5 +366,8 @@ class Shop(Wire):
     countries: list[ShippingCountry]
     payment_methods: list[PaymentMethodChoice]
     hold_seconds: int
+    hold_warning_seconds: int
+    hold_extensions: int
+    waitlist_seconds: int
     reminders: bool
     demo: bool

@@ -1,11 +1,14 @@
 """Viewers over HTTP: come in, ask who one is, choose a name; and how a request shows who it is."""
 
+from collections.abc import Awaitable, Callable
+
 from aiohttp import web
 
 from liveshop.customers import wire
 from liveshop.customers.model import BadSignOn, NameReserved, NameUnfit, SignOnNotConfigured
 from liveshop.customers.service import CustomerService
 from liveshop.kernel.errors import NotFound
+from liveshop.kernel.ids import ViewerId
 from liveshop.kernel.text import BadText
 from liveshop.web import PUBLIC, SIGNED_IN, VIEWER, Call, Endpoint, Principal
 
@@ -31,13 +34,20 @@ class ViewerAuthenticator:
         return await self._service.principal_of(token)
 
 
-def endpoints(service: CustomerService) -> list[Endpoint]:
+CarryOver = Callable[[ViewerId, ViewerId], Awaitable[None]]
+"""What a guest had becomes the customer's: `(guest, customer)`. May be called twice."""
+
+
+def endpoints(service: CustomerService, carry_over: CarryOver) -> list[Endpoint]:
     async def create_guest(call: Call) -> wire.GuestToken:
         return wire.GuestToken.of(service.new_guest(call.address))
 
     async def sign_on_customer(call: Call) -> wire.GuestToken:
         body: wire.SignOn = call.body
-        return wire.GuestToken.of(await service.sign_on(body.token, call.address))
+        admitted = await service.sign_on(body.token, call.address)
+        if call.principal.kind == "guest":
+            await carry_over(ViewerId(call.principal.id), admitted.viewer_id)
+        return wire.GuestToken.of(admitted)
 
     async def get_me(call: Call) -> wire.Me:
         return wire.Me.of(call.principal)
@@ -63,7 +73,7 @@ def endpoints(service: CustomerService) -> list[Endpoint]:
             "/api/customers/sign-on",
             sign_on_customer,
             PUBLIC,
-            "Come in as a customer the storefront vouches for",
+            "Come in as a customer the storefront vouches for; with a guest's token, his cart too",
             "viewers",
             body=wire.SignOn,
             answer=wire.GuestToken,

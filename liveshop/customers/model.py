@@ -28,6 +28,8 @@ SIGN_ON_LEEWAY = timedelta(seconds=30)
 MAX_NAME_LENGTH = 40
 _MAX_CLAIM_LENGTH = 200
 _MAX_ID_LENGTH = 255
+_MAX_SEGMENTS = 20
+_MAX_SEGMENT_LENGTH = 60
 _EMAIL = re.compile(r"[^\s@,;<>()\[\]\"\\]+@[^\s@,;<>()\[\]\"\\]+")
 _LOCALE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3}")
 
@@ -94,6 +96,7 @@ class Vouched:
     full_name: str | None
     email: str | None
     locale: str | None
+    segments: tuple[str, ...]
 
     def display_name(self, shop_name: str) -> str | None:
         """The first name only: who buys in a shop did not agree to stand in chat by full name."""
@@ -119,7 +122,8 @@ def default_name(viewer_id: str) -> str:
 def vouched_from(claims: Mapping[str, Any]) -> Vouched:
     """The claims of a token whose signature holds. Raises BadSignOn without a usable `sub`.
 
-    A strange name or e-mail is left out rather than refused: it must not keep a customer outside.
+    A strange name, e-mail or segment is left out rather than refused: it must not keep a customer
+    outside.
     """
     issuer = claims.get("iss")
     return Vouched(
@@ -128,7 +132,16 @@ def vouched_from(claims: Mapping[str, Any]) -> Vouched:
         full_name=_line_or_none(claims.get("name")),
         email=_matching_or_none(claims.get("email"), _EMAIL, lower=True),
         locale=_matching_or_none(claims.get("locale"), _LOCALE),
+        segments=_segments(claims.get("segments")),
     )
+
+
+def _segments(value: object) -> tuple[str, ...]:
+    """The labels of a list, each once; those past the twentieth are left out."""
+    if not isinstance(value, list):
+        return ()
+    lines = (_line_or_none(one, max_length=_MAX_SEGMENT_LENGTH) for one in value)
+    return tuple(dict.fromkeys(line for line in lines if line))[:_MAX_SEGMENTS]
 
 
 def _identifier(value: object, claim: str) -> str:
@@ -145,11 +158,11 @@ def _identifier(value: object, claim: str) -> str:
     return value
 
 
-def _line_or_none(value: object) -> str | None:
+def _line_or_none(value: object, *, max_length: int = _MAX_CLAIM_LENGTH) -> str | None:
     if not isinstance(value, str):
         return None
     try:
-        return clean_line(value, max_length=_MAX_CLAIM_LENGTH)
+        return clean_line(value, max_length=max_length)
     except BadText:
         return None
 

@@ -1,5 +1,6 @@
 """Use cases of viewers: come in as a guest or a customer, choose a name, consent, be forgotten."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -13,6 +14,7 @@ from liveshop.customers.model import (
     Consent,
     NameReserved,
     NameUnfit,
+    Viewer,
     default_name,
     is_guest,
     vouched_from,
@@ -24,7 +26,7 @@ from liveshop.kernel.errors import NotFound, RateLimited
 from liveshop.kernel.ids import ViewerId, new_id
 from liveshop.kernel.text import clean_line, clean_text
 from liveshop.settings import Settings
-from liveshop.storage import Database
+from liveshop.storage import Database, Together
 from liveshop.web import BadToken, Principal, RateLimit, RateLimiter
 
 _MAX_PURPOSE_LENGTH = 40
@@ -55,6 +57,7 @@ class CustomerService:
         # One address can be a whole shop full of phones behind one router, and a token costs
         # microseconds and no row; this only stops a loop that makes tokens for ever.
         self._entries = RateLimiter(RateLimit(burst=2000, per_second=50))
+        self._known: Together[str, Viewer | None] = Together(self._look_up)
 
     def new_guest(self, address: str | None = None) -> Admitted:
         """Let a guest in: a signed token and no row. Raises RateLimited.
@@ -83,11 +86,11 @@ class CustomerService:
     async def principal_of(self, token: str) -> Principal:
         """Whose token this is. Raises BadToken when forged, expired, or its owner was forgotten.
 
-        One indexed read per request is the price of "deleted" meaning now.
+        A read per request is the price of "deleted" meaning now; requests that come together
+        share it.
         """
         viewer_id = self._tokens.read(token, self._clock.now())
-        async with self._database.read() as conn:
-            known = await store.viewer_by_id(conn, viewer_id)
+        known = await self._known.ask(viewer_id)
         guest = is_guest(viewer_id)
         if (known is None and not guest) or (known is not None and known.deleted_at is not None):
             raise BadToken("This account does not exist any more.")
@@ -96,6 +99,11 @@ class CustomerService:
             id=viewer_id,
             name=default_name(viewer_id) if known is None else known.shown_name,
         )
+
+    async def _look_up(self, viewer_ids: Sequence[str]) -> list[Viewer | None]:
+        async with self._database.read() as conn:
+            known = await store.viewers_by_ids(conn, viewer_ids)
+        return [known.get(viewer_id) for viewer_id in viewer_ids]
 
     async def rename(self, viewer_id: str, name: str) -> str:
         """Choose the name shown in chat; returns it cleaned.
@@ -113,6 +121,10 @@ class CustomerService:
     async def display_name(self, conn: AsyncConnection, viewer_id: str) -> str:
         """The name to show for a viewer, read in the caller's transaction."""
         return await store.display_name(conn, viewer_id)
+
+    async def segments_of(self, conn: AsyncConnection, viewer_id: ViewerId) -> frozenset[str]:
+        """The segments a viewer is in, read in the caller's transaction."""
+        return await store.segments_of(conn, viewer_id)
 
     async def forget(self, viewer_id: str) -> None:
         """Erase a viewer. Their tokens stop working with the next request. Raises NotFound.

@@ -1,6 +1,6 @@
 """All SQL of viewers and consent."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -34,10 +34,10 @@ def _viewer(row: Any) -> Viewer:
     )
 
 
-async def viewer_by_id(conn: AsyncConnection, viewer_id: str) -> Viewer | None:
-    """The row, also of a forgotten viewer; None for a guest about whom nothing is kept."""
-    row = (await conn.execute(sa.select(viewer).where(viewer.c.id == viewer_id))).one_or_none()
-    return None if row is None else _viewer(row)
+async def viewers_by_ids(conn: AsyncConnection, viewer_ids: Collection[str]) -> dict[str, Viewer]:
+    """The rows, also of forgotten viewers; guests about whom nothing is kept have none."""
+    rows = await conn.execute(sa.select(viewer).where(viewer.c.id.in_(viewer_ids)))
+    return {row.id: _viewer(row) for row in rows}
 
 
 async def display_name(conn: AsyncConnection, viewer_id: str) -> str:
@@ -48,6 +48,14 @@ async def display_name(conn: AsyncConnection, viewer_id: str) -> str:
     return name or default_name(viewer_id)
 
 
+async def segments_of(conn: AsyncConnection, viewer_id: str) -> frozenset[str]:
+    """What the storefront last said this customer belongs to; nothing for guests."""
+    if is_guest(viewer_id):
+        return frozenset()
+    found = await conn.scalar(sa.select(viewer.c.segments).where(viewer.c.id == viewer_id))
+    return frozenset(found or ())
+
+
 async def save_customer(
     conn: AsyncConnection, vouched: Vouched, *, display_name: str | None, now: datetime
 ) -> Viewer:
@@ -56,7 +64,12 @@ async def save_customer(
     One statement, so that two sign-ons at once end at one row. The id and the display name are set
     once: the name is the customer's own after that.
     """
-    said = {"email": vouched.email, "full_name": vouched.full_name, "locale": vouched.locale}
+    said = {
+        "email": vouched.email,
+        "full_name": vouched.full_name,
+        "locale": vouched.locale,
+        "segments": list(vouched.segments),
+    }
     statement = insert(conn, viewer).values(
         id=new_id(CUSTOMER_PREFIX, now),
         kind="customer",
@@ -88,6 +101,7 @@ async def forget(conn: AsyncConnection, viewer_id: str, now: datetime) -> bool:
         "email": None,
         "full_name": None,
         "locale": None,
+        "segments": None,
         "deleted_at": now,
     }
     return await _keep(conn, viewer_id, nothing, now)

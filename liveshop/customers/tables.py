@@ -6,7 +6,7 @@ collide, so a forgotten customer who returns is somebody new.
 
 import sqlalchemy as sa
 
-from liveshop.storage import UtcDateTime, metadata
+from liveshop.storage import Json, UtcDateTime, metadata
 
 viewer = sa.Table(
     "viewer",
@@ -19,6 +19,8 @@ viewer = sa.Table(
     sa.Column("email", sa.String(200)),
     sa.Column("full_name", sa.String(200)),
     sa.Column("locale", sa.String(40)),
+    # What the storefront says of its customer, such as ["loyal"]; promotions may ask for one.
+    sa.Column("segments", Json),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("deleted_at", UtcDateTime),
     sa.UniqueConstraint("issuer", "external_id"),

@@ -1,16 +1,25 @@
-"""The demo's autopilot: pins each product as the film shows it, and lets a person take over."""
+"""The demo's autopilot: pins each product as the film shows it, starts an offer now and then, and
+lets a person take over.
+"""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
+from itertools import cycle
 
+from liveshop.demo.deals import offer_of
 from liveshop.demo.film import CHAPTER_SECONDS, CHAPTERS
 from liveshop.kernel.errors import ShopError
 from liveshop.kernel.ids import ProductId, ShowId
 from liveshop.shows import store
+from liveshop.shows.offers import OfferService
 from liveshop.shows.service import ShowService
 from liveshop.storage import Database
 from liveshop.video.ingest.loop import LoopSource
 
 _LEAVES_TO_PEOPLE = timedelta(minutes=5)
+_OFFERED = (5, 1)
+"""The chapters whose products are offered, in turn: one that was just cheap is no news."""
+_LOOPS_PER_OFFER = 3
 
 
 class Autopilot:
@@ -19,6 +28,7 @@ class Autopilot:
     def __init__(
         self,
         shows: ShowService,
+        offers: OfferService,
         database: Database,
         source: LoopSource,
         show_id: ShowId,
@@ -26,6 +36,7 @@ class Autopilot:
         started: datetime,
     ) -> None:
         self._shows = shows
+        self._offers = offers
         self._database = database
         self._source = source
         self._show_id = show_id
@@ -35,6 +46,8 @@ class Autopilot:
 
     async def run(self) -> None:
         starts = [float(index * CHAPTER_SECONDS) for index in range(CHAPTERS)]
+        offers, passed = cycle(_OFFERED), 0
+        offered = next(offers)
         async for chapter in self._source.chapters(starts):
             if await self._is_left_to_people(chapter.at):
                 continue
@@ -43,6 +56,15 @@ class Autopilot:
             except ShopError:
                 continue  # not live any more, or taken out of the lineup: not ours to say
             self._own = pin.at
+            if chapter.index == offered:
+                if passed % _LOOPS_PER_OFFER == 0:
+                    await self._offer(self._lineup[chapter.index])
+                    offered = next(offers)
+                passed += 1
+
+    async def _offer(self, product_id: ProductId) -> None:
+        with suppress(ShopError):  # somebody has an offer of his own for it
+            await self._offers.start_offer(self._show_id, offer_of(product_id))
 
     async def _is_left_to_people(self, now: datetime) -> bool:
         async with self._database.read() as conn:

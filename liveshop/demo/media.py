@@ -72,6 +72,7 @@ def prepare(folder: Path, progress: Progress) -> None:
                 future.result()
 
 
+_NOT_DRAWING = ("run.py", "seed.py", "deals.py", "autopilot.py", "__init__.py", "media.py")
 _Job = tuple[str, str, str] | tuple[int]
 
 
@@ -111,6 +112,6 @@ def _version() -> str:
     digest = hashlib.sha256()
     here = Path(__file__).parent
     for path in sorted([*here.glob("*.py"), *(here / "art").glob("*.py")]):
-        if path.name not in ("run.py", "seed.py", "autopilot.py", "__init__.py", "media.py"):
+        if path.name not in _NOT_DRAWING:
             digest.update(path.read_bytes())
     return digest.hexdigest()[:12]

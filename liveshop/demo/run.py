@@ -101,7 +101,6 @@ def prepare(
             "shop.name": SHOP_NAME,
             "shop.currency": CURRENCY,
             "shop.shipping": {"DE": 490, "AT": 890, "CH": 1490},
-            "shop.free_shipping_from": 15000,
             "payments.methods": ["sandbox", "invoice"],
             "mail.sender": "hello@lindholm.example",
             "mail.folder": str(data / "mail"),
@@ -141,6 +140,7 @@ async def run(plan: Plan, ready: Callable[[Addresses], None]) -> None:
         source = camera.source_of(show_id)
         pilot = Autopilot(
             shop.shows,
+            shop.offers,
             shop.database,
             source,
             show_id,

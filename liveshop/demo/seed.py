@@ -3,17 +3,21 @@
 What only exists once, such as the secrets of keys, is kept in `demo.json` in the data folder.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
+import sqlalchemy as sa
 
 from liveshop.app import Liveshop
-from liveshop.catalog.model import Option, ProductDraft, VariantDraft
+from liveshop.catalog.model import Option, Product, ProductDraft, VariantDraft
+from liveshop.catalog.tables import variant_price
+from liveshop.demo import deals
 from liveshop.demo import shop as lindholm
 from liveshop.demo.media import cover_name, picture_name
 from liveshop.demo.shop import DemoProduct, DemoShow
-from liveshop.kernel.ids import MediaId, ProductId, ShowId
+from liveshop.kernel.ids import MediaId, ProductId, ShowId, VariantId
 from liveshop.kernel.money import Money
 from liveshop.shows import store as shows_store
 from liveshop.shows import wire as shows_wire
@@ -63,10 +67,15 @@ async def seed(shop: Liveshop, state: DemoState, pictures: dict[str, bytes]) -> 
         await shop.catalog.create_location(lindholm.WAREHOUSE, kind="warehouse", priority=1),
         await shop.catalog.create_location(lindholm.STORE, kind="store", priority=2),
     ]
-    for product in lindholm.PRODUCTS:
-        state.product_ids[product.source_id] = await _add_product(
-            shop, product, [place.id for place in places], pictures
+    variant_ids: dict[str, VariantId] = {}
+    for product in (*lindholm.PRODUCTS, *lindholm.SETS):
+        added = await _add_product(
+            shop, product, [place.id for place in places], pictures, variant_ids
         )
+        state.product_ids[product.source_id] = added.id
+        variant_ids |= {variant.sku: variant.id for variant in added.variants}
+    for promotion in deals.PROMOTIONS:
+        await shop.promotions.create_promotion(promotion)
     for index, show in enumerate(lindholm.SHOWS):
         cover = await shop.media.store_image(pictures[cover_name(index)], alt=show.cover_alt)
         state.cover_ids.append(cover.media_id)
@@ -104,8 +113,13 @@ async def go_live(shop: Liveshop, state: DemoState) -> str:
 
 
 async def _add_product(
-    shop: Liveshop, product: DemoProduct, places: list[str], pictures: dict[str, bytes]
-) -> str:
+    shop: Liveshop,
+    product: DemoProduct,
+    places: list[str],
+    pictures: dict[str, bytes],
+    variant_ids: Mapping[str, VariantId],
+) -> Product:
+    """`variant_ids` by SKU, of what is there already: a set is made of it."""
     stored = [
         await shop.media.store_image(
             pictures[picture_name(picture.art_key, picture.colour, picture.angle)],
@@ -134,15 +148,39 @@ async def _add_product(
                     ),
                     tax_class=product.tax_class,
                     image_index=variant.picture_index,
+                    tiers=tuple(
+                        (least, Money(price, lindholm.CURRENCY)) for least, price in variant.tiers
+                    ),
+                    parts=tuple((variant_ids[sku], count) for sku, count in variant.parts),
                 )
                 for variant in product.variants
             ),
         )
     )
+    await _remember_prices(shop, added.product, product)
     for variant, given in zip(added.product.variants, product.variants, strict=True):
+        if given.parts:
+            continue  # as many as its parts
         for place, quantity in zip(places, given.stock, strict=True):
             await shop.catalog.set_stock(variant.id, place, quantity)
-    return added.product.id
+    return added.product
+
+
+async def _remember_prices(shop: Liveshop, made: Product, product: DemoProduct) -> None:
+    """The fictional shop has sold for two months, at the price it now compares with."""
+    earlier = shop.clock.now() - timedelta(days=60)
+    rows = [
+        {
+            "variant_id": variant.id,
+            "at": earlier,
+            "amount": given.compare_at or given.price,
+            "compare_at_amount": None,
+            "currency": lindholm.CURRENCY,
+        }
+        for variant, given in zip(made.variants, product.variants, strict=True)
+    ]
+    async with shop.database.write() as tx:
+        await tx.conn.execute(sa.insert(variant_price), rows)
 
 
 async def _add_staff(shop: Liveshop, state: DemoState) -> None:
@@ -178,14 +216,23 @@ async def _add_show(shop: Liveshop, state: DemoState, show: DemoShow) -> str:
             starts_at=_start(show, shop.clock.now()),
             host_name=lindholm.HOST_NAME,
             cover_id=state.cover_ids[show.cover_index],
-            product_ids=[state.product_ids[source_id] for source_id in show.lineup],
+            product_ids=list(_products_of(state, show)),
         )
     )
     return created.id
 
 
 def lineup_of(state: DemoState) -> list[ProductId]:
-    return [ProductId(state.product_ids[source_id]) for source_id in lindholm.SHOWS[0].lineup]
+    return _products_of(state, lindholm.SHOWS[0])
+
+
+def _products_of(state: DemoState, show: DemoShow) -> list[ProductId]:
+    """Those that there are: the demo may have been seeded by an earlier version."""
+    return [
+        ProductId(state.product_ids[source_id])
+        for source_id in show.lineup
+        if source_id in state.product_ids
+    ]
 
 
 def _start(show: DemoShow, now: datetime) -> datetime:

@@ -41,6 +41,8 @@ class DemoVariant:
     compare_at: int | None
     stock: tuple[int, int]  # on hand, in the order of LOCATIONS
     picture_index: int
+    tiers: tuple[tuple[int, int], ...] = ()  # (from so many units, price of each)
+    parts: tuple[tuple[str, int], ...] = ()  # of a set: SKU and how many of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +61,9 @@ class DemoProduct:
     variants: tuple[DemoVariant, ...]
 
     @property
-    def from_price(self) -> int:
-        """The lowest price of any variant, in minor units."""
-        return min(variant.price for variant in self.variants)
-
-    @property
-    def price_varies(self) -> bool:
-        """Whether variants differ in price."""
-        return len({variant.price for variant in self.variants}) > 1
+    def shelf(self) -> str:
+        """The last step of its category."""
+        return self.category.rpartition(" > ")[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +88,6 @@ def gtin13(number: int) -> str:
     return body + str(-weighted % 10)
 
 
-def price_label(product: DemoProduct) -> str:
-    """Return the price as the film shows it."""
-    amount = f"€{product.from_price / 100:.2f}"
-    return f"from {amount}" if product.price_varies else amount
-
-
 @dataclass(frozen=True, slots=True)
 class _Sold:
     """A variant before it has numbers: values, price, stock, and the colour it is drawn in."""
@@ -106,6 +97,7 @@ class _Sold:
     stock: tuple[int, int]
     colour: str | None = None
     compare_at: int | None = None
+    tiers: tuple[tuple[int, int], ...] = ()
 
 
 def _product(
@@ -138,6 +130,7 @@ def _product(
             compare_at=one.compare_at,
             stock=one.stock,
             picture_index=colours.index(one.colour) if one.colour else 0,
+            tiers=one.tiers,
         )
         for index, one in enumerate(sold)
     )
@@ -191,8 +184,8 @@ PRODUCTS: tuple[DemoProduct, ...] = (
         "Home > Tableware > Mugs",
         ("Glaze",),
         (
-            _Sold(("Oat",), 2800, (46, 8), "Oat"),
-            _Sold(("Moss",), 2800, (31, 6), "Moss"),
+            _Sold(("Oat",), 2800, (46, 8), "Oat", tiers=((4, 2600), (6, 2400))),
+            _Sold(("Moss",), 2800, (31, 6), "Moss", tiers=((4, 2600), (6, 2400))),
             _Sold(("Ink",), 2800, (2, 1), "Ink"),
         ),
         shown="Stoneware mug with a raw clay foot",
@@ -355,6 +348,37 @@ PRODUCTS: tuple[DemoProduct, ...] = (
     ),
 )
 
+#: what is sold as one and lies on the shelf in parts; the film has no chapter for it
+SETS: tuple[DemoProduct, ...] = (
+    DemoProduct(
+        source_id="lindholm-013",
+        art_key="teapot",
+        title="Tea for two",
+        description_html="<p>The Fjord teapot in oat with two mugs of the same glaze, for less "
+        "than one by one.</p><ul><li>1 teapot of 1.1 litres</li><li>2 mugs of 350 ml</li></ul>",
+        brand=SHOP_NAME,
+        category="Home > Tableware > Sets",
+        options=(),
+        tax_class="standard",
+        pictures=(
+            DemoPicture("teapot", "Oat", "front", "Round teapot with brass bow, Oat"),
+            DemoPicture("mug", "Oat", "front", "Stoneware mug with a raw clay foot, Oat"),
+        ),
+        variants=(
+            DemoVariant(
+                sku="LH-SET-TEA",
+                gtin=gtin13(40_101_300),
+                values=(),
+                price=12900,
+                compare_at=None,
+                stock=(0, 0),
+                picture_index=0,
+                parts=(("LH-TEA-OAT", 1), ("LH-MUG-OAT", 2)),
+            ),
+        ),
+    ),
+)
+
 SHOWS: tuple[DemoShow, ...] = (
     DemoShow(
         title="Winter table: stoneware, wool and warm light",
@@ -367,7 +391,7 @@ SHOWS: tuple[DemoShow, ...] = (
         time_zone="Europe/Berlin",
         cover_index=0,
         cover_alt="A set winter table with lamp, teapot, plates, vase and oak boards",
-        lineup=tuple(product.source_id for product in PRODUCTS),
+        lineup=tuple(product.source_id for product in (*PRODUCTS, *SETS)),
     ),
     DemoShow(
         title="Cold days: knitwear and things to carry",

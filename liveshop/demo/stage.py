@@ -14,7 +14,7 @@ from liveshop.demo.art import sprite
 from liveshop.demo.art.form import dish, lathe
 from liveshop.demo.art.light import GROUND, UNITS, Colour, Ramp, ellipse_points, outline
 from liveshop.demo.art.scene import bokeh, finish, glow, room, shadow_of
-from liveshop.demo.shop import DemoProduct, price_label
+from liveshop.demo.shop import DemoProduct
 
 WIDTH, HEIGHT, FRAME_RATE = 1280, 720, 30
 
@@ -141,7 +141,7 @@ class Stage:
         return _Chapter(
             self._walls[tint],
             tuple(_product(product.art_key, colour) for colour in colours),
-            _caption(product.title, price_label(product)),
+            _caption(product.title, product.shelf),
             1 if index % 2 else -1,
         )
 
@@ -403,11 +403,13 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     return font
 
 
-def _caption(title: str, price: str) -> _Layer:
-    """The lower third: title and price on a strip of paper with a brass edge."""
+def _caption(title: str, shelf: str) -> _Layer:
+    """The lower third: title and shelf on a strip of paper with a brass edge. No price: it would
+    stay while the shop's price changes.
+    """
     k = 2
     large, small = _font(34 * k), _font(25 * k)
-    wide = max(large.getlength(title), small.getlength(price) + 6 * k) / k
+    wide = max(large.getlength(title), small.getlength(shelf)) / k
     width, height = (round(wide) + 76) & ~1, 112
     big = Image.new("RGBA", (width * k, height * k), (250, 244, 234, 0))
     pen = ImageDraw.Draw(big)
@@ -416,31 +418,5 @@ def _caption(title: str, price: str) -> _Layer:
     )
     pen.rounded_rectangle((4 * k, 4 * k, 11 * k, (height - 4) * k), 3 * k, fill=(178, 134, 78, 255))
     pen.text((36 * k, 19 * k), title, font=large, fill=(44, 34, 28, 255))
-    _write_price(pen, (36 * k, 66 * k), price, small, (138, 84, 46, 255))
+    pen.text((36 * k, 66 * k), shelf, font=small, fill=(138, 84, 46, 255))
     return _layer(big.reduce(k), 48, HEIGHT - _CONTROLS - height, 1.0)
-
-
-def _write_price(
-    pen: ImageDraw.ImageDraw,
-    place: tuple[float, float],
-    price: str,
-    font: ImageFont.FreeTypeFont,
-    ink: tuple[int, int, int, int],
-) -> None:
-    """Write a price; the font Pillow brings has no euro sign, so a C gets its two bars."""
-    before, sign, after = price.partition("€")
-    pen.text(place, before, font=font, fill=ink)
-    start = place[0] + font.getlength(before)
-    if not sign:
-        return
-    start += 0.1 * font.size  # the bars stand out to the left
-    pen.text((start, place[1]), "C" + after, font=font, fill=ink)
-    left, top, right, bottom = font.getbbox("C")
-    wide, high = right - left, bottom - top
-    thick = max(2, round(high * 0.085))
-    for share in (0.41, 0.585):
-        y = place[1] + top + high * share
-        pen.rectangle(
-            (start + left - wide * 0.12, y - thick / 2, start + left + wide * 0.66, y + thick / 2),
-            fill=ink,
-        )

@@ -3,6 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+EARLIEST_YEAR, LATEST_YEAR = 2000, 2200
+"""What people may enter as a moment: further out, time zones and databases overflow."""
+
 
 class Clock(Protocol):
     def now(self) -> datetime:

@@ -25,6 +25,8 @@ KeyId = NewType("KeyId", str)
 JobId = NewType("JobId", str)
 ReminderId = NewType("ReminderId", str)
 ConsentId = NewType("ConsentId", str)
+PlaceId = NewType("PlaceId", str)
+"""A place in a waitlist."""
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _BODY_LENGTH = 26

@@ -13,12 +13,13 @@ from liveshop.payments.model import Payment
 
 OrderState = Literal["pending", "confirmed", "payment_failed", "cancelled"]
 TRANSITIONS: dict[OrderState, frozenset[OrderState]] = {
-    "pending": frozenset({"confirmed", "payment_failed"}),
+    "pending": frozenset({"confirmed", "payment_failed", "cancelled"}),
     "confirmed": frozenset({"cancelled"}),
     "payment_failed": frozenset(),
     "cancelled": frozenset(),
 }
-"""`pending`: placed, the payment's outcome not known yet; its stock stays held meanwhile."""
+"""`pending`: placed, the payment's outcome not known yet; its stock stays held for a while.
+`cancelled`: what was paid goes back."""
 
 
 class UnknownOrder(NotFound):
@@ -37,10 +38,19 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class TaxLine:
-    """Tax included in the prices: `rate_permille` 190 is 19 %; `basis` is net."""
+    """`rate_permille` 190 is 19 %; `basis` is net. `is_included`: inside the prices, not on top."""
 
     rate_permille: int
     basis: Money
+    amount: Money
+    is_included: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class OrderStep:
+    """One step of the way to the total, as the buyer was told it."""
+
+    text: str
     amount: Money
 
 
@@ -54,6 +64,10 @@ class OrderLine:
     quantity: int
     unit_price: Money
     total: Money
+    payable: Money
+    """After this line's share of the order's discounts."""
+    show_id: ShowId | None = None
+    """The show it was put into the cart in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,5 +84,7 @@ class Order:
     subtotal: Money
     shipping: Money
     taxes: tuple[TaxLine, ...]
+    tax_added: Money
     total: Money
+    explanation: tuple[OrderStep, ...]
     payment: Payment

@@ -1,15 +1,25 @@
 """All SQL about orders."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from liveshop.kernel.ids import OrderId, ProductId, ShowId, VariantId, ViewerId
 from liveshop.kernel.money import Money
-from liveshop.orders.model import TRANSITIONS, Address, Order, OrderLine, OrderState, TaxLine
+from liveshop.orders.model import (
+    TRANSITIONS,
+    Address,
+    Order,
+    OrderLine,
+    OrderState,
+    OrderStep,
+    TaxLine,
+)
 from liveshop.orders.tables import order_counter, order_line, shop_order
 from liveshop.payments import store as payments
 from liveshop.payments.model import Payment
@@ -45,6 +55,8 @@ async def add(
             subtotal_amount=order.subtotal.amount,
             shipping_amount=order.shipping.amount,
             taxes=order.taxes,
+            tax_added_amount=order.tax_added.amount,
+            explanation=order.explanation,
             total_amount=order.total.amount,
             idempotency_key=idempotency_key,
             request_hash=request_hash,
@@ -64,6 +76,8 @@ async def add(
                 "quantity": line.quantity,
                 "unit_amount": line.unit_price.amount,
                 "total_amount": line.total.amount,
+                "payable_amount": line.payable.amount,
+                "show_id": line.show_id,
             }
             for position, line in enumerate(order.lines)
         ],
@@ -125,6 +139,63 @@ async def totals_of_show(conn: AsyncConnection, show_id: ShowId) -> tuple[int, i
     return int(row[0]), int(row[1])
 
 
+async def lock_rations(
+    conn: AsyncConnection, email: str, product_ids: Collection[ProductId]
+) -> None:
+    """From here to the commit nobody else orders these products under this address, on PostgreSQL.
+
+    Two orders of one customer for two variants have no cart and no stock in common: without this
+    neither would count the other. The locks are numbers, in which two customers may meet; then one
+    waits for the other.
+    """
+    if conn.dialect.name != "postgresql" or not product_ids:
+        return
+    keys = sorted(_lock_number(f"{email.casefold()} {product_id}") for product_id in product_ids)
+    wanted = sa.func.unnest(sa.cast(keys, ARRAY(sa.BigInteger))).column_valued("key")
+    await conn.execute(sa.select(sa.func.pg_advisory_xact_lock(wanted)))
+
+
+def _lock_number(name: str) -> int:
+    digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, signed=True)
+
+
+async def bought(
+    conn: AsyncConnection,
+    wanted: Collection[tuple[ViewerId, ProductId]],
+    *,
+    email: str | None = None,
+) -> dict[tuple[ViewerId, ProductId], int]:
+    """How many units of these products these viewers have ordered, in orders that stand or may.
+
+    With `email`, orders under that address count as the viewer's own too.
+    """
+    viewer_ids = {viewer_id for viewer_id, _ in wanted}
+    product_ids = {product_id for _, product_id in wanted}
+    whose: sa.ColumnElement[bool] = shop_order.c.viewer_id.in_(viewer_ids)
+    if email is not None:
+        assert len(viewer_ids) == 1, "an address belongs to one buyer"
+        whose = sa.or_(whose, sa.func.lower(shop_order.c.email) == email.lower())
+    rows = await conn.execute(
+        sa.select(
+            shop_order.c.viewer_id, order_line.c.product_id, sa.func.sum(order_line.c.quantity)
+        )
+        .join(order_line, order_line.c.order_id == shop_order.c.id)
+        .where(
+            whose,
+            order_line.c.product_id.in_(product_ids),
+            shop_order.c.state.in_(("pending", "confirmed")),
+        )
+        .group_by(shop_order.c.viewer_id, order_line.c.product_id)
+    )
+    found: dict[tuple[ViewerId, ProductId], int] = {}
+    for viewer_id, product_id, units in rows:
+        whom = viewer_id if email is None else next(iter(viewer_ids))
+        key = (ViewerId(whom), ProductId(product_id))
+        found[key] = found.get(key, 0) + int(units)
+    return found
+
+
 async def _load(conn: AsyncConnection, query: sa.Select[Any]) -> list[Order]:
     heads = (await conn.execute(query)).all()
     ids = [OrderId(row.id) for row in heads]
@@ -153,6 +224,8 @@ def _line(row: sa.Row[Any], currency: str) -> OrderLine:
         quantity=row.quantity,
         unit_price=Money(row.unit_amount, currency),
         total=Money(row.total_amount, currency),
+        payable=Money(row.payable_amount, currency),
+        show_id=ShowId(row.show_id) if row.show_id else None,
     )
 
 
@@ -170,6 +243,8 @@ def _order(row: sa.Row[Any], lines: Sequence[OrderLine], payment: Payment) -> Or
         subtotal=Money(row.subtotal_amount, row.currency),
         shipping=Money(row.shipping_amount, row.currency),
         taxes=tuple(msgspec.convert(row.taxes, list[TaxLine])),
+        tax_added=Money(row.tax_added_amount, row.currency),
         total=Money(row.total_amount, row.currency),
+        explanation=tuple(msgspec.convert(row.explanation, list[OrderStep])),
         payment=payment,
     )

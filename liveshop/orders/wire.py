@@ -39,6 +39,7 @@ class Address(Wire):
 
 
 class TaxLine(Wire):
+    included: Annotated[bool, Meta(description="inside the prices; else on top of them")]
     rate: Annotated[str, Meta(description="per cent, such as 19.0", examples=["19.0"])]
     basis: MoneyOut
     amount: MoneyOut
@@ -46,6 +47,7 @@ class TaxLine(Wire):
     @classmethod
     def of(cls, line: model.TaxLine) -> "TaxLine":
         return cls(
+            included=line.is_included,
             rate=f"{line.rate_permille / 10:.1f}",
             basis=MoneyOut.of(line.basis),
             amount=MoneyOut.of(line.amount),
@@ -61,6 +63,14 @@ class OrderLine(Wire):
     quantity: int
     unit_price: MoneyOut
     total: MoneyOut
+    payable: Annotated[MoneyOut, Meta(description="after its share of the order's discounts")]
+
+
+class OrderStep(Wire):
+    """One step of the way to the total, in the buyer's words."""
+
+    text: str
+    amount: MoneyOut
 
 
 class Payment(Wire):
@@ -82,7 +92,9 @@ class Order(Wire):
     subtotal: MoneyOut
     shipping: MoneyOut
     taxes: list[TaxLine]
+    tax_added: MoneyOut
     total: MoneyOut
+    explanation: list[OrderStep]
     payment: Payment
     show_id: str | None
 
@@ -105,13 +117,19 @@ class Order(Wire):
                     quantity=line.quantity,
                     unit_price=MoneyOut.of(line.unit_price),
                     total=MoneyOut.of(line.total),
+                    payable=MoneyOut.of(line.payable),
                 )
                 for line in order.lines
             ],
             subtotal=MoneyOut.of(order.subtotal),
             shipping=MoneyOut.of(order.shipping),
             taxes=[TaxLine.of(line) for line in order.taxes],
+            tax_added=MoneyOut.of(order.tax_added),
             total=MoneyOut.of(order.total),
+            explanation=[
+                OrderStep(text=step.text, amount=MoneyOut.of(step.amount))
+                for step in order.explanation
+            ],
             payment=Payment(
                 id=order.payment.id,
                 method=order.payment.method,

@@ -13,8 +13,9 @@ from liveshop.kernel.errors import ShopError, Unavailable
 from liveshop.kernel.ids import OrderId, PaymentId
 from liveshop.kernel.money import Money
 
-PaymentState = Literal["pending", "paid", "authorised", "declined"]
-"""`authorised`: the buyer owes the money (invoice); `paid`: we have it."""
+PaymentState = Literal["pending", "paid", "authorised", "declined", "refund_due", "refunded"]
+"""`authorised`: the buyer owes the money (invoice); `paid`: we have it. `refund_due`: it is to go
+back, and the worker sees to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class ChargeAnswer:
-    state: Literal["paid", "authorised", "declined"]
+    state: Literal["paid", "authorised", "declined", "refunded"]
     reference: str
     message: str | None = None
 
@@ -69,6 +70,12 @@ class PaymentProvider(Protocol):
 
     async def find(self, key: PaymentId) -> ChargeAnswer | None:
         """What became of this charge; None when the provider has not taken it (yet)."""
+
+    async def refund(self, charge: Charge) -> ChargeAnswer:
+        """Give all of it back, or cancel what is owed; the same key twice gives back once.
+
+        Raises ProviderUnavailable when it is not known what happened.
+        """
 
     async def void(self, charge: Charge) -> ChargeAnswer:
         """From now on this key is never charged. Answers what became of it if that came too late,

@@ -45,6 +45,29 @@ async def record_answer(
     return result.rowcount == 1
 
 
+async def owe_refund(conn: AsyncConnection, payment_id: PaymentId, now: datetime) -> None:
+    """From now on what was paid is to go back."""
+    await conn.execute(
+        sa.update(payment)
+        .where(payment.c.id == payment_id, payment.c.state.in_(("paid", "authorised")))
+        .values(state="refund_due", updated_at=now)
+    )
+
+
+async def record_refund(
+    conn: AsyncConnection, payment_id: PaymentId, answer: ChargeAnswer, now: datetime
+) -> bool:
+    """Write down that it has gone back; False when that was known."""
+    result = await conn.execute(
+        sa.update(payment)
+        .where(payment.c.id == payment_id, payment.c.state == "refund_due")
+        .values(
+            state="refunded", reference=answer.reference, message=answer.message, updated_at=now
+        )
+    )
+    return result.rowcount == 1
+
+
 async def of_orders(conn: AsyncConnection, order_ids: Sequence[OrderId]) -> dict[OrderId, Payment]:
     """The latest payment of each order."""
     rows = await conn.execute(
@@ -79,6 +102,15 @@ async def sandbox_keep(
     kept = await sandbox_find(conn, key)
     assert kept is not None
     return kept
+
+
+async def sandbox_refund(conn: AsyncConnection, key: PaymentId) -> None:
+    """What was paid under this key has gone back."""
+    await conn.execute(
+        sa.update(sandbox_charge)
+        .where(sandbox_charge.c.key == key, sandbox_charge.c.state == "paid")
+        .values(state="refunded")
+    )
 
 
 def _payment(row: sa.Row[Any]) -> Payment:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from liveshop.kernel.clock import EARLIEST_YEAR, LATEST_YEAR
 from liveshop.kernel.money import Money
 from liveshop.kernel.text import clean_line
 from liveshop.promotions.model import (
@@ -11,7 +12,6 @@ from liveshop.promotions.model import (
     AmountOff,
     Automatic,
     BadPeriod,
-    BadTier,
     BuyXGetY,
     ByCode,
     CodeMissing,
@@ -36,7 +36,6 @@ from liveshop.promotions.model import (
     TextMissing,
     TheseProducts,
     TheseVariants,
-    Tier,
     Trigger,
     WrongCurrency,
     currency_of,
@@ -76,7 +75,7 @@ def checked(
         ("per_customer", promotion.limit.per_customer),
     ):
         if allowed is not None and allowed <= 0:
-            raise NothingOff("A limit is at least one.", data={"field": f"limit.{name}"})
+            raise NothingOff("A limit is at least one.", data={"field": f"limit_{name}"})
     cleaned = replace(
         promotion,
         texts=_checked_texts(promotion.texts, languages),
@@ -110,21 +109,6 @@ def overlaps(one: Promotion, other: Promotion) -> bool:
         and _triggers_meet(one.trigger, other.trigger)
         and _products_meet(one.products, other.products)
     )
-
-
-def checked_tiers(tiers: Sequence[Tier], price: Money) -> tuple[Tier, ...]:
-    """Tiers by quantity; each from two units on and cheaper than the one before. Raises BadTier."""
-    ordered = tuple(sorted(tiers, key=lambda tier: tier.min_quantity))
-    before = Tier(1, price)
-    for tier in ordered:
-        if tier.price.currency != price.currency:
-            raise BadTier("A tier is in another currency than the price.", data={"field": "tiers"})
-        if tier.min_quantity <= before.min_quantity:
-            raise BadTier("Tiers start at two, each at another quantity.", data={"field": "tiers"})
-        if not 0 < tier.price.amount < before.price.amount:
-            raise BadTier("Each tier costs less than the one before.", data={"field": "tiers"})
-        before = tier
-    return ordered
 
 
 def _check_kind(kind: Kind, currency: str) -> None:
@@ -166,7 +150,7 @@ def _check_products(promotion: Promotion) -> None:
         case TheseVariants(ids) if not ids:
             raise NoProducts("Choose at least one variant.", data=data)
         case InCategory(prefix) if not is_below(prefix, prefix):
-            raise NoProducts("Choose a category.", data=data)
+            raise NoProducts("Choose a category.", data={"field": "category"})
     if promotion.level != "line":
         raise KindDoesNotFit(
             "A discount on the order or its shipping is for all products. To reduce some "
@@ -178,9 +162,15 @@ def _check_products(promotion: Promotion) -> None:
 def _check_period(period: Period) -> None:
     for name, moment in (("starts_at", period.starts_at), ("ends_at", period.ends_at)):
         if moment is not None and moment.utcoffset() is None:
-            raise BadPeriod(f"{name} needs a time zone.", data={"field": f"period.{name}"})
+            raise BadPeriod(f"{name} needs a time zone.", data={"field": name})
+        if moment is not None and not EARLIEST_YEAR <= moment.year <= LATEST_YEAR:
+            raise BadPeriod(
+                f"{name} lies between the years {EARLIEST_YEAR} and {LATEST_YEAR}. Leave it out "
+                "for a promotion without one.",
+                data={"field": name},
+            )
     if not is_before(period.starts_at, period.ends_at):
-        raise EndsBeforeStart("It would end before it starts.", data={"field": "period.ends_at"})
+        raise EndsBeforeStart("It would end before it starts.", data={"field": "ends_at"})
 
 
 def _checked_texts(texts: Mapping[str, str], languages: Sequence[str]) -> dict[str, str]:
@@ -201,13 +191,13 @@ def _checked_trigger(trigger: Trigger) -> Trigger:
     if isinstance(trigger, Automatic):
         return trigger
     if not trigger.codes:
-        raise CodeMissing("Give at least one code.", data={"field": "trigger.codes"})
+        raise CodeMissing("Give at least one code.", data={"field": "codes"})
     return ByCode(frozenset(fold_code(code) for code in trigger.codes))
 
 
 def _checked_scope(scope: Scope) -> Scope:
     if isinstance(scope, ForSegment):
-        return ForSegment(clean_line(scope.segment, max_length=60, field="scope.segment"))
+        return ForSegment(clean_line(scope.segment, max_length=60, field="segment"))
     return scope
 
 

@@ -45,10 +45,11 @@ DAYS = 30
 
 @dataclass(frozen=True, slots=True)
 class PriceChange:
-    """From `at` on, the list price is `amount`."""
+    """From `at` on, the list price is `amount`, announced as reduced from `compare_at`."""
 
     at: datetime
     amount: Money
+    compare_at: Money | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +75,17 @@ class PriceHistory:
             currency=listed.currency,
             rates=Rates({}, {}),
             show_id=show_id,
-            promotions=self.promotions,
+            promotions=self._open(moment),
         )
         return price_of(item, context).price
 
+    def _open(self, moment: datetime) -> list[Promotion]:
+        """A shop that makes offers all day has hundreds in a month, and one or two at a time."""
+        return [one for one in self.promotions if one.period.holds(moment)]
+
     def list_price(self, moment: datetime) -> Money | None:
-        past = [change for change in self.changes if change.at <= moment]
-        return past[-1].amount if past else None
+        listed = self._listed(moment)
+        return None if listed is None else listed.amount
 
     def lowest_before(self, moment: datetime, reduction_started_at: datetime) -> Money | None:
         """The lowest price in the 30 days before a reduction, as known at `moment`.
@@ -93,12 +98,7 @@ class PriceHistory:
         # In UTC: two moments of one zone would be compared by the clock on the wall.
         start = datetime.combine(first_day, time(), tzinfo=self.zone).astimezone(UTC)
         points = [point for point in (start, *self._turns()) if start <= point < end]
-        shows = {
-            promotion.scope.show_id
-            for promotion in self.promotions
-            if isinstance(promotion.scope, InShow)
-        }
-        prices = [self.price(point, show) for point in points for show in (None, *shows)]
+        prices = [self.price(point, show) for point in points for show in self._shows(point)]
         known = [price for price in prices if price is not None]
         return min(known, key=lambda price: price.amount, default=None)
 
@@ -107,21 +107,38 @@ class PriceHistory:
     ) -> datetime | None:
         """When the reduction in force at `moment` began, whatever steps it took since.
 
-        None where the price is the list price. A lowered list price is no promotion: for one that
-        is announced (a compare-at price), the reduction began with that change.
+        None where nothing is announced: the price is the list price, with no compare-at price. A
+        list price that was lowered without one is no reduction but the price from then on.
         """
         started = None
         price_after: Money | None = None
         for point in sorted(self._turns(), reverse=True):
             if point > moment:
                 continue
-            listed, price = self.list_price(point), self.price(point, show_id)
-            if listed is None or price is None or price.amount >= listed.amount:
+            listed, price = self._listed(point), self.price(point, show_id)
+            if listed is None or price is None:
+                break
+            if price.amount >= (listed.compare_at or listed.amount).amount:
                 break
             if price_after is not None and price.amount < price_after.amount:
                 break
+            if point == self.changes[0].at and price_after is not None and price_after != price:
+                break  # It came into the shop as reduced: only the steps since have a price before.
             started, price_after = point, price
         return started
+
+    def _shows(self, moment: datetime) -> set[ShowId | None]:
+        """Where prices may differ then: outside shows, and in each that has an offer."""
+        scopes = [one.scope for one in self._open(moment)]
+        return {None, *(scope.show_id for scope in scopes if isinstance(scope, InShow))}
+
+    def turns_until(self, moment: datetime) -> int:
+        """How often the price may have changed by then: what is said of it changes with that."""
+        return sum(turn <= moment for turn in self._turns())
+
+    def _listed(self, moment: datetime) -> PriceChange | None:
+        past = [change for change in self.changes if change.at <= moment]
+        return past[-1] if past else None
 
     def _turns(self) -> set[datetime]:
         """The only moments at which a price can change."""

@@ -5,19 +5,53 @@ A rule is data, closed over a handful of kinds: what a kind does to a price is i
 
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, NewType
 
-from liveshop.kernel.errors import Invalid
+from liveshop.kernel.errors import Conflict, Invalid, NotFound
 from liveshop.kernel.ids import LineId, ProductId, ShowId, VariantId
 from liveshop.kernel.money import Money
-from liveshop.kernel.text import clean_line
+from liveshop.kernel.text import BadText, clean_line
 
 PromotionId = NewType("PromotionId", str)
 Level = Literal["line", "order", "shipping"]
 MAX_CODE_LENGTH = 60
 MAX_TEXT_LENGTH = 80
+
+
+class UnknownPromotion(NotFound):
+    code = "unknown_promotion"
+
+
+class PromotionChanged(Conflict):
+    """Somebody else changed it in the meantime; `data.version` is the present one."""
+
+    code = "promotion_changed"
+
+
+class PromotionEnded(Conflict):
+    """It is over, and what it was is history: make a new one."""
+
+    code = "promotion_ended"
+
+
+class LimitBelowUsed(Conflict):
+    """More has been used than the limit would allow; `data.used` says how much."""
+
+    code = "limit_below_used"
+
+
+class UsedUp(Conflict):
+    """Others used it in the meantime; `data.promotion_id` names it."""
+
+    code = "promotion_used_up"
+
+
+class OtherCurrency(Conflict):
+    """A product was stored in another currency than the shop sells in now."""
+
+    code = "other_currency"
 
 
 class BadPeriod(Invalid):
@@ -66,10 +100,6 @@ class TextMissing(Invalid):
 
 class CodeMissing(Invalid):
     code = "code_missing"
-
-
-class BadTier(Invalid):
-    code = "bad_tier"
 
 
 # Kinds. Shares are in per mille: 12.5 % is 125.
@@ -248,6 +278,64 @@ class Promotion:
         return ""
 
 
+State = Literal["active", "paused"]
+Phase = Literal["paused", "planned", "running", "exhausted", "ended"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A promotion as it stands. Its `used` counts orders; `claimed` is what carts hold now."""
+
+    promotion: Promotion
+    state: State
+    claimed: int
+    created_at: datetime
+    updated_at: datetime
+
+    def phase(self, now: datetime) -> Phase:
+        one = self.promotion
+        if one.period.is_over(now):
+            return "ended"
+        if self.state == "paused":
+            return "paused"
+        if one.limit.total is not None and one.used >= one.limit.total:
+            return "exhausted"
+        return "planned" if one.period.is_before(now) else "running"
+
+    def units_left(self) -> int | None:
+        """How much of its limit nobody has; None without a limit."""
+        total = self.promotion.limit.total
+        return None if total is None else max(0, total - self.promotion.used - self.claimed)
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What a promotion said, from when to when it did."""
+
+    promotion: Promotion
+    valid_from: datetime
+    valid_to: datetime | None
+
+    def held(self) -> Promotion | None:
+        """As a promotion of the period in which it counted, if it ever did."""
+        period = self.promotion.period
+        starts_at = max(filter(None, (period.starts_at, self.valid_from)))
+        ends_at = min(filter(None, (period.ends_at, self.valid_to)), default=None)
+        if not is_before(starts_at, ends_at):
+            return None
+        return replace(self.promotion, period=Period(starts_at, ends_at))
+
+
+# Signals, sent in this process after the commit.
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionsTouched:
+    """These promotions are new or were changed, paused or ended."""
+
+    promotion_ids: tuple[PromotionId, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Tier:
     """From `min_quantity` units of a variant on, each costs `price`."""
@@ -307,6 +395,14 @@ def fold_code(text: str) -> str:
     """A code as it is compared: no spaces, no case, compatible characters alike. Raises BadText."""
     line = clean_line(text, max_length=MAX_CODE_LENGTH, field="code")
     return "".join(unicodedata.normalize("NFKC", line).casefold().split())
+
+
+def folded(text: str) -> str | None:
+    """The same; None for what cannot be a code."""
+    try:
+        return fold_code(text)
+    except BadText:
+        return None
 
 
 def _path(category: str) -> list[str]:

@@ -16,8 +16,7 @@ from datetime import datetime
 from liveshop.catalog.model import MAX_QUANTITY
 from liveshop.kernel.errors import Invalid
 from liveshop.kernel.ids import LineId, ShowId, VariantId
-from liveshop.kernel.money import MixedCurrencies, Money, total
-from liveshop.kernel.text import BadText
+from liveshop.kernel.money import Money, total
 from liveshop.promotions.delivery import Rates, Tax, shipping_to, tax_of, taxes_on
 from liveshop.promotions.model import (
     Automatic,
@@ -29,13 +28,14 @@ from liveshop.promotions.model import (
     Item,
     Level,
     Line,
+    OtherCurrency,
     Promotion,
     PromotionId,
     Scope,
     Tier,
     covers,
     currency_of,
-    fold_code,
+    folded,
 )
 from liveshop.promotions.priced import (
     Discount,
@@ -94,10 +94,10 @@ class Context:
 def price_cart(lines: Sequence[Line], context: Context) -> Priced:
     """What these lines cost, and why. An empty cart costs nothing and ships nothing.
 
-    Raises BadLine, NotDelivered, TooHeavy, UnknownTaxClass, MixedCurrencies.
+    Raises BadLine, NotDelivered, TooHeavy, UnknownTaxClass, OtherCurrency.
     """
     _check(lines, context.currency)
-    codes = {typed: _folded(typed) for typed in context.codes}
+    codes = {typed: folded(typed) for typed in context.codes}
     open_now = [
         promotion
         for promotion in context.promotions
@@ -155,7 +155,11 @@ def _check(lines: Sequence[Line], currency: str) -> None:
         if min(item.weight_grams, *(price.amount for price in prices)) < 0:
             raise BadLine("A price or weight is below zero.", data={"line_id": line.id})
         if any(price.currency != currency for price in prices):
-            raise MixedCurrencies(f"a price of {item.variant_id} is not in {currency}")
+            raise OtherCurrency(
+                f"{item.title} has a price in {item.price.currency}, and the shop sells in "
+                f"{currency}. Change the price of the product.",
+                data={"variant_id": item.variant_id, "product_id": item.product_id},
+            )
 
 
 def _priced(lines: Sequence[Line], context: Context, promotions: Iterable[Promotion]) -> Priced:
@@ -370,11 +374,3 @@ def _why_unused(
         alone = {} if closed else _priced(lines, context, [promotion]).used
         reasons.add(closed or ("not_combinable" if alone else "does_not_apply"))
     return next(reason for reason in _REASONS if reason in reasons)
-
-
-def _folded(code: str) -> str | None:
-    """None for what cannot be a code."""
-    try:
-        return fold_code(code)
-    except BadText:
-        return None

@@ -4,16 +4,25 @@ from aiohttp import web
 
 from liveshop.kernel.errors import Forbidden, Invalid
 from liveshop.kernel.ids import ProductId, ShowId
+from liveshop.promotions.model import (
+    DiscountTooLarge,
+    NothingOff,
+    OverlappingPromotion,
+    TextMissing,
+    UnknownPromotion,
+    WrongCurrency,
+)
 from liveshop.shows import model, wire
 from liveshop.shows.calendar import calendar_of
+from liveshop.shows.offers import OfferService
 from liveshop.shows.service import ConsentMissing, RemindersOff, ShowService
 from liveshop.storage import Database
-from liveshop.web import PUBLIC, Call, Endpoint, RateLimit, RateLimiter, permission
+from liveshop.web import PUBLIC, Call, Endpoint, RateLimit, RateLimiter, language_of, permission
 
 _REMINDERS = RateLimit(burst=10, per_second=0.2)
 
 
-def endpoints(service: ShowService, database: Database) -> list[Endpoint]:
+def endpoints(service: ShowService, offers: OfferService, database: Database) -> list[Endpoint]:
     reminders = RateLimiter(_REMINDERS)
 
     async def out(show: model.Show) -> wire.Show:
@@ -65,8 +74,31 @@ def endpoints(service: ShowService, database: Database) -> list[Endpoint]:
         )
         return await service.sign_up_for_reminder(_show_id(call), call.body, call.principal)
 
+    async def list_offers(call: Call) -> wire.Offers:
+        return await offers.offers(_show_id(call), call.principal)
+
+    async def start_offer(call: Call) -> wire.Offer:
+        return await offers.start_offer(_show_id(call), call.body)
+
+    async def stop_offer(call: Call) -> wire.Offer:
+        return await offers.stop_offer(_show_id(call), call.params["offer_id"])
+
+    async def preview_offer(call: Call) -> wire.OfferPreview:
+        return await offers.preview_offer(_show_id(call), call.body, language_of(call.request))
+
     write = permission("shows:write")
     changes = (model.UnknownShow, model.BadShow, Invalid)
+    refusals = (
+        model.UnknownShow,
+        model.NotInLineup,
+        model.BadOffer,
+        OverlappingPromotion,
+        DiscountTooLarge,
+        NothingOff,
+        WrongCurrency,
+        TextMissing,
+        Invalid,
+    )
     return [
         Endpoint(
             "GET",
@@ -154,6 +186,49 @@ def endpoints(service: ShowService, database: Database) -> list[Endpoint]:
             "shows",
             answer=wire.Pin,
             errors=(model.UnknownShow,),
+        ),
+        Endpoint(
+            "GET",
+            "/api/shows/{show_id}/offers",
+            list_offers,
+            PUBLIC,
+            "The offers of a show, newest first; those to come for staff",
+            "shows",
+            answer=wire.Offers,
+            errors=(model.UnknownShow,),
+        ),
+        Endpoint(
+            "POST",
+            "/api/shows/{show_id}/offers",
+            start_offer,
+            write,
+            "Lower the price of a product in this show, for a while",
+            "shows",
+            body=wire.OfferInput,
+            answer=wire.Offer,
+            status=201,
+            errors=(*refusals, model.ShowNotLive),
+        ),
+        Endpoint(
+            "POST",
+            "/api/shows/{show_id}/offers/preview",
+            preview_offer,
+            write,
+            "What viewers would see of an offer",
+            "shows",
+            body=wire.OfferInput,
+            answer=wire.OfferPreview,
+            errors=refusals,
+        ),
+        Endpoint(
+            "DELETE",
+            "/api/shows/{show_id}/offers/{offer_id}",
+            stop_offer,
+            write,
+            "End an offer now",
+            "shows",
+            answer=wire.Offer,
+            errors=(model.UnknownShow, UnknownPromotion),
         ),
         Endpoint(
             "GET",

@@ -7,9 +7,22 @@ from functools import cache
 from typing import Literal
 from zoneinfo import ZoneInfo, available_timezones
 
+from liveshop.kernel.clock import EARLIEST_YEAR, LATEST_YEAR
 from liveshop.kernel.errors import Conflict, Invalid, NotFound
 from liveshop.kernel.ids import ProductId, ShowId
+from liveshop.promotions.model import (
+    AmountOff,
+    Automatic,
+    FixedPrice,
+    InShow,
+    PercentOff,
+    Promotion,
+    TheseProducts,
+    TheseVariants,
+)
 
+HoldMode = Literal["hold_on_add", "first_paid"]
+"""`first_paid`: carts of the show hold nothing, whoever pays first is served first."""
 ShowState = Literal["draft", "scheduled", "live", "ended", "replay"]
 TRANSITIONS: dict[ShowState, frozenset[ShowState]] = {
     "draft": frozenset({"scheduled", "live"}),
@@ -21,7 +34,6 @@ TRANSITIONS: dict[ShowState, frozenset[ShowState]] = {
 PUBLIC_STATES: frozenset[ShowState] = frozenset({"scheduled", "live", "ended", "replay"})
 PINS_REMEMBERED = 20
 MAX_LINEUP = 200
-EARLIEST_YEAR, LATEST_YEAR = 2000, 2200
 LANGUAGES = ("en", "de")
 
 
@@ -59,6 +71,12 @@ class BadShow(Invalid):
     code = "bad_show"
 
 
+class BadOffer(Invalid):
+    """An offer for variants its product does not have; `data.field` names where."""
+
+    code = "bad_offer"
+
+
 @dataclass(frozen=True, slots=True)
 class Show:
     id: ShowId
@@ -76,6 +94,8 @@ class Show:
     lineup: tuple[ProductId, ...]
     version: int
     created_at: datetime
+    hold_mode: HoldMode = "hold_on_add"
+    hold_seconds: int | None = None
 
     @property
     def is_public(self) -> bool:
@@ -127,6 +147,25 @@ def check_pin(show: Show, product_id: ProductId) -> None:
         raise NotInLineup(
             "This product is not in the lineup. Add it first.", data={"product_id": product_id}
         )
+
+
+def is_offer(promotion: Promotion) -> bool:
+    """Whether a promotion is what a host starts in a show: a lower price for one product, or for
+    some of its variants, there alone and up to a moment. Merchants may have made it as well.
+    """
+    match promotion.products:
+        case TheseProducts(product_ids):
+            is_for_one = len(product_ids) == 1
+        case products:
+            is_for_one = isinstance(products, TheseVariants)
+    return (
+        is_for_one
+        and isinstance(promotion.kind, PercentOff | AmountOff | FixedPrice)
+        and isinstance(promotion.trigger, Automatic)
+        and isinstance(promotion.scope, InShow)
+        and promotion.period.starts_at is not None
+        and promotion.period.ends_at is not None
+    )
 
 
 def check_time_zone(name: str) -> str:

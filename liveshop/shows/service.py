@@ -16,6 +16,8 @@ from liveshop.kernel.clock import Clock
 from liveshop.kernel.errors import Forbidden, Invalid
 from liveshop.kernel.ids import MediaId, ProductId, ReminderId, ShowId, StaffId, new_id
 from liveshop.kernel.text import clean_email, clean_line, clean_text
+from liveshop.promotions.model import Stored, TheseVariants
+from liveshop.promotions.service import PromotionService
 from liveshop.settings import Settings
 from liveshop.shows import model, reminders, store, wire
 from liveshop.shows.model import Pin, Show, UnknownShow
@@ -40,12 +42,18 @@ def room_of(show_id: ShowId) -> str:
 
 class ShowService:
     def __init__(
-        self, database: Database, clock: Clock, settings: Settings, catalog: CatalogDisplay
+        self,
+        database: Database,
+        clock: Clock,
+        settings: Settings,
+        catalog: CatalogDisplay,
+        promotions: PromotionService,
     ) -> None:
         self._database = database
         self._clock = clock
         self._settings = settings
         self._catalog = catalog
+        self._promotions = promotions
         model.time_zones()
 
     async def create_show(self, given: wire.ShowInput, *, by: StaffId | None = None) -> Show:
@@ -74,6 +82,8 @@ class ShowService:
             lineup=lineup,
             version=1,
             created_at=now,
+            hold_mode=given.hold_mode,
+            hold_seconds=given.hold_seconds,
         )
         async with self._database.write() as tx:
             await self._check_references(tx.conn, new)
@@ -83,7 +93,7 @@ class ShowService:
     async def change_show(self, show_id: ShowId, change: wire.ShowChange) -> Show:
         """Change what is given. Raises UnknownShow, BadShow, BadText."""
         async with self._database.write() as tx:
-            before = await self._locked(tx, show_id)
+            before = await locked_show(tx.conn, show_id)
             changed = replace(before, **_cleaned(change), version=before.version + 1)
             if changed.state == "scheduled" and changed.starts_at is None:
                 raise model.NoStart("An announced show keeps a start time. Make it a draft first.")
@@ -95,10 +105,13 @@ class ShowService:
         return changed
 
     async def change_state(self, show_id: ShowId, to: model.ShowState) -> Show:
-        """Move along the declared states. Raises UnknownShow, WrongState, NoStart, NoRecording."""
+        """Move along the declared states; the offers of a show end with it.
+
+        Raises UnknownShow, WrongState, NoStart, NoRecording.
+        """
         now = self._clock.now()
         async with self._database.write() as tx:
-            before = await self._locked(tx, show_id)
+            before = await locked_show(tx.conn, show_id)
             model.check_transition(before, to)
             changed = replace(
                 before,
@@ -114,14 +127,23 @@ class ShowService:
                 tx.notify(model.ShowStarted(show_id))
             if before.state == "live":
                 tx.notify(model.ShowEnded(show_id))
+                await self._stop_running_offers(tx, show_id, now)
             await self._publish_change(tx, changed)
         return changed
+
+    async def _stop_running_offers(self, tx: Tx, show_id: ShowId, now: datetime) -> None:
+        running = [
+            stored
+            for stored in await self._promotions.of_show(tx.conn, show_id, now)
+            if model.is_offer(stored.promotion) and stored.promotion.period.holds(now)
+        ]
+        await stop_offers(tx, self._promotions, self._catalog, show_id, running, now)
 
     async def set_lineup(self, show_id: ShowId, product_ids: Sequence[ProductId]) -> Show:
         """Put products in this order. A pinned product that leaves the lineup is unpinned."""
         now = self._clock.now()
         async with self._database.write() as tx:
-            before = await self._locked(tx, show_id)
+            before = await locked_show(tx.conn, show_id)
             changed = replace(
                 before, lineup=model.check_lineup(product_ids), version=before.version + 1
             )
@@ -132,7 +154,7 @@ class ShowService:
             if pins and pins[-1].product_id and pins[-1].product_id not in changed.lineup:
                 await self._unpin(tx, show_id, now)
             show = await self.show_out(tx.conn, changed)
-            products = await self._catalog.products(tx.conn, changed.lineup, now)
+            products = await self._catalog.products(tx.conn, changed.lineup, now, show_id=show_id)
             tx.publish(
                 room_of(show_id), "lineup.changed", wire.LineupChanged(show, products), at=now
             )
@@ -141,7 +163,7 @@ class ShowService:
     async def pin_product(self, show_id: ShowId, product_id: ProductId) -> Pin:
         """Bring a product into focus now. Raises UnknownShow, ShowNotLive, NotInLineup."""
         async with self._database.write() as tx:
-            show = await self._locked(tx, show_id)
+            show = await locked_show(tx.conn, show_id)
             model.check_pin(show, product_id)
             pin = Pin(product_id, self._clock.now())
             await store.add_pin(tx.conn, show_id, pin)
@@ -155,7 +177,7 @@ class ShowService:
 
     async def unpin_product(self, show_id: ShowId) -> Pin:
         async with self._database.write() as tx:
-            await self._locked(tx, show_id)
+            await locked_show(tx.conn, show_id)
             return await self._unpin(tx, show_id, self._clock.now())
 
     async def _unpin(self, tx: Tx, show_id: ShowId, now: datetime) -> Pin:
@@ -170,10 +192,7 @@ class ShowService:
             return await self.visible(conn, show_id, who)
 
     async def visible(self, conn: AsyncConnection, show_id: ShowId, who: Principal) -> Show:
-        show = await store.by_id(conn, show_id)
-        if show is None or not (show.is_public or who.may("shows:read")):
-            raise UnknownShow("There is no such show. Check the address.")
-        return show
+        return await visible_show(conn, show_id, who)
 
     async def list_shows(self, state: model.ShowState | None, who: Principal) -> list[wire.Show]:
         states: list[model.ShowState] = [state] if state else list(model.TRANSITIONS)
@@ -224,7 +243,9 @@ class ShowService:
         return wire.Show.of(show, public_url=self._settings.public_url, covers=covers)
 
     async def products_out(self, conn: AsyncConnection, show: Show) -> list[Product]:
-        return await self._catalog.products(conn, show.lineup, self._clock.now())
+        """The lineup, at the prices of this show."""
+        now = self._clock.now()
+        return await self._catalog.products(conn, show.lineup, now, show_id=show.id)
 
     async def _publish_change(self, tx: Tx, changed: Show) -> None:
         show = await self.show_out(tx.conn, changed)
@@ -232,16 +253,61 @@ class ShowService:
             room_of(changed.id), "show.changed", wire.ShowChanged(show), at=self._clock.now()
         )
 
-    async def _locked(self, tx: Tx, show_id: ShowId) -> Show:
-        show = await store.by_id(tx.conn, show_id, for_update=True)
-        if show is None:
-            raise UnknownShow("There is no such show. Check the address.")
-        return show
-
     async def _check_references(self, conn: AsyncConnection, show: Show) -> None:
         await self._catalog.check_products(conn, show.lineup)
         if show.cover_id:
             await self._catalog.check_media(conn, MediaId(show.cover_id))
+
+
+async def visible_show(conn: AsyncConnection, show_id: ShowId, who: Principal) -> Show:
+    """A show as far as `who` may know of it. Raises UnknownShow for drafts of others too."""
+    show = await store.by_id(conn, show_id)
+    if show is None or not (show.is_public or who.may("shows:read")):
+        raise UnknownShow("There is no such show. Check the address.")
+    return show
+
+
+async def locked_show(conn: AsyncConnection, show_id: ShowId) -> Show:
+    """A show that nobody else changes until the commit. Raises UnknownShow."""
+    show = await store.by_id(conn, show_id, for_update=True)
+    if show is None:
+        raise UnknownShow("There is no such show. Check the address.")
+    return show
+
+
+async def stop_offers(
+    tx: Tx,
+    promotions: PromotionService,
+    catalog: CatalogDisplay,
+    show_id: ShowId,
+    running: Sequence[Stored],
+    now: datetime,
+) -> None:
+    """End these offers of a show now, and tell its room what their products cost without them."""
+    if not running:
+        return
+    await promotions.end(tx, [stored.promotion.id for stored in running], now)
+    ended = await offers_out(tx.conn, running, now)
+    product_ids = list(dict.fromkeys(ProductId(offer.product_id) for offer in ended))
+    shown = await catalog.products(tx.conn, product_ids, now, show_id=show_id)
+    products = {product.id: product for product in shown}
+    for offer in ended:
+        event = wire.OfferEnded(offer.id, products[offer.product_id], "stopped")
+        tx.publish(room_of(show_id), "offer.ended", event, at=now)
+
+
+async def offers_out(
+    conn: AsyncConnection, offers: Sequence[Stored], now: datetime
+) -> list[wire.Offer]:
+    """Promotions that are offers (`model.is_offer`), each with the product it is for."""
+    picked = {
+        variant_id
+        for stored in offers
+        if isinstance(stored.promotion.products, TheseVariants)
+        for variant_id in stored.promotion.products.variant_ids
+    }
+    owners = await store.products_of_variants(conn, picked)
+    return [wire.Offer.of(stored, owners, now) for stored in offers]
 
 
 def _cleaned(change: wire.ShowChange) -> dict[str, Any]:

@@ -1,15 +1,19 @@
 """All SQL about shows."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from liveshop.catalog.tables import variant
+from liveshop.catalog.store import in_chunks, with_bundles
+from liveshop.catalog.tables import bundle_part, variant
 from liveshop.kernel.ids import ProductId, ReminderId, ShowId, VariantId
-from liveshop.shows.model import PINS_REMEMBERED, Pin, Show, ShowState
+from liveshop.promotions.model import PromotionId
+from liveshop.promotions.store import is_active
+from liveshop.promotions.tables import promotion
+from liveshop.shows.model import PINS_REMEMBERED, PUBLIC_STATES, Pin, Show, ShowState
 from liveshop.shows.tables import show, show_lineup, show_pin, show_reminder
 from liveshop.storage import insert
 
@@ -39,6 +43,8 @@ def _columns(of: Show) -> dict[str, Any]:
         "host_name": of.host_name,
         "cover_id": of.cover_id,
         "replay_url": of.replay_url,
+        "hold_mode": of.hold_mode,
+        "hold_seconds": of.hold_seconds,
         "version": of.version,
     }
 
@@ -114,31 +120,73 @@ async def recent_pins(conn: AsyncConnection, show_id: ShowId) -> list[Pin]:
     return [Pin(row.product_id, row.at) for row in reversed(rows)]
 
 
-async def live_with_products(
-    conn: AsyncConnection, product_ids: Sequence[ProductId]
+async def public_with_products(
+    conn: AsyncConnection, product_ids: Iterable[ProductId]
 ) -> dict[ProductId, list[ShowId]]:
-    """Which running or announced shows have these products in their lineup."""
-    rows = await conn.execute(
-        sa.select(show_lineup.c.product_id, show_lineup.c.show_id)
-        .join(show, show.c.id == show_lineup.c.show_id)
-        .where(
-            show_lineup.c.product_id.in_(product_ids),
-            show.c.state.in_(("scheduled", "live", "ended", "replay")),
-        )
-    )
+    """Which shows that anybody may see have these products in their lineup."""
     found: dict[ProductId, list[ShowId]] = {}
-    for row in rows:
-        found.setdefault(ProductId(row.product_id), []).append(ShowId(row.show_id))
+    for ids in in_chunks(product_ids):
+        rows = await conn.execute(
+            sa.select(show_lineup.c.product_id, show_lineup.c.show_id)
+            .join(show, show.c.id == show_lineup.c.show_id)
+            .where(show_lineup.c.product_id.in_(ids), show.c.state.in_(PUBLIC_STATES))
+        )
+        for row in rows:
+            found.setdefault(ProductId(row.product_id), []).append(ShowId(row.show_id))
     return found
 
 
 async def products_of_variants(
-    conn: AsyncConnection, variant_ids: Sequence[VariantId]
+    conn: AsyncConnection, variant_ids: Iterable[VariantId]
 ) -> dict[VariantId, ProductId]:
+    found: dict[VariantId, ProductId] = {}
+    for ids in in_chunks(variant_ids):
+        rows = await conn.execute(
+            sa.select(variant.c.id, variant.c.product_id).where(variant.c.id.in_(ids))
+        )
+        found |= {VariantId(row.id): ProductId(row.product_id) for row in rows}
+    return found
+
+
+async def sharing_stock(conn: AsyncConnection, variant_ids: Iterable[VariantId]) -> set[VariantId]:
+    """These, the parts of those that are bundles, and every bundle that has one of all these."""
+    found: set[VariantId] = set()
+    for ids in in_chunks(variant_ids):
+        parts = await conn.execute(
+            sa.select(bundle_part.c.part_id).where(bundle_part.c.bundle_id.in_(ids))
+        )
+        found.update(VariantId(one) for one in [*ids, *parts.scalars()])
+    return await with_bundles(conn, found)
+
+
+async def open_lineups(
+    conn: AsyncConnection, show_ids: Collection[ShowId] | None = None
+) -> dict[ShowId, tuple[ProductId, ...]]:
+    """The lineups of the shows that are live or announced; of these, or of all."""
+    query = sa.select(show.c.id).where(show.c.state.in_(("live", "scheduled")))
+    if show_ids is not None:
+        query = query.where(show.c.id.in_(show_ids))
+    found = (await conn.execute(query)).scalars()
+    return await _lineups(conn, [ShowId(one) for one in found])
+
+
+async def offers_run_out(
+    conn: AsyncConnection, after: datetime, until: datetime
+) -> list[PromotionId]:
+    """Promotions of shows whose time came to its end in between. What was stopped is not among
+    them: there the end was written when it came."""
     rows = await conn.execute(
-        sa.select(variant.c.id, variant.c.product_id).where(variant.c.id.in_(variant_ids))
+        sa.select(promotion.c.id)
+        .where(
+            promotion.c.show_id.is_not(None),
+            is_active(),
+            promotion.c.ends_at > after,
+            promotion.c.ends_at <= until,
+            promotion.c.updated_at < promotion.c.ends_at,
+        )
+        .order_by(promotion.c.id)
     )
-    return {VariantId(row.id): ProductId(row.product_id) for row in rows}
+    return [PromotionId(one) for one in rows.scalars()]
 
 
 async def raise_peak(conn: AsyncConnection, show_id: ShowId, viewers: int) -> None:
@@ -227,6 +275,8 @@ def _show(row: sa.Row[Any], lineup: tuple[ProductId, ...]) -> Show:
         host_name=row.host_name,
         cover_id=row.cover_id,
         replay_url=row.replay_url,
+        hold_mode=row.hold_mode,
+        hold_seconds=row.hold_seconds,
         lineup=lineup,
         version=row.version,
         created_at=row.created_at,

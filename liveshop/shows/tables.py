@@ -19,6 +19,10 @@ show = sa.Table(
     sa.Column("host_name", sa.String(100), nullable=False),
     sa.Column("cover_id", sa.String(40)),
     sa.Column("replay_url", sa.String(2000)),
+    # `hold_on_add`, or `first_paid`: then carts of this show hold nothing.
+    sa.Column("hold_mode", sa.String(12), nullable=False, server_default="hold_on_add"),
+    # Null: as the shop's settings say.
+    sa.Column("hold_seconds", sa.Integer),
     sa.Column("peak_viewers", sa.Integer, nullable=False, server_default="0"),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),

@@ -7,6 +7,16 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, UnsetType
 
 from liveshop.catalog.wire import Image, Product
+from liveshop.kernel.ids import ProductId, VariantId
+from liveshop.promotions.model import Stored, TheseProducts, TheseVariants
+from liveshop.promotions.wire import (
+    AmountOff,
+    FixedPrice,
+    PercentOff,
+    PriceWarning,
+    Texts,
+    kind_out,
+)
 from liveshop.shows import model
 from liveshop.video.http import playlist_path
 from liveshop.web import Wire
@@ -14,6 +24,8 @@ from liveshop.web import Wire
 Title = Annotated[str, Meta(min_length=1, max_length=200)]
 Text = Annotated[str, Meta(max_length=5000)]
 Id = Annotated[str, Meta(min_length=1, max_length=40)]
+HoldMode = Literal["hold_on_add", "first_paid"]
+HoldSeconds = Annotated[int, Meta(ge=60, le=86_400, description="null: as the shop's settings say")]
 State = Literal["draft", "scheduled", "live", "ended", "replay"]
 
 
@@ -33,6 +45,8 @@ class Show(Wire):
     replay_url: str | None
     hls: str | None
     page: str
+    hold_mode: HoldMode
+    hold_seconds: int | None
     version: int
 
     @classmethod
@@ -53,6 +67,8 @@ class Show(Wire):
             replay_url=show.replay_url,
             hls=f"{public_url}{playlist_path(show.id)}" if show.state == "live" else None,
             page=f"{public_url}/s/{show.id}",
+            hold_mode=show.hold_mode,
+            hold_seconds=show.hold_seconds,
             version=show.version,
         )
 
@@ -75,6 +91,8 @@ class ShowInput(Wire):
     cover_id: Id | None = None
     product_ids: Annotated[list[Id], Meta(max_length=200)] = []
     replay_url: Annotated[str, Meta(max_length=2000)] | None = None
+    hold_mode: HoldMode = "hold_on_add"
+    hold_seconds: HoldSeconds | None = None
 
 
 class ShowChange(Wire):
@@ -88,6 +106,8 @@ class ShowChange(Wire):
     host_name: Annotated[str, Meta(max_length=100)] | UnsetType = UNSET
     cover_id: Id | UnsetType | None = UNSET
     replay_url: Annotated[str, Meta(max_length=2000)] | UnsetType | None = UNSET
+    hold_mode: HoldMode | UnsetType = UNSET
+    hold_seconds: HoldSeconds | UnsetType | None = UNSET
 
 
 class StateChange(Wire):
@@ -148,6 +168,89 @@ class StockChanged(Wire):
     available: int
 
 
+class OfferInput(Wire):
+    """A price for a product of the lineup, in this show alone, for `seconds` from now.
+
+    `units`: for so many units; null: for all. Without `variant_ids` it is for all variants.
+    `texts`: its name by language; left out: the product's title.
+    """
+
+    product_id: Id
+    kind: PercentOff | AmountOff | FixedPrice
+    seconds: Annotated[int, Meta(ge=10, le=86_400)]
+    variant_ids: Annotated[list[Id], Meta(max_length=250)] = []
+    units: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    per_customer: Annotated[int, Meta(ge=1, le=1000)] | None = None
+    texts: Texts = {}
+
+
+class Offer(Wire):
+    """`units_left` counts down as carts take them and up as they let go; null: no limit."""
+
+    id: str
+    product_id: str
+    variant_ids: list[str]
+    texts: dict[str, str]
+    kind: PercentOff | AmountOff | FixedPrice
+    starts_at: datetime
+    ends_at: datetime
+    units: int | None
+    units_left: int | None
+    is_running: bool
+
+    @classmethod
+    def of(cls, stored: Stored, owners: Mapping[VariantId, ProductId], now: datetime) -> "Offer":
+        """`stored` is an offer (`model.is_offer`); `owners`: the products of variants it names."""
+        promotion = stored.promotion
+        starts_at, ends_at = promotion.period.starts_at, promotion.period.ends_at
+        kind = kind_out(promotion.kind)
+        assert isinstance(kind, PercentOff | AmountOff | FixedPrice), "an offer has such a kind"
+        assert starts_at is not None, "an offer has a start"
+        assert ends_at is not None, "an offer has an end"
+        variant_ids: list[VariantId] = []
+        if isinstance(promotion.products, TheseVariants):
+            variant_ids = sorted(promotion.products.variant_ids)
+            product_id = owners[variant_ids[0]]
+        else:
+            assert isinstance(promotion.products, TheseProducts), "an offer names its product"
+            (product_id,) = promotion.products.product_ids
+        return cls(
+            id=promotion.id,
+            product_id=product_id,
+            variant_ids=list(variant_ids),
+            texts=dict(promotion.texts),
+            kind=kind,
+            starts_at=starts_at,
+            ends_at=ends_at,
+            units=promotion.limit.total,
+            units_left=stored.units_left(),
+            is_running=stored.phase(now) == "running",
+        )
+
+
+class Offers(Wire):
+    offers: list[Offer]
+    at: datetime
+
+
+class OfferPreview(Wire):
+    """The product as viewers would see it, with what to think of before starting."""
+
+    product: Product
+    warnings: list[PriceWarning]
+
+
+class OfferStarted(Wire):
+    offer: Offer
+    product: Product
+
+
+class OfferEnded(Wire):
+    offer_id: str
+    product: Product
+    reason: Literal["stopped", "time"]
+
+
 class ProductChanged(Wire):
     product: Product
 
@@ -159,4 +262,6 @@ EVENTS: dict[str, type[Wire]] = {
     "product.unpinned": ProductUnpinned,
     "product.changed": ProductChanged,
     "stock.changed": StockChanged,
+    "offer.started": OfferStarted,
+    "offer.ended": OfferEnded,
 }

@@ -99,7 +99,8 @@ class Database:
                 await transaction.rollback()
                 raise
             async with self._rooms_in_order(tx.published):
-                await transaction.commit()
+                async with _doubtful():
+                    await transaction.commit()
                 if tx.published:
                     await self.publish(tx.published)
         if tx.enqueued:
@@ -199,7 +200,16 @@ async def translated() -> AsyncIterator[None]:
     except DBAPIError as error:
         if error.connection_invalidated or _is_damaged(str(error.orig)):
             raise _unavailable(error) from error
+        if getattr(error.orig, "sqlstate", None) in _TRY_AGAIN:
+            raise StorageUnavailable(
+                "Somebody else changed the same at this moment. Nothing was changed; try again.",
+                retry_after=0.1,
+            ) from error
         raise
+
+
+_TRY_AGAIN = frozenset({"40001", "40P01"})
+"""serialization_failure and deadlock_detected: PostgreSQL has rolled back."""
 
 
 @asynccontextmanager

@@ -79,11 +79,14 @@ class Connection(aiosqlite.Connection):
         await self._execute(begin_and_run, self._conn)  # type: ignore[no-untyped-call]
 
     async def commit(self) -> None:
-        if self._ends():
-            await super().commit()
+        self._begin = None
+        if self._is_begun:
+            await self._execute(_commit, self._conn)  # type: ignore[no-untyped-call]
+            self._is_begun = False
 
     async def rollback(self) -> None:
-        if not self._ends():
+        is_begun, self._is_begun, self._begin = self._is_begun, False, None
+        if not is_begun:
             return
         if self.is_reader:
             # The thread does one thing after the other, so what comes next finds it done.
@@ -91,10 +94,14 @@ class Connection(aiosqlite.Connection):
             return
         await super().rollback()
 
-    def _ends(self) -> bool:
-        """Whether there is a transaction to end."""
-        is_begun, self._is_begun, self._begin = self._is_begun, False, None
-        return is_begun
+
+def _commit(real: sqlite3.Connection) -> None:
+    """What cannot be committed, as on a full disk, would stay open and keep everybody out."""
+    try:
+        real.commit()
+    except sqlite3.Error:
+        real.rollback()
+        raise
 
 
 async def connect(path: str, *, timeout_seconds: float, is_reader: bool) -> Connection:

@@ -15,11 +15,13 @@ from liveshop.web.access import (
     permission,
 )
 from liveshop.web.endpoint import Call, Endpoint
+from liveshop.web.language import LANGUAGES, language_of
 from liveshop.web.limits import RateLimit, RateLimiter
 from liveshop.web.wire import Amount, MoneyOut, Name, Wire
 
 __all__ = [
     "ANONYMOUS",
+    "LANGUAGES",
     "PERMISSIONS",
     "PUBLIC",
     "SIGNED_IN",
@@ -38,5 +40,6 @@ __all__ = [
     "RateLimit",
     "RateLimiter",
     "Wire",
+    "language_of",
     "permission",
 ]

@@ -14,6 +14,8 @@ PERMISSIONS = {
     "catalog:read": "see stock by location",
     "catalog:write": "change products and stock, import",
     "media:write": "upload pictures",
+    "promotions:read": "see promotions and preview them",
+    "promotions:write": "create, change, pause and end promotions",
     "orders:read": "see orders",
     "orders:write": "change orders",
     "staff:admin": "manage staff and API keys",

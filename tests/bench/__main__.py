@@ -19,6 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import builders
+import holds
 from builders import Api
 
 from liveshop.app import Liveshop, wire
@@ -120,10 +121,16 @@ async def catalog_import(shop: Liveshop) -> None:
     figure("import_again_ratio", again / first, "times", "nothing changed; the first run = 1")
 
 
+async def holds_per_second(_: Liveshop) -> None:
+    """The server runs in a process of its own."""
+    await holds.holds(figure)
+
+
 BENCHES: dict[str, Callable[[Liveshop], Awaitable[None]]] = {
     "embed": embed_weight,
     "purchase": purchase,
     "import": catalog_import,
+    "holds": holds_per_second,
 }
 
 

@@ -113,6 +113,19 @@ class PaymentProviderContract:
             assert await provider.void(self.charge(None)) == answer
         assert await self.charges_made(provider) == 1
 
+    async def test_what_was_paid_goes_back_once_however_often_it_is_asked_for(
+        self, provider: PaymentProvider
+    ) -> None:
+        await provider.charge(self.charge(self.accepts[0]))
+        answers = await asyncio.gather(*(provider.refund(self.charge(None)) for _ in range(10)))
+        assert {answer.state for answer in answers} == {"refunded"}
+        assert len(set(answers)) == 1
+        assert answers[0].reference
+        if self.keeps_charges:
+            found = await provider.find(KEY)
+            assert found == answers[0]
+            assert await provider.charge(self.charge(self.accepts[0])) == found, "not charged again"
+
     async def test_a_charge_and_its_ruling_out_at_once_agree(
         self, provider: PaymentProvider
     ) -> None:

@@ -3,6 +3,7 @@
 Everything here lives in one event loop for the whole session, so the tests of this folder do too.
 """
 
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,16 @@ async def browser() -> AsyncIterator[Browser]:
 async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
     """The demo everybody shares. Tests that bend it make a show or a house of their own."""
     demo = House(tmp_path_factory.mktemp("house") / "demo")
+    await demo.start()
+    yield demo
+    await demo.stop()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def hasty(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+    """A demo whose holds end after 30 seconds."""
+    script = Path(__file__).with_name("short_holds.py")
+    demo = House(tmp_path_factory.mktemp("hasty") / "demo", (sys.executable, str(script)))
     await demo.start()
     yield demo
     await demo.stop()

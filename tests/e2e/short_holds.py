@@ -1,7 +1,7 @@
 """A demo whose holds end after 30 seconds, the shortest the settings allow.
 
-`liveshop demo` reads no environment, so that a demo is the same everywhere; the tests want this one
-number to be another.
+`liveshop demo` reads no environment, so that a demo is the same everywhere; the tests want
+this one number to be another.
 """
 
 import sys
@@ -28,7 +28,10 @@ def main(port: int, data: Path, as_json: bool) -> None:
         port=port,
         fresh=False,
         progress=lambda *_: None,
-        environ={"LIVESHOP_CHECKOUT__HOLD_SECONDS": "30"},
+        environ={
+            "LIVESHOP_CHECKOUT__HOLD_SECONDS": "30",
+            "LIVESHOP_CHECKOUT__HOLD_WARNING_SECONDS": "20",
+        },
     )
 
     def ready(addresses: demo_run.Addresses) -> None:

@@ -18,6 +18,8 @@ pytestmark = [
 
 MUG = "Fjord stoneware mug"
 SWEATER = "Skagen cable sweater"
+BOARD = "Eik serving board"
+SET = "Tea for two"
 
 
 class Findings:
@@ -136,6 +138,84 @@ async def test_player_without_a_connection(house: House, arrive: Arrive, size: s
     findings.none()
 
 
+async def test_prices_and_holds(hasty: House, arrive: Arrive, size: str) -> None:
+    mug = await hasty.product(MUG)
+    show = await hasty.new_show("An offer", MUG, SET, state="live")
+    offer = {
+        "product_id": mug["id"],
+        "kind": {"type": "percent_off", "permille": 250},
+        "seconds": 600,
+        "units": 3,
+    }
+    await hasty.host("POST", f"/api/shows/{show}/offers", offer)
+    viewer = await arrive(size)
+    findings = Findings(viewer)
+    await viewer.page.goto(f"{hasty.base}/s/{show}")
+    await viewer.open_product(SET)
+    await findings.on("product that is a set")
+    await viewer.page.keyboard.press("Escape")
+    await viewer.open_product(MUG)
+    await viewer.choose("Oat")
+    await viewer.see("product-sheet").get_by_test_id("offer-countdown").first.wait_for()
+    await findings.on("product with an offer")
+    await viewer.add()
+    await viewer.see("view-cart").click()
+    await viewer.see("hold-warning").wait_for(timeout=20_000)
+    await findings.on("cart with a warning")
+    await viewer.see("hold-extend").click()
+    await viewer.see("code-open").click()
+    await viewer.see("code-input").fill("nonsense")
+    await viewer.see("code-apply").click()
+    await expect(viewer.see("code-problem")).to_contain_text("no such code")
+    await findings.on("cart with a wrong code")
+    await viewer.see("code-input").fill("WELCOME10")
+    await viewer.see("code-apply").click()
+    await viewer.see("cart-code").wait_for()
+    await findings.on("cart with a code")
+    await viewer.page.keyboard.press("Escape")
+    await viewer.see("hold-warning").wait_for(timeout=20_000)
+    await findings.on("warning beside the show")
+    await viewer.see("cart-open").click()
+    await viewer.see("hold-again").wait_for(timeout=40_000)
+    await findings.on("cart with a lapsed hold")
+    findings.none()
+
+
+async def test_waitlists(hasty: House, arrive: Arrive, size: str) -> None:
+    board = await hasty.product(BOARD)
+    variant_id = board["variants"][0]["id"]
+    path = f"/api/variants/{variant_id}/stock"
+    for number, level in enumerate((await hasty.merchant("GET", path))["stock"]):
+        body = {"location_id": level["location_id"], "on_hand": 1 if number == 0 else 0}
+        await hasty.merchant("PUT", path, body)
+    show = await hasty.new_show("The last one", BOARD, state="live")
+    viewer = await arrive(size)
+    await viewer.page.goto(f"{hasty.base}/s/{show}")
+    await viewer.open_product(BOARD)
+    quicker = await hasty.someone()
+    line = {"variant_id": variant_id, "quantity": 1, "show_id": show}
+    await hasty.call("POST", "/api/cart/lines", line, token=quicker.token)
+    await viewer.see("waitlist-join").wait_for()
+    findings = Findings(viewer)
+    await findings.on("sold out")
+    await viewer.see("waitlist-join").click()
+    await viewer.see("waitlist-place").wait_for()
+    await findings.on("waiting")
+    await viewer.page.keyboard.press("Escape")
+    await viewer.see("waitlist-offer").wait_for(timeout=60_000)
+    await findings.on("a turn")
+    await viewer.see("waitlist-take").click()
+    await viewer.see("cart-line").wait_for()
+    await viewer.page.keyboard.press("Escape")
+    await viewer.open_product(BOARD)
+    await viewer.see("last-is-mine").wait_for()
+    await findings.on("product whose last unit is the viewer's")
+    await viewer.see("view-cart").click()
+    await viewer.page.get_by_role("button", name=f"Remove {BOARD}").click()
+    await expect(viewer.see("cart-line")).to_have_count(0)
+    findings.none()
+
+
 async def test_public_pages(house: House, arrive: Arrive, size: str) -> None:
     person = await arrive(size)
     findings = Findings(person)
@@ -201,6 +281,31 @@ async def test_studio(house: House, arrive: Arrive, admin: Any, size: str) -> No
     await person.see("embed").click()
     await findings.on("embed dialog")
     await person.page.keyboard.press("Escape")
+    running = await house.new_show(f"Offers at {size}", MUG, state="live")
+    mug = (await house.product(MUG))["id"]
+    await look("cockpit of another show", f"shows/{running}")
+    await person.see(f"offer-start-{mug}").click()
+    await person.see("offer-preview-card").wait_for()
+    await findings.on("offer dialog")
+    await person.see("offer-value").fill("101")
+    await person.see("offer-units-field").fill("1.5")
+    await person.see("offer-variants-some").check(force=True)
+    await person.see("offer-start").click()
+    await findings.on("offer dialog with mistakes")
+    await person.see("offer-value").fill("25")
+    await person.see("offer-units-field").fill("3")
+    await person.see("offer-variants-all").check(force=True)
+    await person.see("preview-units").wait_for()
+    await person.see("offer-start").click()
+    await person.see("offer-dialog").wait_for(state="detached")
+    await person.see("stop-offer").wait_for()
+    await findings.on("cockpit with an offer")
+    await person.see(f"offer-start-{mug}").click()
+    await person.see("offer-problem").wait_for()
+    await findings.on("offer dialog, refused")
+    await person.page.keyboard.press("Escape")
+    await house.move(running, "ended")
+    await look("cockpit again", f"shows/{house.show_id}")
     if size == "390":
         tabs = person.page.locator("nav.tabs").get_by_role("button")
         for index in range(await tabs.count()):
@@ -244,6 +349,16 @@ async def test_desk(house: House, arrive: Arrive, admin: Any, size: str) -> None
     await look("order", f"orders/{order['id']}")
     await look("products", "products")
     await look("product", f"products/{product['id']}")
+    await look("edit product", f"products/{product['id']}/edit")
+    await look("promotions", "promotions")
+    await look("new promotion", "promotions/new")
+    await person.see("save-promotion").click()
+    await findings.on("new promotion with mistakes")
+    await person.see("promotion-percent").fill("10")
+    await person.see("preview-variant").first.wait_for()
+    await findings.on("new promotion with its preview")
+    promotions = (await house.merchant("GET", "/api/promotions"))["promotions"]
+    await look("promotion", f"promotions/{promotions[-1]['id']}")
     await look("import", "import")
     await look("team", "team")
     await look("keys", "keys")

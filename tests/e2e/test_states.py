@@ -1,11 +1,9 @@
 """Everything between the happy moments: before, after, broken, gone, declined, by keyboard."""
 
 import json
-import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,16 +28,6 @@ TOTE = "Markt canvas tote"
 async def mortal(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
     """A demo of its own, to be killed."""
     demo = House(tmp_path_factory.mktemp("mortal") / "demo")
-    await demo.start()
-    yield demo
-    await demo.stop()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def hasty(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
-    """A demo whose holds end after 30 seconds."""
-    script = Path(__file__).with_name("short_holds.py")
-    demo = House(tmp_path_factory.mktemp("hasty") / "demo", (sys.executable, str(script)))
     await demo.start()
     yield demo
     await demo.stop()
@@ -222,7 +210,9 @@ async def test_an_order_whose_answer_was_lost_to_kill_9_is_found_again_and_place
 # Stock, holds, prices, payments
 
 
-async def test_a_sold_out_variant_can_be_read_but_not_added(house: House, arrive: Arrive) -> None:
+async def test_a_sold_out_variant_can_be_waited_for_but_not_added(
+    house: House, arrive: Arrive
+) -> None:
     viewer = await arrive()
     await viewer.visit(house)
     await viewer.open_product(SWEATER)
@@ -233,7 +223,9 @@ async def test_a_sold_out_variant_can_be_read_but_not_added(house: House, arrive
     rust = viewer.see("option-Rust")
     await expect(rust).to_be_visible()
     await expect(rust).to_contain_text("Sold out")
-    await expect(rust.locator("input")).to_be_disabled()
+    await rust.click()
+    await expect(viewer.see("waitlist-join")).to_be_visible()
+    await expect(viewer.see("add-to-cart")).to_have_count(0)
     gone = await house.variant(SWEATER, "XL", "Rust")
     assert gone["available"] == 0
     token = (await house.call("POST", "/api/guests", {}))["token"]
@@ -302,7 +294,7 @@ async def _reprice(house: House, title: str, amount: int) -> None:
         | {
             "image_ids": [image["id"] for image in product["images"]],
             "variants": [
-                {name: variant[name] for name in fields} | {"price": price}
+                {name: variant[name] for name in fields} | {"list_price": price}
                 for variant in product["variants"]
             ],
         },

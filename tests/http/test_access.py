@@ -34,6 +34,8 @@ STOCK_READERS = frozenset({"host", "merchant", "admin", "key:catalog:read"})
 MERCHANTS = frozenset({"merchant", "admin", "key:catalog:write"})
 PICTURES = frozenset({"host", "merchant", "admin", "key:media:write"})
 """Hosts upload the covers of their shows."""
+PROMOTION_READERS = frozenset({"host", "merchant", "admin", "key:promotions:read"})
+PROMOTERS = frozenset({"merchant", "admin", "key:promotions:write"})
 ORDER_READERS = frozenset({"host", "merchant", "admin", "key:orders:read"})
 ADMINS = frozenset({"admin", "key:staff:admin"})
 CHATTERS = VIEWERS | MODERATORS | {"key:shows:write"}
@@ -61,6 +63,12 @@ ENDPOINTS = {
     "GET /api/variants/{variant_id}/stock": STOCK_READERS,
     "PUT /api/variants/{variant_id}/stock": MERCHANTS,
     "POST /api/imports": MERCHANTS,
+    "GET /api/promotions": PROMOTION_READERS,
+    "POST /api/promotions": PROMOTERS,
+    "GET /api/promotions/{promotion_id}": PROMOTION_READERS,
+    "PUT /api/promotions/{promotion_id}": PROMOTERS,
+    "POST /api/promotions/{promotion_id}/state": PROMOTERS,
+    "POST /api/promotions/preview": PROMOTION_READERS,
     "POST /api/media": PICTURES,
     "GET /media/{media_id}/{file}": EVERYBODY,
     "GET /api/shows": EVERYBODY,
@@ -71,6 +79,10 @@ ENDPOINTS = {
     "PUT /api/shows/{show_id}/lineup": HOST,
     "PUT /api/shows/{show_id}/pin": HOST,
     "DELETE /api/shows/{show_id}/pin": HOST,
+    "GET /api/shows/{show_id}/offers": EVERYBODY,
+    "POST /api/shows/{show_id}/offers": HOST,
+    "POST /api/shows/{show_id}/offers/preview": HOST,
+    "DELETE /api/shows/{show_id}/offers/{offer_id}": HOST,
     "GET /api/shows/{show_id}/calendar.ics": EVERYBODY,
     "POST /api/shows/{show_id}/reminders": EVERYBODY,
     "GET /api/shows/{show_id}/snapshot": EVERYBODY,
@@ -83,6 +95,12 @@ ENDPOINTS = {
     "PATCH /api/cart/lines/{line_id}": VIEWERS,
     "DELETE /api/cart/lines/{line_id}": VIEWERS,
     "POST /api/cart/hold": VIEWERS,
+    "POST /api/cart/extend": VIEWERS,
+    "POST /api/cart/codes": VIEWERS,
+    "DELETE /api/cart/codes/{code}": VIEWERS,
+    "GET /api/waitlist": VIEWERS,
+    "POST /api/waitlist": VIEWERS,
+    "DELETE /api/waitlist/{place_id}": VIEWERS,
     "POST /api/cart/quote": VIEWERS,
     "POST /api/orders": VIEWERS,
     "GET /api/orders": ORDER_READERS,
@@ -156,9 +174,12 @@ def address_of(path: str, **known: str) -> str:
         "line_id": "lin",
         "order_id": "ord",
         "media_id": "med",
+        "place_id": "plc",
+        "promotion_id": "prm",
+        "offer_id": "prm",
     }
     values = {name: f"{prefix}_{'0' * 26}" for name, prefix in nothing.items()}
-    values |= {"file": "640.webp", "number": "1"} | known
+    values |= {"file": "640.webp", "number": "1", "code": "WELCOME"} | known
     return re.sub(r"\{(\w+)\}", lambda match: values[match[1]], path)
 
 

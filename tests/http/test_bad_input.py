@@ -60,7 +60,7 @@ async def test_ids_of_nothing_are_named_for_what_they_are_not(admin: Api, api: A
     guest = await api.as_guest()
     body: dict[str, Any] = {
         "title": "Bowl",
-        "variants": [{"sku": "B", "price": {"amount": 1, "currency": "EUR"}}],
+        "variants": [{"sku": "B", "list_price": {"amount": 1, "currency": "EUR"}}],
     }
     for caller, method, path, sent, code in (
         (api, "GET", f"/api/shows/shw_{NOTHING}", None, "unknown_show"),
@@ -419,7 +419,7 @@ async def test_a_price_that_changed_is_told_with_the_new_one(
         {
             "title": "Mug",
             "variants": [
-                {"sku": mug.variants[0].sku, "price": {"amount": 2900, "currency": "EUR"}}
+                {"sku": mug.variants[0].sku, "list_price": {"amount": 2900, "currency": "EUR"}}
             ],
         },
     )

@@ -28,6 +28,7 @@ from schemathesis.core.failures import FailureGroup
 from liveshop.app import Liveshop, listening, wire
 from liveshop.kernel.clock import ManualClock
 from liveshop.kernel.ids import VariantId, ViewerId
+from liveshop.promotions import wire as promotions_wire
 from liveshop.shows import wire as shows_wire
 from liveshop.storage import Database
 
@@ -164,6 +165,22 @@ async def furnish(shop: Liveshop) -> tuple[dict[str, list[Any]], dict[str, dict[
         cart = await shop.carts.add_to_cart(
             ViewerId(guest.viewer_id), VariantId(product.variants[0].id), 1, live
         )
+    rare = await builders.product(shop, title="Rare", stock=0)
+    rare_id = VariantId(rare.variants[0].id)
+    places = await shop.waitlist.join(ViewerId(guest.viewer_id), rare_id, live)
+    hello = await shop.promotions.create_promotion(
+        promotions_wire.PromotionInput(
+            texts={"en": "Hello", "de": "Hallo"},
+            kind=promotions_wire.OrderPercentOff(permille=50),
+            codes=["HELLO"],
+        )
+    )
+    offer = await shop.offers.start_offer(
+        live,
+        shows_wire.OfferInput(
+            product_id=shirt.id, kind=promotions_wire.PercentOff(permille=100), seconds=86_400
+        ),
+    )
     headers = {
         "admin": {"Authorization": f"Bearer {admin}"},
         "host": {"Cookie": f"liveshop_session={host.token}", "X-CSRF-Token": host.csrf_token},
@@ -173,9 +190,13 @@ async def furnish(shop: Liveshop) -> tuple[dict[str, list[Any]], dict[str, dict[
         "show_id": [live, announced.id, draft.id],
         "product_id": [shirt.id, mug.id],
         "product_ids": [[mug.id, shirt.id], [shirt.id]],
-        "variant_id": [one.id for product in (mug, shirt) for one in product.variants],
+        "variant_id": [one.id for product in (mug, shirt, rare) for one in product.variants],
         "location_id": [place.id for place in await shop.catalog.locations()],
         "line_id": [line.id for line in cart.lines],
+        "place_id": [place.id for place in places.places],
+        "promotion_id": [hello.promotion.id],
+        "offer_id": [offer.id],
+        "code": ["HELLO"],
         "media_id": [picture.media_id],
         "cover_id": [picture.media_id],
         "image_ids": [[picture.media_id]],
@@ -199,7 +220,7 @@ def good_calls(running: Running) -> list[tuple[str, str, dict[str, Any]]]:
     one = {name: values[0] for name, values in running.things.items()}
     announced = running.things["show_id"][1]
     price = {"amount": 2500, "currency": "EUR"}
-    product = {"title": "Bowl", "variants": [{"sku": "BOWL", "price": price}]}
+    product = {"title": "Bowl", "variants": [{"sku": "BOWL", "list_price": price}]}
     order = {
         "expected_total": {"amount": 2 * 2800 + 490, "currency": "EUR"},
         "email": "ada@example.org",
@@ -212,6 +233,17 @@ def good_calls(running: Running) -> list[tuple[str, str, dict[str, Any]]]:
     item = {"path_parameters": {"product_id": one["product_id"]}}
     variant = {"path_parameters": {"variant_id": one["variant_id"]}}
     line = {"path_parameters": {"line_id": one["line_id"]}}
+    offer = {
+        "product_id": running.things["product_id"][1],
+        "kind": {"type": "percent_off", "permille": 100},
+        "seconds": 60,
+    }
+    promotion = {
+        "texts": {"en": "A tenth off", "de": "Ein Zehntel weniger"},
+        "kind": {"type": "order_percent_off", "permille": 100},
+        "codes": ["TENTH"],
+    }
+    stored = {"path_parameters": {"promotion_id": one["promotion_id"]}}
     staff = {
         "email": "new@shop.example",
         "name": "New",
@@ -220,7 +252,8 @@ def good_calls(running: Running) -> list[tuple[str, str, dict[str, Any]]]:
     }
     return [
         ("guest", "create_guest", {}),
-        ("guest", "sign_on_customer", {"body": {"token": one["token"]}}),
+        # Not as the guest, whose cart would become the customer's.
+        ("host", "sign_on_customer", {"body": {"token": one["token"]}}),
         ("guest", "get_me", {}),
         ("guest", "change_me", {"body": {"name": "Ada"}}),
         ("guest", "get_shop", {}),
@@ -238,10 +271,16 @@ def good_calls(running: Running) -> list[tuple[str, str, dict[str, Any]]]:
         ),
         ("guest", "get_cart", {}),
         ("guest", "add_to_cart", {"body": {"variant_id": one["variant_id"]}}),
+        ("guest", "extend_holds", {}),
         ("guest", "remove_line", {"path_parameters": {"line_id": running.things["line_id"][1]}}),
         ("guest", "set_quantity", line | {"body": {"quantity": 2}}),
         ("guest", "hold_again", {}),
         ("guest", "quote_cart", {"body": {"country": "DE"}}),
+        ("guest", "add_code", {"body": {"code": "HELLO"}}),
+        ("guest", "remove_code", {"path_parameters": {"code": "HELLO"}}),
+        ("guest", "get_waitlist", {}),
+        ("guest", "join_waitlist", {"body": {"variant_id": running.things["variant_id"][-1]}}),
+        ("guest", "leave_waitlist", {"path_parameters": {"place_id": one["place_id"]}}),
         ("guest", "place_order", {"body": order, "headers": {"Idempotency-Key": "key-1"}}),
         ("host", "get_session", {}),
         ("host", "create_show", {"body": {"title": "New"}}),
@@ -250,6 +289,20 @@ def good_calls(running: Running) -> list[tuple[str, str, dict[str, Any]]]:
         ("host", "pin_product", show | {"body": {"product_id": one["product_id"]}}),
         ("host", "unpin_product", show),
         ("host", "show_numbers", show),
+        ("host", "preview_offer", show | {"body": offer}),
+        ("host", "start_offer", show | {"body": offer}),
+        ("guest", "list_offers", show),
+        (
+            "host",
+            "stop_offer",
+            {"path_parameters": {"show_id": one["show_id"], "offer_id": one["offer_id"]}},
+        ),
+        ("host", "list_promotions", {"query": {"limit": 5}}),
+        ("admin", "create_promotion", {"body": promotion}),
+        ("admin", "get_promotion", stored),
+        ("admin", "replace_promotion", stored | {"body": promotion | {"codes": ["OTHER"]}}),
+        ("admin", "preview_promotion", {"body": {"promotion": promotion | {"codes": ["NEW"]}}}),
+        ("admin", "change_promotion_state", stored | {"body": {"to": "paused"}}),
         ("host", "list_messages", show),
         ("host", "list_sanctions", show),
         ("host", "change_show_state", soon | {"body": {"to": "live"}}),

@@ -16,7 +16,9 @@ from icalendar import Calendar
 
 from liveshop.app import Liveshop
 from liveshop.catalog.model import Product
+from liveshop.kernel.clock import ManualClock
 from liveshop.kernel.ids import ShowId
+from liveshop.promotions.wire import PercentOff, PromotionInput
 from liveshop.shows import wire as shows_wire
 
 STARTS = datetime(2026, 12, 1, 18, 30, tzinfo=UTC)
@@ -209,6 +211,56 @@ async def test_machines_read_the_event_and_its_offers(
     await site_shop.shows.change_state(announced, "ended")
     event = (await page(site, f"/s/{announced}")).json_ld
     assert datetime.fromisoformat(event["endDate"]) >= datetime.fromisoformat(event["startDate"])
+
+
+async def test_a_lower_price_stands_beside_the_old_one_and_the_lowest_of_30_days(
+    site: Api, site_shop: Liveshop, announced: ShowId, goods: list[Product], clock: ManualClock
+) -> None:
+    clock.advance(timedelta(days=1))
+    ends_at = clock.now() + timedelta(hours=2)
+    await site_shop.promotions.create_promotion(
+        PromotionInput(
+            texts={"en": "Lamp week", "de": "Lampenwoche"},
+            kind=PercentOff(permille=100),
+            product_ids=[goods[1].id],
+            ends_at=ends_at,
+        )
+    )
+    english = await page(site, f"/s/{announced}?lang=en")
+    assert "€116.10 before €129.00" in english.text
+    assert re.search(r"30 days: €129\.00", english.text)
+    assert english.text.count("30 days") == 1
+    german = await page(site, f"/s/{announced}?lang=de")
+    assert "116,10 € vorher 129,00 €" in german.text
+    offers = {one["itemOffered"]["sku"]: one for one in english.json_ld["offers"]}
+    lamp = offers["LAST LAMP"]
+    assert lamp["price"] == "116.10"
+    assert datetime.fromisoformat(lamp["priceValidUntil"]) == ends_at
+    assert lamp["priceSpecification"] == {
+        "@type": "UnitPriceSpecification",
+        "priceType": "https://schema.org/StrikethroughPrice",
+        "price": "129.00",
+        "priceCurrency": "EUR",
+    }
+    assert "priceSpecification" not in offers["GONE VASE"]
+    assert "priceValidUntil" not in offers["GONE VASE"]
+    clock.advance(timedelta(hours=2))
+    after = await page(site, f"/s/{announced}?lang=en")
+    assert "€116.10" not in after.text
+    assert "30 days" not in after.text
+
+
+async def test_a_shows_offer_is_on_its_page_and_on_no_other(
+    site: Api, site_shop: Liveshop, announced: ShowId, goods: list[Product]
+) -> None:
+    other = await builders.live_show(site_shop, [goods[1].id])
+    await site_shop.shows.change_state(announced, "live")
+    await site_shop.offers.start_offer(
+        announced,
+        shows_wire.OfferInput(product_id=goods[1].id, kind=PercentOff(permille=500), seconds=60),
+    )
+    assert "€64.50" in (await page(site, f"/s/{announced}?lang=en")).text
+    assert "€64.50" not in (await page(site, f"/s/{other}?lang=en")).text
 
 
 async def test_shares_show_title_picture_and_address(

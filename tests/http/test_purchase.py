@@ -1,7 +1,7 @@
 """A purchase over HTTP: paid once, exactly the total the screen said, from stock that was there."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +133,48 @@ async def test_a_hold_lapses_by_itself_though_nobody_sweeps(
     cart = await shop.carts.add_to_cart(second, VariantId(mug), 2, None)
     assert cart.lines[0].hold == "held"
     assert await builders.available(shop, VariantId(mug)) == 1
+
+
+async def test_a_hold_can_be_prolonged_as_often_as_the_shop_says_and_others_wait(
+    api: Api, shop: Liveshop, clock: ManualClock, mug: str
+) -> None:
+    ada, bob = await api.as_guest(), await api.as_guest()
+    status, problem = await ada.call("POST", "/api/cart/extend")
+    assert (status, problem["code"]) == (409, "cannot_extend")
+    cart = await add(ada, mug, 3)
+    _, told = await api.call("GET", "/api/shop")
+    assert (cart["can_extend"], told["hold_extensions"]) == (True, 1)
+    clock.advance(timedelta(seconds=590))
+    status, cart = await ada.call("POST", "/api/cart/extend")
+    assert status == 200, cart
+    until = clock.now() + timedelta(seconds=600)
+    assert datetime.fromisoformat(cart["held_until"]) == until
+    assert (cart["can_extend"], cart["lines"][0]["can_extend"]) == (False, False)
+    clock.advance(timedelta(seconds=590))
+    status, problem = await bob.call("POST", "/api/cart/lines", {"variant_id": mug})
+    assert (status, problem["code"]) == (409, "out_of_stock")
+    status, problem = await ada.call("POST", "/api/cart/extend")
+    assert (status, problem["code"]) == (409, "cannot_extend")
+    clock.advance(timedelta(seconds=10))
+    await add(bob, mug, 3)
+    status, lapsed = await ada.call("GET", "/api/cart")
+    assert (lapsed["lines"][0]["hold"], lapsed["can_extend"]) == ("lapsed", False)
+    status, problem = await ada.call("POST", "/api/cart/extend")
+    assert (status, problem["code"]) == (409, "cannot_extend")
+    levels = await shop.catalog.stock_of(mug)
+    assert [(level.on_hand, level.held) for level in levels] == [(3, 3)]
+
+
+async def test_a_hold_that_was_taken_anew_can_be_prolonged_anew(
+    api: Api, clock: ManualClock, mug: str
+) -> None:
+    ada = await api.as_guest()
+    await add(ada, mug)
+    assert (await ada.call("POST", "/api/cart/extend"))[0] == 200
+    clock.advance(timedelta(seconds=601))
+    status, cart = await ada.call("POST", "/api/cart/hold")
+    assert (status, cart["can_extend"]) == (200, True)
+    assert (await ada.call("POST", "/api/cart/extend"))[0] == 200
 
 
 async def test_a_lapsed_hold_is_taken_again_if_there_is_stock(

@@ -176,6 +176,38 @@ async def test_strangers_see_what_is_public(host: Api, api: Api, shop: Liveshop)
 # -- changes
 
 
+async def test_a_host_chooses_how_a_show_holds_what_is_in_carts(
+    host: Api, heard: list[Published]
+) -> None:
+    _, show = await host.call("POST", "/api/shows", {"title": "A"})
+    assert (show["hold_mode"], show["hold_seconds"]) == ("hold_on_add", None)
+    path = f"/api/shows/{show['id']}"
+    for change in (
+        {"hold_seconds": 120},
+        {"hold_mode": "first_paid"},
+        {"hold_mode": "hold_on_add", "hold_seconds": None},
+    ):
+        heard.clear()
+        status, changed = await host.call("PATCH", path, change)
+        assert (status, changed | change) == (200, changed)
+        ((kind, data),) = told(heard)
+        assert (kind, data["show"] | change) == ("show.changed", data["show"])
+    for bad in (
+        {"hold_mode": "never"},
+        {"hold_mode": None},
+        {"hold_seconds": 59},
+        {"hold_seconds": 86_401},
+        {"hold_seconds": 90.5},
+        {"hold_seconds": -60},
+    ):
+        status, problem = await host.call("PATCH", path, bad)
+        assert (status, problem["code"]) == (422, "invalid"), bad
+        assert (await host.call("POST", "/api/shows", {"title": "A"} | bad))[0] == 422
+    given = {"title": "B", "hold_mode": "first_paid", "hold_seconds": 60}
+    _, made = await host.call("POST", "/api/shows", given)
+    assert made | given == made
+
+
 async def test_a_change_changes_what_is_given_and_the_room_hears_it(
     host: Api, shop: Liveshop, heard: list[Published]
 ) -> None:

@@ -17,14 +17,21 @@ from websockets.asyncio.client import connect
 from liveshop.app import Liveshop
 from liveshop.catalog.model import ProductDraft, VariantDraft
 from liveshop.chat import wire as chat_wire
+from liveshop.checkout import wire as checkout_wire
 from liveshop.kernel.ids import LocationId, MessageId, ProductId, ShowId, VariantId, ViewerId
 from liveshop.kernel.money import Money
 from liveshop.orders import wire as orders_wire
+from liveshop.promotions.wire import PercentOff
 from liveshop.shows import wire as shows_wire
 from liveshop.web import Principal
 
 WIDGETS = Path(__file__).resolve().parents[2] / "widgets"
-EVENTS = {*shows_wire.EVENTS, *chat_wire.EVENTS, *orders_wire.EVENTS}
+EVENTS = {
+    *shows_wire.EVENTS,
+    *chat_wire.EVENTS,
+    *orders_wire.EVENTS,
+    *checkout_wire.EVENTS,
+}
 _SCRIPT = """
 import { fromSnapshot, reduce } from "./reduce.mjs";
 import { readFileSync } from "node:fs";
@@ -82,6 +89,7 @@ class Stage:
         self.variant = VariantId(mug.variants[0].id)
         self.viewer = Principal(kind="guest", id="gst_" + "0" * 26, name="Guest")
         self.said = MessageId("")
+        self.offer = ""
 
     async def say(self, text: str) -> MessageId:
         return await self.shop.chat.post_message(self.show, self.viewer, text, address="")
@@ -98,6 +106,20 @@ class Stage:
                 variants=(VariantDraft(sku=self.mug.variants[0].sku, price=Money(3000, "EUR")),),
             ),
         )
+
+    async def start_offer(self) -> str:
+        given = shows_wire.OfferInput(
+            product_id=self.mug.id, kind=PercentOff(permille=100), seconds=60, units=3
+        )
+        return (await self.shop.offers.start_offer(self.show, given)).id
+
+    async def wait_and_be_served(self) -> None:
+        await self.set_stock(0)
+        body = {"variant_id": self.variant, "show_id": self.show}
+        status, places = await self.guest.call("POST", "/api/waitlist", body)
+        assert status in (200, 201), places
+        await self.set_stock(1)
+        await self.shop.carts.sweep()
 
     async def buy(self) -> None:
         await self.guest.call("POST", "/api/cart/lines", {"variant_id": self.variant})
@@ -118,17 +140,22 @@ ACTS: dict[str, Callable[[Stage], Awaitable[Any]]] = {
     "chat.message_pinned": lambda s: s.shop.chat.pin_message(s.show, s.said),
     "chat.configured": lambda s: s.shop.chat.configure(s.show, slow_mode_seconds=7),
     "order.placed": lambda s: s.buy(),
+    "offer.started": lambda s: s.start_offer(),
+    "offer.ended": lambda s: s.shop.offers.stop_offer(s.show, s.offer),
+    "waitlist.moved": lambda s: s.wait_and_be_served(),
 }
 
 
 @pytest.fixture
-async def stage(shop: Liveshop, api: Api) -> Stage:
+async def stage(shop: Liveshop, api: Api, request: pytest.FixtureRequest) -> Stage:
     mug = await builders.product(shop, stock=5)
     cup = await builders.product(shop, title="Plate")
     show = await builders.live_show(shop, [ProductId(cup.id), ProductId(mug.id)])
     made = Stage(shop, api, await api.as_guest(), show, mug)
     made.said = await made.say("hello")
     await shop.shows.pin_product(show, cup.id)
+    if request.getfixturevalue("event") == "offer.ended":
+        made.offer = await made.start_offer()
     await shop.stock_board.tell()
     return made
 

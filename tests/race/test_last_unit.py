@@ -1,13 +1,13 @@
 """Fifty buyers, one unit, two servers: first the race with the guards removed, then with them.
 
-Two guards stand one behind the other: `holds.lock` lets one buyer of a variant work at a time, and
-the UPDATE in `holds._reserve` counts and takes in one statement. Each of them is enough, and both
-are removed to show what they are there for.
+Buyers who come together share a transaction on each server. Between servers two guards stand one
+behind the other: `holds.lock` lets one transaction work on a variant at a time, and the UPDATE in
+`holds._reserve` counts and takes in one statement. Each of them is enough, and both are removed to
+show what they are there for. Within a transaction each buyer sees what the one before him took.
 """
 
 import asyncio
-from collections.abc import Iterable
-from contextvars import ContextVar
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -21,9 +21,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from liveshop.app import Liveshop
 from liveshop.catalog import holds
 from liveshop.catalog.holds import OutOfStock
+from liveshop.catalog.shelves import Shelf, Shelves
 from liveshop.catalog.tables import hold, stock
+from liveshop.checkout.reserve import Wish
 from liveshop.kernel.clock import ManualClock
-from liveshop.kernel.ids import LocationId, VariantId, ViewerId
+from liveshop.kernel.ids import VariantId, ViewerId
 from liveshop.orders.model import Order
 from liveshop.orders.tables import shop_order
 from liveshop.payments.tables import sandbox_charge
@@ -113,10 +115,17 @@ async def no_lock(_conn: AsyncConnection, _variant_ids: Iterable[str]) -> None:
     return None
 
 
-async def write(conn: AsyncConnection, variant_id: VariantId, place: LocationId, held: int) -> None:
+class Seen(Shelves):
+    """What was free when somebody looked, however many have taken of it since."""
+
+    def take(self, variant_id: VariantId, quantity: int) -> dict[Shelf, int]:
+        return {(variant_id, place): quantity for place in self.free[variant_id]}
+
+
+async def write(conn: AsyncConnection, shelf: Shelf, held: int) -> None:
     await conn.execute(
         sa.update(stock)
-        .where(stock.c.variant_id == variant_id, stock.c.location_id == place)
+        .where(stock.c.variant_id == shelf[0], stock.c.location_id == shelf[1])
         .values(held=held)
     )
 
@@ -125,26 +134,27 @@ async def test_without_guards_looking_in_one_transaction_and_taking_in_the_next_
     nodes: list[Liveshop], last_unit: VariantId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The commonest shop: a page looks whether there is stock, a form then takes it. One writer at
-    a time, as in SQLite, is no help: every buyer has looked before the first one writes.
+    a time, as in SQLite, is no help, nor is it that buyers share a transaction: every one of them
+    has looked before the first one writes.
     """
-    shelf: ContextVar[tuple[int, int]] = ContextVar("shelf")
+    [place] = await nodes[0].catalog.locations()
     all_have_looked = asyncio.Barrier(len(BUYERS))
 
-    async def naive_reserve(
-        conn: AsyncConnection, variant_id: VariantId, place: LocationId, quantity: int
-    ) -> bool:
-        on_hand, held = shelf.get()
-        if on_hand - held < quantity:
-            return False
-        await write(conn, variant_id, place, held + quantity)
-        return True
+    async def what_the_page_said(_conn: AsyncConnection, _ids: Iterable[str]) -> Shelves:
+        return Seen(free={last_unit: {place.id: 1}})
 
+    async def naive_reserve(conn: AsyncConnection, pieces: Mapping[Shelf, int]) -> set[Shelf]:
+        for shelf in pieces:
+            await write(conn, shelf, 1)
+        return set(pieces)
+
+    monkeypatch.setattr(holds.shelves, "load", what_the_page_said)
     monkeypatch.setattr(holds, "_reserve", naive_reserve)
 
     async def buyer(who: ViewerId) -> ViewerId | None:
         shop = at(nodes, who)
         [level] = await shop.catalog.stock_of(last_unit)
-        shelf.set((level.on_hand, level.held))
+        assert level.available == 1
         async with asyncio.timeout(20):
             await all_have_looked.wait()
         cart = await shop.carts.add_to_cart(who, last_unit, 1, None)
@@ -162,43 +172,70 @@ async def test_without_guards_looking_in_one_transaction_and_taking_in_the_next_
 async def test_without_guards_reading_and_writing_in_one_transaction_oversells_on_postgresql(
     nodes: list[Liveshop], last_unit: VariantId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A transaction alone does not help: READ COMMITTED lets all read before the first one writes.
-    SQLite's single writer hides the mistake, so there it would go unnoticed in tests.
+    """A transaction alone does not help: READ COMMITTED lets both servers read before the first
+    one writes. SQLite's single writer hides the mistake, so there it would go unnoticed in tests.
     """
-    all_have_read = asyncio.Barrier(len(BUYERS))
+    both_have_read = asyncio.Barrier(len(nodes))
 
-    async def naive_reserve(
-        conn: AsyncConnection, variant_id: VariantId, place: LocationId, quantity: int
-    ) -> bool:
-        on_hand, held = (
-            await conn.execute(
-                sa.select(stock.c.on_hand, stock.c.held).where(stock.c.variant_id == variant_id)
-            )
-        ).one()
+    async def naive_reserve(conn: AsyncConnection, pieces: Mapping[Shelf, int]) -> set[Shelf]:
+        """Whoever comes here has read in this transaction that there is enough."""
         if not is_sqlite(nodes):
             async with asyncio.timeout(20):
-                await all_have_read.wait()
-        if on_hand - held < quantity:
-            return False
-        await write(conn, variant_id, place, held + quantity)
-        return True
+                await both_have_read.wait()
+        for shelf, quantity in pieces.items():
+            await write(conn, shelf, quantity)
+        return set(pieces)
 
     monkeypatch.setattr(holds, "_reserve", naive_reserve)
-    monkeypatch.setattr(holds, "lock", no_lock)
+    monkeypatch.setattr(holds.shelves, "lock", no_lock)
     holders = await hold_it(nodes, last_unit)
     if is_sqlite(nodes):
         assert len(holders) == 1
         return
-    assert len(holders) == 50
-    assert await promised(nodes[0]) == (50, 1)
+    assert len(holders) == 2, "one in each server's transaction"
+    assert await promised(nodes[0]) == (2, 1)
     outcome = await buy_it(nodes, holders)
-    assert (outcome.orders, outcome.charges, len(outcome.confirmed)) == (50, 50, 1)
+    assert (outcome.orders, outcome.charges, len(outcome.confirmed)) == (2, 2, 1)
+
+
+async def test_without_guards_a_group_that_answers_by_what_it_has_read_oversells(
+    nodes: list[Liveshop], last_unit: VariantId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those who share a transaction are a race of their own, on every database: each of them must
+    see what the one before him took.
+    """
+    load = holds.shelves.load
+
+    async def load_and_forget(conn: AsyncConnection, variant_ids: Iterable[str]) -> Shelves:
+        found = await load(conn, variant_ids)
+        return Seen(free=found.free)
+
+    async def naive_reserve(conn: AsyncConnection, pieces: Mapping[Shelf, int]) -> set[Shelf]:
+        for shelf in pieces:
+            await write(conn, shelf, 1)
+        return set(pieces)
+
+    monkeypatch.setattr(holds.shelves, "load", load_and_forget)
+    monkeypatch.setattr(holds, "_reserve", naive_reserve)
+    ended = await asyncio.gather(
+        *(
+            nodes[0].carts._reservations._write([Wish(who, 1, variant_id=last_unit) for who in two])
+            for two in (BUYERS[:40], BUYERS[40:])
+        )
+    )
+    holders = [
+        who
+        for who, one in zip(BUYERS, [*ended[0], *ended[1]], strict=True)
+        if not isinstance(one, Exception) and one.lines[0].hold == "held"
+    ]
+    assert len(holders) in (40, 10), "all of the first group, and nobody of the second"
+    assert await promised(nodes[0]) == (len(holders), 1)
 
 
 async def test_the_conditional_update_alone_is_enough(
     nodes: list[Liveshop], last_unit: VariantId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(holds, "lock", no_lock)
+    monkeypatch.setattr(holds.shelves, "lock", no_lock)
     holders = await hold_it(nodes, last_unit)
     assert len(holders) == 1
     assert await promised(nodes[0]) == (1, 1)

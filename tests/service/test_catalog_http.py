@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
-from catalog_builders import csv_of, picture, shop
+from catalog_builders import TenOff, csv_of, picture, shop
 
 from liveshop.catalog import http
+from liveshop.catalog.display import CatalogDisplay
 from liveshop.catalog.media import MediaService
 from liveshop.catalog.service import CatalogService
 from liveshop.catalog.wire import ImageLinks
@@ -53,7 +54,12 @@ async def client(database: Database, clock: ManualClock, tmp_path: Path) -> Asyn
     )
     links = ImageLinks("https://live.example", SETTINGS.widths)
     endpoints = http.endpoints(
-        catalog, media, connectors, links, max_image_bytes=SETTINGS.max_bytes
+        catalog,
+        media,
+        connectors,
+        links,
+        display=CatalogDisplay(links, TenOff()),
+        max_image_bytes=SETTINGS.max_bytes,
     )
     document(endpoints, title="t", version="1", url="/")  # every struct can be described
     app = web.Application()
@@ -68,7 +74,7 @@ def shirt(**changes: Any) -> dict[str, Any]:
     return {
         "title": "Shirt",
         "options": [{"name": "Size", "values": ["S", "M"]}],
-        "variants": [{"sku": f"A-{size}", "values": [size], "price": price} for size in "SM"],
+        "variants": [{"sku": f"A-{size}", "values": [size], "list_price": price} for size in "SM"],
     } | changes
 
 
@@ -102,6 +108,7 @@ async def test_a_product_with_a_picture_from_upload_to_screen(client: Client) ->
         "options",
         "images",
         "variants",
+        "max_per_customer",
         "active",
         "version",
     }
@@ -119,6 +126,99 @@ async def test_a_product_with_a_picture_from_upload_to_screen(client: Client) ->
         assert response.headers["Content-Type"] == source["type"]
         assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
         assert response.headers["Access-Control-Allow-Origin"] == "*"
+
+
+async def make(client: Client, **variant: Any) -> dict[str, Any]:
+    """A product of one variant, as the API answers it."""
+    given = {"sku": "A", "list_price": {"amount": 4990, "currency": "EUR"}} | variant
+    body = {"title": "A", "variants": [given], "max_per_customer": 2}
+    response = await client.post("/api/products", json=body, headers=MERCHANT)
+    assert response.status == 201, await response.text()
+    made: dict[str, Any] = await response.json()
+    return made
+
+
+async def test_everybody_sees_the_price_in_force_beside_the_list_price(client: Client) -> None:
+    tier = {"min_quantity": 3, "price": {"amount": 4000, "currency": "EUR"}}
+    made = await make(
+        client, tiers=[tier], weight_grams=300, compare_at={"amount": 5990, "currency": "EUR"}
+    )
+    path = f"/api/products/{made['id']}"
+    assert await (await client.get(path)).json() == made
+    [listed] = (await (await client.get("/api/products")).json())["products"]
+    assert listed == made
+    assert made["max_per_customer"] == 2
+    [variant] = made["variants"]
+    amounts = {
+        name: variant[name]["amount"]
+        for name in ("price", "list_price", "compare_at", "lowest_30_days")
+    }
+    assert amounts == {
+        "price": 4980,
+        "list_price": 4990,
+        "compare_at": 5990,
+        "lowest_30_days": 4990,
+    }
+    assert variant["tiers"] == [{"min_quantity": 3, "price": {"amount": 3990, "currency": "EUR"}}]
+    assert variant["list_tiers"] == [tier]
+    assert (variant["weight_grams"], variant["promotions"], variant["parts"]) == (300, [], [])
+
+
+async def test_what_was_read_cannot_be_written_back_as_a_list_price(client: Client) -> None:
+    made = await make(client)
+    [variant] = made["variants"]
+    for price in ({"price": variant["price"]}, {"price": 1, "list_price": variant["list_price"]}):
+        body = {"title": "A", "variants": [{"sku": "A"} | price]}
+        response = await client.put(f"/api/products/{made['id']}", json=body, headers=MERCHANT)
+        await problem(response, 422, "invalid")
+
+
+async def test_a_bundle_names_its_parts_and_has_no_stock(client: Client) -> None:
+    cup = (await make(client, sku="CUP"))["variants"][0]["id"]
+    made = await make(client, sku="SET", parts=[{"variant_id": cup, "quantity": 2}])
+    [bundle] = made["variants"]
+    [part] = bundle["parts"]
+    assert (part["variant_id"], part["sku"], part["title"], part["quantity"]) == (
+        cup,
+        "CUP",
+        "A",
+        2,
+    )
+    await client.post(
+        "/api/imports?format=google_csv",
+        data=csv_of("1,Mug,1.00 EUR"),
+        headers={**MERCHANT, "Content-Type": "text/csv"},
+    )
+    [place] = (await (await client.get("/api/locations", headers=MERCHANT)).json())["locations"]
+    stock = {"location_id": place["id"], "on_hand": 5}
+    refused = await client.put(f"/api/variants/{bundle['id']}/stock", json=stock, headers=MERCHANT)
+    body = await problem(refused, 409, "bundle_has_no_stock")
+    assert body["data"] == {"part_ids": [cup]}
+    await client.put(f"/api/variants/{cup}/stock", json=stock, headers=MERCHANT)
+    path = f"/api/products/{made['id']}"
+    assert (await (await client.get(path)).json())["variants"][0]["available"] == 2
+    for parts in ([{"variant_id": bundle["id"]}], [{"variant_id": "var_nothing"}]):
+        response = await client.post(
+            "/api/products",
+            json=shirt(
+                options=[],
+                variants=[{"sku": "B", "list_price": bundle["list_price"], "parts": parts}],
+            ),
+            headers=MERCHANT,
+        )
+        body = await problem(response, 422, "bad_product")
+        assert body["data"]["field"] == "parts"
+    for bad in (
+        {"tiers": [{"min_quantity": 1, "price": bundle["price"]}]},
+        {"parts": [{"variant_id": cup, "quantity": 0}]},
+        {"parts": [{"variant_id": cup, "quantity": 1.5}]},
+        {"weight_grams": -1},
+    ):
+        given = {"sku": "B", "list_price": bundle["list_price"]} | bad
+        response = await client.post(
+            "/api/products", json={"title": "B", "variants": [given]}, headers=MERCHANT
+        )
+        await problem(response, 422, "invalid")
 
 
 async def test_stock_by_location(client: Client) -> None:

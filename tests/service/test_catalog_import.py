@@ -2,24 +2,33 @@
 
 import asyncio
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
 import sqlalchemy as sa
-from catalog_builders import EUR, csv_of, pieces, run_import, shop, write_feed
+from catalog_builders import EUR, csv_of, euros, pieces, run_import, shop, write_feed
 
 from connectors.sources.google_csv import GoogleCsv
 from connectors.sources.ndjson import Ndjson
-from liveshop.catalog import holds
+from liveshop.catalog import holds, store
 from liveshop.catalog.holds import Wanted
 from liveshop.catalog.importer import FETCH_TOPIC, Importer, ImportReport
-from liveshop.catalog.model import ProductsTouched, StockedProduct, StockTouched
+from liveshop.catalog.model import (
+    PricePoint,
+    ProductDraft,
+    ProductsTouched,
+    StockedProduct,
+    StockTouched,
+    VariantDraft,
+)
 from liveshop.catalog.service import CatalogService
-from liveshop.catalog.tables import location, product, product_image, stock, variant
+from liveshop.catalog.tables import location, product, product_image, stock, variant, variant_price
 from liveshop.connect import BadFile, WrongColumns
 from liveshop.kernel.clock import ManualClock
 from liveshop.kernel.money import Money
+from liveshop.settings import ShopSettings
 from liveshop.storage import Database
 from liveshop.storage.outbox import job
 
@@ -35,7 +44,7 @@ async def contents(database: Database) -> list[list[tuple[object, ...]]]:
     async with database.read() as conn:
         return [
             sorted(map(tuple, (await conn.execute(sa.select(table))).all()), key=repr)
-            for table in (product, variant, stock, location, product_image, job)
+            for table in (product, variant, variant_price, stock, location, product_image, job)
         ]
 
 
@@ -235,6 +244,58 @@ async def test_stock_follows_the_source_only_when_the_source_has_a_new_quantity(
     await run_import(catalog, GoogleCsv(), csv_of("1,Mug,11.00 EUR,9", header=header))
     assert await catalog.available([mug.id]) == {mug.id: 9}
     assert touched == [StockTouched((mug.id,))]
+
+
+async def test_every_price_that_an_import_brings_is_kept(
+    database: Database, catalog: CatalogService, clock: ManualClock
+) -> None:
+    header, moments = "id,title,price,sale_price", []
+    for row in (
+        "1,Mug,12.00 EUR,",
+        "1,Mug,12.00 EUR,10.00 EUR",
+        "1,Cup,12.00 EUR,10.00 EUR",
+        "1,Cup,12.00 EUR,",
+    ):
+        clock.advance(timedelta(hours=1))
+        moments.append(clock.now())
+        await run_import(catalog, GoogleCsv(), csv_of(row, header=header))
+    (mug,) = (await only(catalog)).product.variants
+    async with database.read() as conn:
+        points = (await store.price_points(conn, [mug.id]))[mug.id]
+    first, sale, _, after = moments
+    assert points == [
+        PricePoint(first, euros(1200), None),
+        PricePoint(sale, euros(1000), euros(1200)),
+        PricePoint(after, euros(1200), None),
+    ]
+
+
+async def test_tiers_set_by_hand_outlive_an_import_and_rest_while_the_price_is_below_them(
+    catalog: CatalogService,
+) -> None:
+    await run_import(catalog, GoogleCsv(), csv_of("1,Mug,12.00 EUR"))
+    mug = await only(catalog)
+    tiers = ((2, euros(1100)), (5, euros(900)))
+    by_hand = VariantDraft(sku=mug.product.variants[0].sku, price=euros(1200), tiers=tiers)
+    await catalog.replace_product(mug.product.id, ProductDraft(title="Mug", variants=(by_hand,)))
+    for price, left in (("13.00", tiers), ("10.00", tiers[1:]), ("9.00", ()), ("12.00", tiers)):
+        await run_import(catalog, GoogleCsv(), csv_of(f"1,Mug,{price} EUR"))
+        assert (await only(catalog)).product.variants[0].tiers == left
+
+
+async def test_tiers_in_another_currency_than_the_price_are_dropped(
+    database: Database, catalog: CatalogService, clock: ManualClock
+) -> None:
+    await run_import(catalog, GoogleCsv(), csv_of("1,Mug,12.00 EUR"))
+    mug = await only(catalog)
+    by_hand = VariantDraft(
+        sku=mug.product.variants[0].sku, price=euros(1200), tiers=((2, euros(1100)),)
+    )
+    await catalog.replace_product(mug.product.id, ProductDraft(title="Mug", variants=(by_hand,)))
+    moved = CatalogService(database, clock, ShopSettings(currency="SEK"))
+    await run_import(moved, GoogleCsv(), csv_of("1,Mug,130.00 SEK"))
+    [variant] = (await only(catalog)).product.variants
+    assert (variant.price, variant.tiers) == (Money(13000, "SEK"), ())
 
 
 async def test_an_import_never_takes_stock_from_those_who_hold_it(

@@ -7,12 +7,15 @@ from datetime import timedelta
 import pytest
 from catalog_builders import euros, shirt_draft, shop
 
-from liveshop.catalog import holds
+from liveshop.catalog import holds, store
 from liveshop.catalog.holds import OutOfStock, Wanted
 from liveshop.catalog.model import (
     BadProduct,
+    BundlePart,
     Option,
+    PricePoint,
     ProductChanged,
+    ProductDraft,
     ProductsTouched,
     StockedProduct,
     StockHeld,
@@ -203,6 +206,89 @@ async def test_stock_cannot_be_set_below_what_is_held_but_lapsed_holds_do_not_co
     assert (level.held, level.available) == (0, 5)
     (level,) = await catalog.set_stock(variant_id, place.id, 2)
     assert (level.on_hand, level.held) == (2, 0)
+
+
+async def test_limits_tiers_weights_and_parts_are_read_as_they_were_written(
+    catalog: CatalogService,
+) -> None:
+    cup = by_sku(await catalog.create_product(shirt_draft()))["LS-S"]
+    draft = VariantDraft(
+        sku="SET",
+        price=euros(4990),
+        tiers=((2, euros(4500)), (5, euros(4000))),
+        weight_grams=350,
+        parts=((cup, 2),),
+    )
+    made = await catalog.create_product(
+        ProductDraft(title="Set", variants=(draft,), max_per_customer=3)
+    )
+    assert await catalog.product(made.product.id) == made
+    assert made.product.max_per_customer == 3
+    [variant] = made.product.variants
+    assert (variant.tiers, variant.weight_grams) == (draft.tiers, 350)
+    assert variant.parts == (
+        BundlePart(
+            cup,
+            (await catalog.products(query="linen")).products[0].product.id,
+            "Linen shirt",
+            "LS-S",
+            2,
+        ),
+    )
+    plain = ProductDraft(title="Set", variants=(replace(draft, tiers=(), weight_grams=0),))
+    replaced = (await catalog.replace_product(made.product.id, plain)).product
+    assert (replaced.max_per_customer, replaced.variants[0].tiers) == (None, ())
+    assert replaced.variants[0].id == variant.id
+
+
+async def prices_of(database: Database, variant_id: VariantId) -> list[PricePoint]:
+    async with database.read() as conn:
+        return (await store.price_points(conn, [variant_id])).get(variant_id, [])
+
+
+async def test_every_price_a_variant_has_had_is_kept(
+    database: Database, catalog: CatalogService, clock: ManualClock
+) -> None:
+    moments = []
+
+    async def write(product_id: str | None, *variants: VariantDraft) -> StockedProduct:
+        clock.advance(timedelta(hours=1))
+        moments.append(clock.now())
+        draft = ProductDraft(title="Mug", variants=variants)
+        if product_id is None:
+            return await catalog.create_product(draft)
+        return await catalog.replace_product(product_id, draft)
+
+    mug = VariantDraft(sku="MUG", price=euros(1000))
+    made = await write(None, mug)
+    [variant_id] = by_sku(made).values()
+    for changed in (
+        replace(mug, price=euros(800), compare_at=euros(1000)),
+        replace(mug, price=euros(800), compare_at=euros(1000), weight_grams=5),
+        replace(mug, price=euros(800)),
+        replace(mug, price=euros(1000)),
+    ):
+        await write(made.product.id, changed)
+    first, lower, _, without, last = moments
+    assert await prices_of(database, variant_id) == [
+        PricePoint(first, euros(1000), None),
+        PricePoint(lower, euros(800), euros(1000)),
+        PricePoint(without, euros(800), None),
+        PricePoint(last, euros(1000), None),
+    ]
+
+
+async def test_the_log_of_prices_stays_in_order_when_the_clock_is_set_back(
+    database: Database, catalog: CatalogService, clock: ManualClock
+) -> None:
+    mug = VariantDraft(sku="MUG", price=euros(1000))
+    made = await catalog.create_product(ProductDraft(title="Mug", variants=(mug,)))
+    clock.advance(-timedelta(hours=1))
+    for amount in (900, 800, 700):
+        draft = ProductDraft(title="Mug", variants=(replace(mug, price=euros(amount)),))
+        await catalog.replace_product(made.product.id, draft)
+    points = await prices_of(database, *by_sku(made).values())
+    assert [point.amount.amount for point in points] == [1000, 900, 800, 700]
 
 
 async def test_many_takers_never_take_more_than_there_is(

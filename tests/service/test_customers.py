@@ -24,7 +24,7 @@ from liveshop.customers.service import CustomerService
 from liveshop.customers.tables import consent, viewer
 from liveshop.kernel.clock import ManualClock
 from liveshop.kernel.errors import NotFound, RateLimited
-from liveshop.kernel.ids import has_prefix, new_id
+from liveshop.kernel.ids import ViewerId, has_prefix, new_id
 from liveshop.kernel.text import BadText
 from liveshop.settings import CustomerSettings, ServerSettings, Settings, ShopSettings
 from liveshop.storage import Database
@@ -125,8 +125,7 @@ async def test_the_same_customer_is_the_same_viewer_each_time(
     other = await customers.sign_on(vouch(clock, sub="43"))
     assert other.viewer_id != first.viewer_id
     async with database.read() as conn:
-        known = await store.viewer_by_id(conn, first.viewer_id)
-    assert known is not None
+        known = (await store.viewers_by_ids(conn, [first.viewer_id]))[first.viewer_id]
     assert (known.full_name, known.email, known.locale) == ("Anna Maier", None, "de-AT")
     who = await customers.principal_of(again.token)
     assert (who.kind, who.id, who.name) == ("customer", first.viewer_id, "Anna")
@@ -248,6 +247,61 @@ async def test_an_unknown_customer_has_no_name_to_change(
             await customers.rename(unknown, "Zoë")
 
 
+# Segments
+
+
+async def segments(
+    customers: CustomerService, database: Database, viewer_id: ViewerId
+) -> frozenset[str]:
+    async with database.read() as conn:
+        return await customers.segments_of(conn, viewer_id)
+
+
+async def test_a_customer_is_in_the_segments_the_storefront_named_last(
+    customers: CustomerService, database: Database, clock: ManualClock
+) -> None:
+    anna = (await customers.sign_on(vouch(clock, segments=["loyal", " early  bird "]))).viewer_id
+    assert await segments(customers, database, anna) == {"loyal", "early bird"}
+    await customers.sign_on(vouch(clock, segments=["press"]))
+    assert await segments(customers, database, anna) == {"press"}
+    await customers.sign_on(vouch(clock))
+    assert await segments(customers, database, anna) == frozenset()
+    await customers.sign_on(vouch(clock, segments=["loyal"]))
+    await customers.forget(anna)
+    assert await segments(customers, database, anna) == frozenset()
+
+
+async def test_guests_and_strangers_are_in_no_segment(
+    customers: CustomerService, database: Database, clock: ManualClock
+) -> None:
+    guest = customers.new_guest().viewer_id
+    await customers.rename(guest, "Zoë")
+    for nobody in (guest, ViewerId(new_id("cus", clock.now()))):
+        assert await segments(customers, database, nobody) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("claim", "kept"),
+    [
+        ("loyal", frozenset()),
+        (None, frozenset()),
+        ({"loyal": True}, frozenset()),
+        (["loyal", 7, None, ["x"], "", " ", "loyal", "x" * 61], {"loyal"}),
+        (["lo\u200byal", "\ud800"], {"loyal"}),
+        ([f"s{number}" for number in range(30)], {f"s{number}" for number in range(20)}),
+    ],
+)
+async def test_a_strange_segment_keeps_nobody_outside(
+    customers: CustomerService,
+    database: Database,
+    clock: ManualClock,
+    claim: Any,
+    kept: set[str],
+) -> None:
+    anna = await customers.sign_on(vouch(clock, segments=claim))
+    assert await segments(customers, database, anna.viewer_id) == kept
+
+
 # Being forgotten
 
 
@@ -326,7 +380,11 @@ class Door:
 async def client(customers: CustomerService, clock: ManualClock) -> AsyncIterator[Client]:
     app = web.Application()
     kit = WebKit(clock=clock, authenticator=Door(customers), public_origin="http://shop.example")
-    mount(app, kit, endpoints(customers))
+
+    async def carry_over(_guest: ViewerId, _customer: ViewerId) -> None:
+        return None
+
+    mount(app, kit, endpoints(customers, carry_over))
     async with TestClient(TestServer(app)) as opened:
         yield opened
 

@@ -23,6 +23,9 @@ def all_tables() -> sa.MetaData:
     return metadata
 
 
+# SQLite does not tell on which expression an index is.
+@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
+@pytest.mark.filterwarnings("ignore:autogenerate skipping metadata-specified expression-based")
 async def test_a_migrated_database_has_the_declared_tables(
     database_url: str, all_tables: sa.MetaData
 ) -> None:
@@ -64,3 +67,20 @@ async def test_first_connections_at_once_do_not_lock_each_other_out(
 
         await asyncio.gather(write(), *(database.ping() for _ in range(6)))
         await database.close()
+
+
+async def test_what_an_address_has_bought_is_found_by_an_index(database_url: str) -> None:
+    asked = (
+        "SELECT id FROM shop_order WHERE viewer_id IN ('gst_1') OR lower(email) = 'ada@example.org'"
+    )
+    engine = create_async_engine(database_url)
+    async with engine.connect() as conn:
+        if engine.dialect.name == "postgresql":
+            await conn.execute(sa.text("SET enable_seqscan = off"))
+            explain = f"EXPLAIN {asked}"
+        else:
+            explain = f"EXPLAIN QUERY PLAN {asked}"
+        plan = "\n".join(str(row) for row in await conn.execute(sa.text(explain)))
+    await engine.dispose()
+    assert "ix_shop_order_lower_email" in plan, plan
+    assert "ix_shop_order_viewer_id" in plan or "uq_shop_order_viewer_id" in plan, plan

@@ -345,8 +345,8 @@ async def test_a_cart_that_comes_back_is_held_for_a_full_countdown_and_then_laps
 ) -> None:
     bank.before = die
     await buys_and_dies(shop, orders, mug)
-    clock.advance(timedelta(hours=3))
-    assert await builders.available(shop, mug) == 1, "an order keeps its stock however long"
+    clock.advance(timedelta(minutes=29))
+    assert await builders.available(shop, mug) == 1, "an order keeps its stock for a while"
     await settler(shop, orders).run_due()
     cart = await shop.carts.cart_of(ADA)
     assert cart.held_until == clock.now() + timedelta(seconds=600)

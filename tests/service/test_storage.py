@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from liveshop.kernel.clock import ManualClock
-from liveshop.storage import Database, Jobs, Published, Worker
+from liveshop.storage import Database, Jobs, Published, StorageUnavailable, Worker
 from liveshop.storage.outbox import MAX_ATTEMPTS, job
 
 
@@ -202,3 +202,58 @@ async def test_what_people_typed_does_not_reach_an_error_text(
             await tx.conn.execute(sa.insert(job).values(**row))
             await tx.conn.execute(sa.insert(job).values(**row))
     assert "ada@example.org" not in str(caught.value)
+
+
+async def test_a_commit_that_fails_leaves_nothing_open_behind_it(database: Database) -> None:
+    async with database.write() as tx:
+        await tx.conn.execute(sa.text("CREATE TABLE kept (id INTEGER PRIMARY KEY)"))
+        await tx.conn.execute(
+            sa.text(
+                "CREATE TABLE leaning (id INTEGER REFERENCES kept (id) "
+                "DEFERRABLE INITIALLY DEFERRED)"
+            )
+        )
+    for _ in range(2):
+        with pytest.raises(sa.exc.IntegrityError):
+            async with database.write() as tx:
+                await tx.conn.execute(sa.text("INSERT INTO leaning VALUES (99)"))
+    async with database.write() as tx:
+        await tx.conn.execute(sa.text("INSERT INTO kept VALUES (1)"))
+    async with database.read() as conn:
+        assert (await conn.execute(sa.text("SELECT id FROM leaning"))).all() == []
+        assert (await conn.execute(sa.text("SELECT id FROM kept"))).scalar_one() == 1
+
+
+async def test_a_first_statement_that_fails_does_not_spoil_the_connection(
+    database: Database,
+) -> None:
+    for open_ in (database.read, database.write):
+        for _ in range(12):
+            with pytest.raises((sa.exc.DBAPIError, StorageUnavailable)):
+                async with open_() as opened:
+                    conn = getattr(opened, "conn", opened)
+                    await conn.execute(sa.text("SELECT id FROM nowhere"))
+    await database.ping()
+
+
+async def test_deadlocked_transactions_are_told_to_try_again(database: Database) -> None:
+    """PostgreSQL ends one of the two; SQLite has one writer and no deadlocks."""
+    if database.is_sqlite:
+        pytest.skip("one writer cannot deadlock")
+    async with database.write() as tx:
+        await tx.conn.execute(sa.text("CREATE TABLE rows (id INTEGER PRIMARY KEY, n INTEGER)"))
+        await tx.conn.execute(sa.text("INSERT INTO rows VALUES (1, 0), (2, 0)"))
+    both_hold_one = asyncio.Barrier(2)
+
+    async def cross(first: int, second: int) -> None:
+        async with database.write() as tx:
+            change = sa.text("UPDATE rows SET n = n + 1 WHERE id = :id")
+            await tx.conn.execute(change, {"id": first})
+            async with asyncio.timeout(10):
+                await both_hold_one.wait()
+            await tx.conn.execute(change, {"id": second})
+
+    ended = await asyncio.gather(cross(1, 2), cross(2, 1), return_exceptions=True)
+    [refused] = [one for one in ended if one is not None]
+    assert isinstance(refused, StorageUnavailable)
+    assert (refused.retryable, refused.retry_after) == (True, 0.1)

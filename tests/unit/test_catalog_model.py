@@ -7,18 +7,15 @@ from catalog_builders import GTIN, euros, shirt_draft
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liveshop.catalog.model import (
-    BadProduct,
-    Option,
-    VariantDraft,
-    check_gtin,
-    check_url,
-    checked,
-    clean_html,
-)
+from liveshop.catalog.checks import check_gtin, check_url, checked, clean_html
+from liveshop.catalog.model import BadProduct, Option, VariantDraft
 from liveshop.kernel.errors import Invalid
-from liveshop.kernel.ids import MediaId
+from liveshop.kernel.ids import MediaId, VariantId
 from liveshop.kernel.money import Money
+
+CUP = VariantId("var_cup")
+TIERS_WITHOUT_END = tuple((quantity, euros(4990 - quantity)) for quantity in range(2, 23))
+PARTS_WITHOUT_END = tuple((VariantId(f"var_{number}"), 1) for number in range(21))
 
 
 def refused(**changes: object) -> str:
@@ -69,6 +66,20 @@ def test_a_product_may_have_no_options_or_many() -> None:
         ({"variants": (variant(tax_class="luxury"),)}, "tax_class"),
         ({"variants": (variant(sku="a\x00b"),)}, "printed"),
         ({"variants": (variant(image_index=0),)}, "picture number 0"),
+        ({"variants": (variant(tiers=((1, euros(4000)),)),)}, "two units"),
+        ({"variants": (variant(tiers=((3, euros(4000)), (3, euros(3000)))),)}, "two units"),
+        ({"variants": (variant(tiers=((-3, euros(4000)),)),)}, "two units"),
+        ({"variants": (variant(tiers=((3, euros(4990)),)),)}, "less than"),
+        ({"variants": (variant(tiers=((3, euros(4000)), (5, euros(4000)))),)}, "less than"),
+        ({"variants": (variant(tiers=((3, euros(0)),)),)}, "less than"),
+        ({"variants": (variant(tiers=((3, Money(4000, "USD")),)),)}, "currency"),
+        ({"variants": (variant(tiers=TIERS_WITHOUT_END),)}, "at most 20"),
+        ({"variants": (variant(weight_grams=-1),)}, "weight_grams"),
+        ({"variants": (variant(parts=((CUP, 1), (CUP, 2))),)}, "twice"),
+        ({"variants": (variant(parts=((CUP, 0),)),)}, "parts"),
+        ({"variants": (variant(parts=((CUP, 101),)),)}, "parts"),
+        ({"variants": (variant(parts=PARTS_WITHOUT_END),)}, "at most 20"),
+        ({"max_per_customer": 0}, "max_per_customer"),
         ({"image_ids": (MediaId("a"), MediaId("a"))}, "twice"),
         ({"url": "javascript:alert(1)"}, "web address"),
     ],
@@ -77,6 +88,12 @@ def test_a_draft_that_breaks_a_rule_is_refused_with_its_field(
     changes: dict[str, object], words: str
 ) -> None:
     assert words in refused(**changes)
+
+
+def test_tiers_are_put_in_the_order_of_their_quantities() -> None:
+    drafts = (variant(tiers=((10, euros(3990)), (3, euros(4490)))),)
+    [good] = checked(shirt_draft(variants=drafts), "EUR").variants
+    assert good.tiers == ((3, euros(4490)), (10, euros(3990)))
 
 
 @pytest.mark.parametrize(

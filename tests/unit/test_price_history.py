@@ -337,3 +337,31 @@ def test_the_lowest_price_and_the_start_of_a_reduction_are_those_found_by_brute_
                 break
             began, after = row[0], price
         assert known.reduction_started_at(started, show_id) == began
+
+
+# Prices announced as reduced by the merchant.
+
+
+def announced(*points: tuple[float, int, int | None], sales: Sequence[Promotion] = ()) -> Any:
+    """How many days ago the reduction began; list prices as (days ago, amount, compare-at)."""
+    known = [
+        PriceChange(days(ago), eur(amount), None if before is None else eur(before))
+        for ago, amount, before in points
+    ]
+    began = history_of(item(), known, sales, BERLIN).reduction_started_at(NOW)
+    return None if began is None else (NOW - began) / DAY
+
+
+def test_an_announced_list_price_is_reduced_since_it_is_announced() -> None:
+    assert announced((90, 3500, None), (5, 2800, None)) is None
+    assert announced((90, 3500, None), (5, 2800, 3500)) == 5
+    assert announced((90, 3500, None), (5, 2800, 3500), (2, 2500, 3500)) == 5
+    assert announced((90, 3500, None), (5, 2500, 3500), (2, 2800, 3500)) == 2
+    assert announced((90, 3500, None), (5, 2800, 3500), (2, 2800, None)) is None
+
+
+def test_a_promotion_on_an_announced_price_is_a_step_of_the_same_reduction() -> None:
+    points = [(90, 3500, None), (5, 2800, 3500)]
+    assert announced(*points, sales=[sale(100, 2, None)]) == 5
+    assert announced(*points, sales=[sale(100, 9, None)]) == 9
+    assert announced(*points, sales=[sale(100, 4, 3, "1"), sale(100, 2, None, "2")]) == 3

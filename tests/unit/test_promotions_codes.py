@@ -22,7 +22,7 @@ from promotions_builders import (
     steps,
 )
 
-from liveshop.kernel.money import MixedCurrencies, Money
+from liveshop.kernel.money import Money
 from liveshop.promotions.delivery import (
     CountryTax,
     NotDelivered,
@@ -38,6 +38,7 @@ from liveshop.promotions.model import (
     Limit,
     OrderAmountOff,
     OrderPercentOff,
+    OtherCurrency,
     PercentOff,
     Period,
     PromotionId,
@@ -206,9 +207,9 @@ def test_negative_prices_and_weights_are_refused() -> None:
 
 
 def test_two_currencies_are_never_added_up() -> None:
-    with pytest.raises(MixedCurrencies):
+    with pytest.raises(OtherCurrency):
         cart(lines=[line(), line(item(100, "b", "USD"))])
-    with pytest.raises(MixedCurrencies):
+    with pytest.raises(OtherCurrency):
         cart(lines=[line(item(tiers=(Tier(2, Money(5, "USD")),)))])
 
 

@@ -10,6 +10,12 @@ export interface Address {
   line2?: string | null;
 }
 
+/** Off every unit. */
+export interface AmountOff {
+  type: "amount_off";
+  amount: MoneyOut;
+}
+
 export interface ApiKey {
   id: string;
   name: string;
@@ -29,15 +35,48 @@ export interface ApiKeyList {
   keys: ApiKey[];
 }
 
+export interface BundlePart {
+  variant_id: string;
+  product_id: string;
+  title: string;
+  sku: string;
+  quantity: number;
+}
+
+export interface BundlePartInput {
+  variant_id: string;
+  quantity?: number;
+}
+
+/** For `buy` units at their price, `get` more with `off_permille` off; 1000 is free. */
+export interface BuyXGetY {
+  type: "buy_x_get_y";
+  buy: number;
+  get: number;
+  off_permille?: number;
+}
+
+/** `subtotal` sums the lines; `goods` is after `order_discounts`. Neither shipping nor tax that comes on top is in it: ask for a quote. */
 export interface Cart {
   id: string;
   currency: string;
   lines: CartLine[];
   subtotal: MoneyOut;
+  order_discounts: Discount[];
+  goods: MoneyOut;
+  codes: CartCode[];
   held_until: string | null;
+  can_extend: boolean;
   at: string;
 }
 
+/** A code in the cart. `reason` says why it takes nothing off at the moment; null: it does. */
+export interface CartCode {
+  code: string;
+  reason: "does_not_apply" | "exhausted" | "expired" | "not_combinable" | "not_yet" | "unknown" | null;
+}
+
+/** `list_price` is without promotions, `unit_price` that of the first unit with them; `total` is after the line's discounts. `hold` is `none` where the show is first paid, first served. `available` is what others have left: it does not count what this line holds. */
 export interface CartLine {
   id: string;
   product_id: string;
@@ -47,13 +86,25 @@ export interface CartLine {
   sku: string;
   image: Image | null;
   quantity: number;
+  list_price: MoneyOut;
   unit_price: MoneyOut;
-  compare_at: MoneyOut | null;
+  tier: PriceTier | null;
+  discounts: Discount[];
   total: MoneyOut;
-  hold: "held" | "lapsed";
+  hold: "held" | "lapsed" | "none";
   held_until: string | null;
+  can_extend: boolean;
   available: number;
+  max_quantity: number;
   show_id: string | null;
+}
+
+/** What one channel says; `text` in the language of the request. */
+export interface ChannelPreview {
+  channel: "feed" | "show" | "social" | "storefront";
+  price: MoneyOut;
+  is_reduced: boolean;
+  text: string;
 }
 
 export interface ChatBan {
@@ -118,6 +169,18 @@ export interface ChatUnban {
   viewer_id: string;
 }
 
+export interface CodeInput {
+  code: string;
+}
+
+/** What a promotion takes off; `amount` is below zero. `texts`: its name by language. */
+export interface Discount {
+  promotion_id: string;
+  texts: Record<string, string>;
+  units: number;
+  amount: MoneyOut;
+}
+
 /** Why a command was refused, and whether sending it again can help. */
 export interface ErrorOut {
   code: string;
@@ -130,6 +193,18 @@ export interface ErrorOut {
 export interface ExpectedLine {
   variant_id: string;
   quantity: number;
+}
+
+/** What a unit costs instead, unless it is cheaper already. */
+export interface FixedPrice {
+  type: "fixed_price";
+  price: MoneyOut;
+}
+
+/** `from_goods`: only from this value of goods on. */
+export interface FreeShipping {
+  type: "free_shipping";
+  from_goods?: MoneyOut | null;
 }
 
 /** Send `token` as `Authorization: Bearer ...`; `name` is shown in chat and can be changed. */
@@ -262,6 +337,53 @@ export interface Numbers {
   carts: number;
 }
 
+/** `units_left` counts down as carts take them and up as they let go; null: no limit. */
+export interface Offer {
+  id: string;
+  product_id: string;
+  variant_ids: string[];
+  texts: Record<string, string>;
+  kind: PercentOff | AmountOff | FixedPrice;
+  starts_at: string;
+  ends_at: string;
+  units: number | null;
+  units_left: number | null;
+  is_running: boolean;
+}
+
+export interface OfferEnded {
+  offer_id: string;
+  product: Product;
+  reason: "stopped" | "time";
+}
+
+/** A price for a product of the lineup, in this show alone, for `seconds` from now. `units`: for so many units; null: for all. Without `variant_ids` it is for all variants. `texts`: its name by language; left out: the product's title. */
+export interface OfferInput {
+  product_id: string;
+  kind: PercentOff | AmountOff | FixedPrice;
+  seconds: number;
+  variant_ids?: string[];
+  units?: number | null;
+  per_customer?: number | null;
+  texts?: Record<string, string>;
+}
+
+/** The product as viewers would see it, with what to think of before starting. */
+export interface OfferPreview {
+  product: Product;
+  warnings: PriceWarning[];
+}
+
+export interface OfferStarted {
+  offer: Offer;
+  product: Product;
+}
+
+export interface Offers {
+  offers: Offer[];
+  at: string;
+}
+
 export interface Order {
   id: string;
   number: string;
@@ -273,9 +395,16 @@ export interface Order {
   subtotal: MoneyOut;
   shipping: MoneyOut;
   taxes: TaxLine[];
+  tax_added: MoneyOut;
   total: MoneyOut;
+  explanation: OrderStep[];
   payment: Payment;
   show_id: string | null;
+}
+
+export interface OrderAmountOff {
+  type: "order_amount_off";
+  amount: MoneyOut;
 }
 
 export interface OrderInput {
@@ -297,11 +426,17 @@ export interface OrderLine {
   quantity: number;
   unit_price: MoneyOut;
   total: MoneyOut;
+  payable: MoneyOut;
 }
 
 export interface OrderPage {
   orders: Order[];
   next: string | null;
+}
+
+export interface OrderPercentOff {
+  type: "order_percent_off";
+  permille: number;
 }
 
 /** `order.placed` in the room: a first name and a product, nothing more. */
@@ -311,10 +446,16 @@ export interface OrderPlaced {
   product_title: string;
 }
 
+/** One step of the way to the total, in the buyer's words. */
+export interface OrderStep {
+  text: string;
+  amount: MoneyOut;
+}
+
 export interface Payment {
   id: string;
   method: string;
-  state: "authorised" | "declined" | "paid" | "pending";
+  state: "authorised" | "declined" | "paid" | "pending" | "refund_due" | "refunded";
   reference: string | null;
   message: string | null;
 }
@@ -329,6 +470,11 @@ export interface PaymentMethodChoice {
   test: boolean;
 }
 
+export interface PercentOff {
+  type: "percent_off";
+  permille: number;
+}
+
 export interface Pin {
   product_id: string | null;
   at: string;
@@ -340,8 +486,64 @@ export interface PinInput {
 
 export type Ping = Record<string, never>;
 
+/** A place in the waitlist for one unit; `position` 1 is next. While it is `offered`, a unit is held for its owner alone until `offered_until`: adding the variant to the cart takes it. */
+export interface Place {
+  id: string;
+  variant_id: string;
+  product_id: string;
+  title: string;
+  values: string[];
+  image: Image | null;
+  state: "offered" | "waiting";
+  position: number;
+  joined_at: string;
+  offered_until: string | null;
+  show_id: string | null;
+}
+
+export interface Places {
+  places: Place[];
+  at: string;
+}
+
 export interface Pong {
   at: string;
+}
+
+export interface Preview {
+  variants: PreviewedVariant[];
+  warnings: PriceWarning[];
+}
+
+/** `promotion_id`: which stored one this would replace. Without `product_ids` the first few that it is for are shown. */
+export interface PreviewInput {
+  promotion: PromotionInput;
+  promotion_id?: string | null;
+  product_ids?: string[];
+}
+
+export interface PreviewedVariant {
+  product_id: string;
+  variant_id: string;
+  title: string;
+  values: string[];
+  list_price: MoneyOut;
+  price_now: MoneyOut;
+  price: MoneyOut;
+  lowest_30_days: MoneyOut | null;
+  channels: ChannelPreview[];
+}
+
+/** From `min_quantity` units on, each costs `price`. */
+export interface PriceTier {
+  min_quantity: number;
+  price: MoneyOut;
+}
+
+/** Something to think of: allowed, but perhaps not meant. */
+export interface PriceWarning {
+  code: "free" | "more_than_stock" | "no_products" | "no_reduction" | "not_below_lowest" | "sold_out";
+  text: string;
 }
 
 /** RFC 9457 problem details, as `application/problem+json`. */
@@ -367,6 +569,7 @@ export interface Product {
   options: ProductOption[];
   images: Image[];
   variants: Variant[];
+  max_per_customer: number | null;
   active: boolean;
   version: number;
 }
@@ -385,6 +588,7 @@ export interface ProductInput {
   category?: string | null;
   url?: string | null;
   image_ids?: string[];
+  max_per_customer?: number | null;
   active?: boolean;
   version?: number | null;
 }
@@ -408,6 +612,67 @@ export interface Products {
   next: string | null;
 }
 
+/** `used` counts what orders took of `limit_total`, `claimed` what carts hold of it now. */
+export interface Promotion {
+  id: string;
+  version: number;
+  state: "active" | "paused";
+  phase: "ended" | "exhausted" | "paused" | "planned" | "running";
+  texts: Record<string, string>;
+  kind: PercentOff | AmountOff | FixedPrice | BuyXGetY | OrderPercentOff | OrderAmountOff | FreeShipping;
+  stacking: "exclusive" | "stackable";
+  codes: string[];
+  show_id: string | null;
+  segment: string | null;
+  product_ids: string[];
+  variant_ids: string[];
+  category: string | null;
+  starts_at: string | null;
+  ends_at: string | null;
+  priority: number;
+  group: string | null;
+  limit_total: number | null;
+  limit_per_customer: number | null;
+  used: number;
+  claimed: number;
+  created_at: string;
+  updated_at: string;
+}
+
+/** Automatic without `codes`. For everybody without `show_id` and `segment` (one of them at most); for all products without `product_ids`, `variant_ids` and `category` (one of them at most). `version` is the one that was read: it is replaced only if it still is. */
+export interface PromotionInput {
+  texts: Record<string, string>;
+  kind: PercentOff | AmountOff | FixedPrice | BuyXGetY | OrderPercentOff | OrderAmountOff | FreeShipping;
+  stacking?: "exclusive" | "stackable";
+  codes?: string[];
+  show_id?: string | null;
+  segment?: string | null;
+  product_ids?: string[];
+  variant_ids?: string[];
+  category?: string | null;
+  starts_at?: string | null;
+  ends_at?: string | null;
+  priority?: number;
+  group?: string | null;
+  limit_total?: number | null;
+  limit_per_customer?: number | null;
+  version?: number | null;
+}
+
+/** A promotion that is in a price. `is_offer`: it is one of this show only. `units_left`: how many units can still be had at this price; null: no limit. `texts`: its name by language. */
+export interface PromotionNote {
+  id: string;
+  texts: Record<string, string>;
+  ends_at: string | null;
+  units_left: number | null;
+  is_offer: boolean;
+}
+
+export interface Promotions {
+  promotions: Promotion[];
+  next: string | null;
+}
+
 export interface QuantityInput {
   quantity: number;
 }
@@ -415,6 +680,7 @@ export interface QuantityInput {
 export interface Quote {
   lines: QuoteLine[];
   explanation: QuoteStep[];
+  codes: CartCode[];
   subtotal: MoneyOut;
   shipping: MoneyOut;
   taxes: TaxLine[];
@@ -493,6 +759,9 @@ export interface Shop {
   countries: ShippingCountry[];
   payment_methods: PaymentMethodChoice[];
   hold_seconds: number;
+  hold_warning_seconds: number;
+  hold_extensions: number;
+  waitlist_seconds: number;
   reminders: boolean;
   demo: boolean;
 }
@@ -513,6 +782,8 @@ export interface Show {
   replay_url: string | null;
   hls: string | null;
   page: string;
+  hold_mode: "first_paid" | "hold_on_add";
+  hold_seconds: number | null;
   version: number;
 }
 
@@ -526,6 +797,8 @@ export interface ShowChange {
   host_name?: string;
   cover_id?: string | null;
   replay_url?: string | null;
+  hold_mode?: "first_paid" | "hold_on_add";
+  hold_seconds?: number | null;
 }
 
 export interface ShowChanged {
@@ -542,6 +815,8 @@ export interface ShowInput {
   cover_id?: string | null;
   product_ids?: string[];
   replay_url?: string | null;
+  hold_mode?: "first_paid" | "hold_on_add";
+  hold_seconds?: number | null;
 }
 
 export interface ShowPage {
@@ -553,7 +828,7 @@ export interface SignIn {
   password: string;
 }
 
-/** `token` is the JWT in which the storefront vouches for its signed-in customer. */
+/** `token` is the JWT in which the storefront vouches for its signed-in customer. Claims: `sub`, `exp`, `aud`, where configured `iss`; and if it likes `name`, `email`, `locale` and `segments`, up to 20 short labels that promotions may ask for. */
 export interface SignOn {
   token: string;
 }
@@ -604,6 +879,11 @@ export interface StateChange {
   to: "draft" | "ended" | "live" | "replay" | "scheduled";
 }
 
+/** `ended` ends it now, for good. */
+export interface StateInput {
+  to: "active" | "ended" | "paused";
+}
+
 export interface Stock {
   stock: StockAt[];
 }
@@ -627,33 +907,44 @@ export interface StockInput {
 }
 
 export interface TaxLine {
+  included: boolean;
   rate: string;
   basis: MoneyOut;
   amount: MoneyOut;
 }
 
-/** `values` in the order of the product's options; `image_index` counts from 0. */
+/** `values` in the order of the product's options; `image_index` counts from 0. `price` is what one unit costs here and now, `list_price` what it costs without promotions. `lowest_30_days` is given with every announced reduction: the lowest price of the 30 days before it (directive 98/6/EC, article 6a). `tiers` are prices now by quantity, `list_tiers` those without promotions. */
 export interface Variant {
   id: string;
   sku: string;
   gtin: string | null;
   values: string[];
   price: MoneyOut;
+  list_price: MoneyOut;
   compare_at: MoneyOut | null;
+  lowest_30_days: MoneyOut | null;
+  tiers: PriceTier[];
+  list_tiers: PriceTier[];
+  promotions: PromotionNote[];
   tax_class: "reduced" | "standard" | "zero";
+  weight_grams: number;
   available: number;
   image_index: number | null;
+  parts: BundlePart[];
 }
 
-/** `id` names a variant to keep when a product is replaced; without it the SKU does. */
+/** `id` names a variant to keep when a product is replaced; without it the SKU does. `tiers` are list prices by quantity. A variant with `parts` is a bundle: it has no stock of its own and holds and sells its parts. */
 export interface VariantInput {
   sku: string;
-  price: MoneyOut;
+  list_price: MoneyOut;
   values?: string[];
   gtin?: string | null;
   compare_at?: MoneyOut | null;
   tax_class?: "reduced" | "standard" | "zero";
   image_index?: number | null;
+  tiers?: PriceTier[];
+  weight_grams?: number;
+  parts?: BundlePartInput[];
   id?: string | null;
 }
 
@@ -666,6 +957,18 @@ export interface ViewerSanctioned {
 
 export interface ViewersChanged {
   count: number;
+}
+
+export interface WaitInput {
+  variant_id: string;
+  show_id?: string | null;
+}
+
+/** The turn of these places has come. A place's id is known to its owner alone. Who has another place for this variant may ask for it again later: thousands may have one. */
+export interface WaitlistMoved {
+  variant_id: string;
+  product_id: string;
+  place_ids: string[];
 }
 
 /** Whom the server takes the connection for. `viewer_id` is also the author id in chat. */
@@ -702,11 +1005,14 @@ export type RoomEvent =
   | Logged<"product.unpinned", ProductUnpinned>
   | Logged<"product.changed", ProductChanged>
   | Logged<"stock.changed", StockChanged>
+  | Logged<"offer.started", OfferStarted>
+  | Logged<"offer.ended", OfferEnded>
   | Logged<"chat.message", MessagePosted>
   | Logged<"chat.deleted", MessageDeleted>
   | Logged<"chat.sanctioned", ViewerSanctioned>
   | Logged<"chat.message_pinned", MessagePinned>
   | Logged<"chat.configured", ChatConfigured>
+  | Logged<"waitlist.moved", WaitlistMoved>
   | Logged<"order.placed", OrderPlaced>;
 
 /** Not logged: at most one a second. */

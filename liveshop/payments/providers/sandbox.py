@@ -49,6 +49,12 @@ class Sandbox:
     async def void(self, charge: Charge) -> ChargeAnswer:
         return await self._keep(charge, voided(charge.key))
 
+    async def refund(self, charge: Charge) -> ChargeAnswer:
+        async with self._database.write() as tx:
+            await store.sandbox_refund(tx.conn, charge.key)
+            answer = await store.sandbox_find(tx.conn, charge.key)
+        return answer if answer is not None else voided(charge.key)
+
     async def _keep(self, charge: Charge, answer: ChargeAnswer) -> ChargeAnswer:
         """Of two that come at once with one key, the ledger knows who was first."""
         async with self._database.write() as tx:

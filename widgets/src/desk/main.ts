@@ -1,4 +1,4 @@
-/** The merchant's desk: orders, products and stock, import, and for admins the people and keys. */
+/** The merchant's desk: orders, products and stock, promotions, import, and for admins the people and keys. */
 
 import { html, type TemplateResult } from "lit";
 import { customElement } from "lit/decorators.js";
@@ -9,12 +9,16 @@ import "./import";
 import "./keys";
 import "./orders";
 import "./product";
+import "./product-form";
 import "./products";
+import "./promotion-form";
+import "./promotions";
 import "./team";
 
 const PLACES: Place[] = [
   { hash: "#/orders", label: "desk.orders", icon: "bag", permissions: ["orders:read"] },
   { hash: "#/products", label: "desk.products", icon: "box", permissions: ["catalog:read"] },
+  { hash: "#/promotions", label: "desk.promotions", icon: "tag", permissions: ["promotions:read"] },
   { hash: "#/import", label: "desk.import", icon: "upload", permissions: ["catalog:write"] },
   { hash: "#/team", label: "desk.team", icon: "people", permissions: ["staff:admin"] },
   { hash: "#/keys", label: "desk.keys", icon: "key", permissions: ["staff:admin"] },
@@ -42,9 +46,14 @@ export class Desk extends Shell {
     const id = path[1] ?? null;
     switch (this.place(path).hash) {
       case "#/products":
+        if (id === "new") return html`${keyed(id, html`<desk-product-form .app=${app}></desk-product-form>`)}`;
+        if (id && path[2] === "edit") return html`${keyed(id, html`<desk-product-form .app=${app} .productId=${id}></desk-product-form>`)}`;
         return id
           ? html`${keyed(id, html`<desk-product .app=${app} .productId=${id}></desk-product>`)}`
           : html`<desk-products .app=${app}></desk-products>`;
+      case "#/promotions":
+        if (!id) return html`<desk-promotions .app=${app}></desk-promotions>`;
+        return html`${keyed(id, html`<desk-promotion-form .app=${app} .promotionId=${id === "new" ? null : id}></desk-promotion-form>`)}`;
       case "#/import":
         return html`<desk-import .app=${app}></desk-import>`;
       case "#/team":

@@ -7,27 +7,16 @@ import { html, nothing, type TemplateResult } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { picture } from "../ui/picture";
 import { icon } from "../studio/icons";
-import { stockLevel, variantName } from "../studio/product-words";
+import { nameIn } from "../studio/kind-words";
+import { priceBefore, stockWords, struck, variantName } from "../studio/product-words";
 import { explain, LoadingView } from "../studio/view";
-import type { Product, Variant } from "../wire.gen";
-
-interface StockLocation {
-  id: string;
-  name: string;
-}
-
-interface Stock {
-  location_id: string;
-  on_hand: number;
-  held: number;
-  available: number;
-}
+import type { Location, Locations, Product, Stock, StockAt, Variant } from "../wire.gen";
 
 interface Sheet {
   product: Product;
-  locations: StockLocation[];
+  locations: Location[];
   /** By variant. */
-  stock: Map<string, Stock[]>;
+  stock: Map<string, StockAt[]>;
 }
 
 @customElement("desk-product")
@@ -40,12 +29,12 @@ export class ProductSheet extends LoadingView<Sheet> {
     const { api } = this.app;
     const [product, { locations }] = await Promise.all([
       api.get<Product>(`/api/products/${encodeURIComponent(this.productId)}`),
-      api.get<{ locations: StockLocation[] }>("/api/locations"),
+      api.get<Locations>("/api/locations"),
     ]);
     const stock = new Map(
       await Promise.all(
-        product.variants.map(async (variant): Promise<[string, Stock[]]> => {
-          const answer = await api.get<{ stock: Stock[] }>(`/api/variants/${encodeURIComponent(variant.id)}/stock`);
+        product.variants.filter(({ parts }) => parts.length === 0).map(async (variant): Promise<[string, StockAt[]]> => {
+          const answer = await api.get<Stock>(`/api/variants/${encodeURIComponent(variant.id)}/stock`);
           return [variant.id, answer.stock];
         }),
       ),
@@ -54,7 +43,7 @@ export class ProductSheet extends LoadingView<Sheet> {
     return { product, locations, stock };
   }
 
-  private async save(event: Event, variant: Variant, location: StockLocation, sheet: Sheet): Promise<void> {
+  private async save(event: Event, variant: Variant, location: Location, sheet: Sheet): Promise<void> {
     event.preventDefault();
     const field = (event.currentTarget as HTMLFormElement).elements.namedItem("on_hand") as HTMLInputElement;
     const cell = `${variant.id} ${location.id}`;
@@ -67,7 +56,7 @@ export class ProductSheet extends LoadingView<Sheet> {
     this.saving = cell;
     this.why = null;
     try {
-      const { stock } = await this.app.api.put<{ stock: Stock[] }>(`/api/variants/${encodeURIComponent(variant.id)}/stock`, {
+      const { stock } = await this.app.api.put<Stock>(`/api/variants/${encodeURIComponent(variant.id)}/stock`, {
         location_id: location.id,
         on_hand: count,
       });
@@ -83,11 +72,13 @@ export class ProductSheet extends LoadingView<Sheet> {
   protected override ready(sheet: Sheet): TemplateResult {
     const { product } = sheet;
     return html`<div class="page-bar"><a class="icon-btn" href="#/products" aria-label=${this.t("studio.back")}>${icon("back")}</a><h1>${product.title}</h1>
-        ${product.active ? nothing : html`<span class="badge">${this.t("desk.inactive")}</span>`}</div>
+        ${product.active ? nothing : html`<span class="badge">${this.t("desk.inactive")}</span>`}
+        ${this.app.can("catalog:write") ? html`<a class="btn btn-outline" href="#/products/${product.id}/edit" data-testid="edit-product">${icon("edit")}${this.t("studio.edit")}</a>` : nothing}</div>
       <section class="card product-head" aria-label=${this.t("desk.product")}>
         <div class="product-pictures" role="group" tabindex="0" aria-label=${product.title}>${product.images.slice(0, 4).map((image) => html`<span class="product-picture">${picture(image, { sizes: "9rem" })}</span>`)}</div>
         <dl class="facts">
           ${fact(this.t("desk.brand"), product.brand)}${fact(this.t("desk.category"), product.category)}${fact(this.t("desk.source_id"), product.source_id === product.id ? null : product.source_id)}
+          ${fact(this.t("desk.field_max_per_customer"), product.max_per_customer === null ? null : this.app.words.number(product.max_per_customer))}
           ${product.url ? html`<div><dt>${this.t("desk.address")}</dt><dd><a class="link" href=${product.url} rel="noopener">${product.url}</a></dd></div>` : nothing}
         </dl>
       </section>
@@ -98,17 +89,40 @@ export class ProductSheet extends LoadingView<Sheet> {
 
   private variant(variant: Variant, sheet: Sheet): TemplateResult {
     const rows = sheet.stock.get(variant.id) ?? [];
-    const free = rows.reduce((sum, row) => sum + row.available, 0);
+    const bundle = variant.parts.length > 0;
+    const free = bundle ? variant.available : rows.reduce((sum, row) => sum + row.available, 0);
+    const before = priceBefore(variant);
     return html`<li class="card" data-testid="stock-variant" data-variant=${variant.id}>
       <div class="stock-head"><h3>${variantName(variant.values) || sheet.product.title}</h3>
         <span class="quiet">${[variant.sku, variant.gtin].filter(Boolean).join(" · ")}</span>
-        <span class="row-sum">${this.money(variant.price)}${variant.compare_at ? html` <s class="price-was">${this.money(variant.compare_at)}</s>` : nothing}</span>
-        <span class="stock stock-${stockLevel(free)}">${free > 0 ? this.t("studio.in_stock", { count: free }) : this.t("studio.sold_out")}</span></div>
-      <div class="stock-cells">${sheet.locations.map((location) => this.cell(variant, location, rows, sheet))}</div>
+        <span class="row-sum"><span class=${before ? "price-sale" : ""}>${this.money(variant.price)}</span>${struck(before, this.app.words)}</span>
+        ${stockWords(free, this.app.words)}</div>
+      ${this.prices(variant)}
+      ${bundle ? this.parts(variant) : html`<div class="stock-cells">${sheet.locations.map((location) => this.cell(variant, location, rows, sheet))}</div>`}
     </li>`;
   }
 
-  private cell(variant: Variant, location: StockLocation, rows: Stock[], sheet: Sheet): TemplateResult {
+  /** What is in the price, as far as there is something to say. */
+  private prices(variant: Variant): TemplateResult | typeof nothing {
+    const { words } = this.app;
+    const facts = [
+      ...variant.promotions.map((note) => nameIn(note.texts, words.lang)),
+      variant.lowest_30_days ? this.t("studio.lowest_30_days", { price: this.money(variant.lowest_30_days) }) : "",
+      ...variant.tiers.map((tier) => this.t("desk.tier_is", { from: tier.min_quantity, price: this.money(tier.price) })),
+      variant.weight_grams > 0 ? this.t("desk.weight_is", { grams: variant.weight_grams }) : "",
+    ].filter(Boolean);
+    return facts.length > 0 ? html`<p class="quiet variant-facts">${facts.join(" · ")}</p>` : nothing;
+  }
+
+  /** A bundle has no stock of its own: it sells what its parts have. */
+  private parts(variant: Variant): TemplateResult {
+    return html`<div data-testid="bundle"><p class="hint">${this.t("desk.bundle_stock")}</p>
+      <ul class="part-list">${variant.parts.map(
+        (part) => html`<li>${this.app.words.number(part.quantity)} × <a class="link" href="#/products/${part.product_id}">${part.title}</a> <code>${part.sku}</code></li>`,
+      )}</ul></div>`;
+  }
+
+  private cell(variant: Variant, location: Location, rows: StockAt[], sheet: Sheet): TemplateResult {
     const row = rows.find((candidate) => candidate.location_id === location.id);
     const cell = `${variant.id} ${location.id}`;
     const why = this.why?.cell === cell ? this.why.text : "";

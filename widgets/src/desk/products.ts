@@ -4,17 +4,12 @@ import { html, nothing, type TemplateResult } from "lit";
 import { customElement, state } from "lit/decorators.js";
 import { picture } from "../ui/picture";
 import { icon } from "../studio/icons";
-import { available, priceWords, stockLevel } from "../studio/product-words";
+import { available, priceLine, stockWords } from "../studio/product-words";
 import { empty, explain, LoadingView } from "../studio/view";
-import type { Product } from "../wire.gen";
+import type { Product, Products as Page } from "../wire.gen";
 
 const TYPING_PAUSE_MS = 250;
 const PAGE = 50;
-
-interface Page {
-  products: Product[];
-  next: string | null;
-}
 
 @customElement("desk-products")
 export class Products extends LoadingView<Page> {
@@ -65,7 +60,8 @@ export class Products extends LoadingView<Page> {
 
   protected override render(): TemplateResult {
     return html`<div class="page-bar"><h1>${this.t("desk.products")}</h1>
-        ${this.app.can("catalog:write") ? html`<a class="btn btn-outline" href="#/import">${icon("upload")}${this.t("desk.import")}</a>` : nothing}</div>
+        ${this.app.can("catalog:write") ? html`<a class="btn btn-outline only-wide" href="#/import">${icon("upload")}${this.t("desk.import")}</a>
+              <a class="btn btn-primary" href="#/products/new" data-testid="new-product">${icon("plus")}${this.t("desk.product_new")}</a>` : nothing}</div>
       <div class="search">${icon("search")}<input class="input" type="search" data-testid="product-search" aria-label=${this.t("studio.product_search")}
         placeholder=${this.t("studio.product_search")} @input=${(event: Event) => this.typed(event)} /></div>
       ${super.render()}`;
@@ -88,14 +84,13 @@ export class Products extends LoadingView<Page> {
   }
 
   private row(product: Product): TemplateResult {
-    const left = available(product);
     return html`<li class="row" data-testid="product-row" data-product=${product.id}>
       <a class="row-main" href="#/products/${product.id}">
         <span class="row-picture">${picture(product.images[0], { sizes: "3.5rem", alt: "" })}</span>
         <span class="row-text"><span class="row-title">${product.title}</span>
           <span class="quiet">${[product.brand, product.category, product.source_id === product.id ? null : product.source_id].filter(Boolean).join(" · ")}</span></span>
-        <span class="row-end"><span class="row-sum">${priceWords(product, this.app.words)}</span>
-          <span class="stock stock-${stockLevel(left)}">${left > 0 ? this.t("studio.in_stock", { count: left }) : this.t("studio.sold_out")}</span>
+        <span class="row-end"><span class="row-sum">${priceLine(product, this.app.words)}</span>
+          ${stockWords(available(product), this.app.words)}
           ${product.active ? nothing : html`<span class="badge">${this.t("desk.inactive")}</span>`}</span>
       </a></li>`;
   }

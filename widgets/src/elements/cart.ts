@@ -1,40 +1,29 @@
-// <ls-cart>: what is held for this viewer and for how long.
+// <ls-cart>: what is held for this viewer and for how long, what it costs and why.
 
 import { html, css, nothing, type TemplateResult } from "lit";
 import { state } from "lit/decorators.js";
 import { repeat } from "lit/directives/repeat.js";
-import type { CartLine } from "../wire.gen";
+import type { Cart, Place } from "../wire.gen";
 import { clockText } from "../state/i18n";
+import { textIn } from "../state/price";
 import { baseStyles } from "../ui/styles";
+import { deepActive } from "../ui/focus";
 import { icon } from "../ui/icon";
-import { picture } from "../ui/picture";
+import { priceStyles } from "../ui/price";
 import "../ui/sheet";
+import "./alerts";
+import { cartLine, foreignRow, lineStyles, rowOf, type Row } from "./cart-line";
+import "./codes";
 import { Part, define } from "./part";
-
-/** From here on the countdown asks for attention. */
-const HURRY_SECONDS = 120;
-
-interface Row {
-  id: string;
-  productId: string;
-  title: string;
-  values: readonly string[];
-  image: CartLine["image"];
-  quantity: number;
-  most: number;
-  total: string;
-  hold: CartLine["hold"] | "foreign";
-  heldUntil: string | null;
-}
 
 export class LsCart extends Part {
   @state() private busy = "";
   @state() private problem = "";
-  private timer: ReturnType<typeof setInterval> | undefined;
-  private asked = 0;
 
   static override styles = [
     baseStyles,
+    priceStyles,
+    lineStyles,
     css`
       :host {
         display: contents;
@@ -67,78 +56,14 @@ export class LsCart extends Part {
       .hold.hurry .icon {
         color: inherit;
       }
+      .hold {
+        flex-wrap: wrap;
+      }
+      .hold span {
+        flex: 1 1 160px;
+      }
       .hold .btn {
         margin-left: auto;
-      }
-      ul {
-        padding: 4px 20px 16px;
-      }
-      li {
-        display: grid;
-        grid-template-columns: 76px minmax(0, 1fr);
-        gap: 14px;
-        padding: 16px 0;
-      }
-      li + li {
-        border-top: 1px solid var(--ls-line);
-      }
-      .shot {
-        width: 76px;
-        height: 92px;
-        border-radius: var(--ls-radius-md);
-        overflow: hidden;
-        background: var(--ls-surface-2);
-      }
-      .shot picture {
-        display: contents;
-      }
-      .shot img {
-        width: 100%;
-        height: 100%;
-        object-fit: cover;
-      }
-      .name {
-        display: flex;
-        gap: 12px;
-        align-items: baseline;
-      }
-      .name b {
-        flex: 1;
-        font-size: var(--ls-text-md);
-        font-weight: 600;
-        line-height: 1.35;
-      }
-      .values,
-      .held {
-        font-size: var(--ls-text-sm);
-        color: var(--ls-ink-3);
-        margin-top: 2px;
-      }
-      .held.out {
-        color: var(--ls-bad);
-        font-weight: 600;
-      }
-      .row {
-        display: flex;
-        align-items: center;
-        justify-content: space-between;
-        margin-top: 6px;
-      }
-      .step {
-        display: inline-flex;
-        align-items: center;
-        border-radius: var(--ls-radius-full);
-        box-shadow: inset 0 0 0 1px var(--ls-line-2);
-      }
-      .step span {
-        min-width: 22px;
-        text-align: center;
-        font-weight: 600;
-        font-variant-numeric: tabular-nums;
-      }
-      .bin {
-        margin-right: -12px;
-        color: var(--ls-ink-3);
       }
       .empty {
         height: 100%;
@@ -152,6 +77,9 @@ export class LsCart extends Part {
         color: var(--ls-ink-2);
         font-size: var(--ls-text-md);
         line-height: 1.5;
+      }
+      .waits + .empty {
+        height: auto;
       }
       .empty .icon {
         font-size: 38.4px;
@@ -170,7 +98,51 @@ export class LsCart extends Part {
         display: flex;
         justify-content: space-between;
         align-items: baseline;
+        gap: 16px;
+        font-variant-numeric: tabular-nums;
+      }
+      .sum.off {
+        color: var(--ls-sale);
+      }
+      .steps {
+        padding: 12px 20px 14px;
+        border-top: 1px solid var(--ls-line);
+        display: grid;
+        gap: 4px;
+        font-size: var(--ls-text-sm);
+      }
+      .sum.all {
         font-weight: 600;
+      }
+      .waits {
+        padding: 12px 20px 16px;
+      }
+      .lines ~ .waits {
+        border-top: 1px solid var(--ls-line);
+      }
+      h3 {
+        font-size: var(--ls-text-sm);
+        font-weight: 600;
+        color: var(--ls-ink-2);
+      }
+      .waits li {
+        display: flex;
+        align-items: center;
+        gap: 12px;
+        font-size: var(--ls-text-sm);
+        line-height: 1.4;
+      }
+      .waits span {
+        flex: 1;
+        min-width: 0;
+      }
+      .waits b {
+        display: block;
+        font-weight: 600;
+      }
+      .waits .link {
+        margin-right: -4px;
+        font-size: var(--ls-text-sm);
       }
       .sum .price {
         font-size: 18px;
@@ -194,24 +166,7 @@ export class LsCart extends Part {
 
   override connectedCallback(): void {
     super.connectedCallback();
-    this.timer = setInterval(() => this.tick(), 1000);
     if (!this.session.foreign) this.session.cart.load().catch(() => undefined);
-  }
-
-  override disconnectedCallback(): void {
-    super.disconnectedCallback();
-    clearInterval(this.timer);
-  }
-
-  private tick(): void {
-    this.requestUpdate();
-    const lines = this.session.cart.cart?.lines ?? [];
-    const over = lines.some((l) => l.hold === "held" && this.session.cart.secondsLeft(l.held_until) === 0);
-    // The server says when a hold has ended; ask it, but not every second.
-    if (over && Date.now() - this.asked > 4000) {
-      this.asked = Date.now();
-      this.session.cart.load().catch(() => undefined);
-    }
   }
 
   private async act(id: string, work: () => Promise<unknown>): Promise<void> {
@@ -225,92 +180,24 @@ export class LsCart extends Part {
     } finally {
       this.busy = "";
     }
+    await this.updateComplete;
+    // A line that was removed takes its buttons along; the keyboard stays in the sheet.
+    const active = deepActive();
+    if (!active || active === document.body) this.renderRoot.querySelector("ls-sheet")?.focusTitle();
   }
 
   private rows(): Row[] {
-    if (this.session.foreign) {
-      return this.session.foreign.map(({ product, variant, quantity }) => ({
-        id: variant.id,
-        productId: product.id,
-        title: product.title,
-        values: variant.values,
-        image: product.images[variant.image_index ?? 0] ?? null,
-        quantity,
-        most: variant.available,
-        total: this.money({ ...variant.price, amount: variant.price.amount * quantity }),
-        hold: "foreign",
-        heldUntil: null,
-      }));
-    }
-    return (this.session.cart.cart?.lines ?? []).map((line) => ({
-      id: line.id,
-      productId: line.product_id,
-      title: line.title,
-      values: line.values,
-      image: line.image,
-      quantity: line.quantity,
-      // `available` is what others may still take; what this line holds comes on top.
-      most: line.available + (line.hold === "held" ? line.quantity : 0),
-      total: this.money(line.total),
-      hold: line.hold,
-      heldUntil: line.held_until,
-    }));
-  }
-
-  private one(row: Row): TemplateResult {
-    const { t } = this.session.i18n;
-    const left = this.session.cart.secondsLeft(row.heldUntil);
-    const set = (quantity: number): Promise<void> => this.act(row.id, () => this.session.setQuantity(row.id, quantity));
-    return html`<li data-testid="cart-line">
-      <div class="shot">${picture(row.image, { sizes: "76px", alt: "" })}</div>
-      <div>
-        <p class="name"><b>${row.title}</b><span class="price">${row.total}</span></p>
-        ${row.values.length > 0 ? html`<p class="values">${row.values.join(" · ")}</p>` : nothing}
-        ${row.hold === "held" && left > 0
-          ? html`<p class="held">${t("cart.held")} <span data-testid="hold-countdown">${clockText(left)}</span></p>`
-          : row.hold === "foreign"
-            ? nothing
-            : html`<p class="held out">${row.most > 0 ? t("cart.lapsed") : t("product.sold_out")}</p>`}
-        <div class="row">
-          <span class="step" role="group" aria-label=${t("cart.quantity_of", { title: row.title })}>
-            <button
-              class="icon-btn"
-              aria-label=${t("cart.less")}
-              ?disabled=${row.quantity <= 1 || this.busy !== ""}
-              @click=${() => set(row.quantity - 1)}
-            >
-              ${icon("minus")}
-            </button>
-            <span>${row.quantity}</span>
-            <button
-              class="icon-btn"
-              aria-label=${t("cart.more")}
-              ?disabled=${row.quantity >= row.most || this.busy !== ""}
-              @click=${() => set(row.quantity + 1)}
-            >
-              ${icon("plus")}
-            </button>
-          </span>
-          <button
-            class="icon-btn bin"
-            aria-label=${t("cart.remove", { title: row.title })}
-            ?disabled=${this.busy !== ""}
-            @click=${() => set(0)}
-          >
-            ${icon("trash")}
-          </button>
-        </div>
-      </div>
-    </li>`;
+    return this.session.foreign
+      ? this.session.foreign.map((line) => foreignRow(line, this))
+      : (this.session.cart.cart?.lines ?? []).map((line) => rowOf(line, this));
   }
 
   private holds(): TemplateResult | typeof nothing {
+    const { t, duration } = this.session.i18n;
     const cart = this.session.cart;
     const lines = cart.cart?.lines ?? [];
-    if (this.session.foreign || lines.length === 0) return nothing;
-    const { t } = this.session.i18n;
-    const lapsed = lines.some((l) => l.hold === "lapsed" || cart.secondsLeft(l.held_until) === 0);
-    if (lapsed) {
+    if (this.session.foreign || lines.every((l) => l.hold === "none")) return nothing;
+    if (cart.isLapsed) {
       return html`<div class="hold hurry" role="status">
         ${icon("clock")}<span>${t("cart.lapsed_note")}</span>
         <button
@@ -323,10 +210,89 @@ export class LsCart extends Part {
         </button>
       </div>`;
     }
-    const left = cart.secondsLeft(cart.cart?.held_until ?? null);
-    return html`<div class="hold ${left <= HURRY_SECONDS ? "hurry" : ""}">
-      ${icon("clock")}<span>${t("cart.held_note")}</span><b role="timer">${clockText(left)}</b>
+    const until = cart.cart?.held_until ?? null;
+    const left = this.secondsLeft(until);
+    const hurry = left <= this.session.warningSeconds;
+    return html`<div class="hold ${hurry ? "hurry" : ""}" data-testid=${hurry ? "hold-warning" : "hold"}>
+      ${icon("clock")}${hurry
+        ? html`<span role=${this.alertOnce(`hold ${until}`)}>${t("hold.ending")}</span>`
+        : html`<span>${t("cart.held_note")}</span>`}<b role="timer">${clockText(left)}</b>
+      ${hurry && cart.cart?.can_extend
+        ? html`<button
+            class="btn btn-outline"
+            data-testid="hold-extend"
+            ?disabled=${this.busy !== ""}
+            @click=${() => this.act("hold", () => cart.extend())}
+          >
+            ${t("hold.extend", { time: duration(this.session.holdSeconds) })}
+          </button>`
+        : nothing}
     </div>`;
+  }
+
+  private unheld(): TemplateResult | typeof nothing {
+    const key = this.session.foreign ? null : this.session.cart.unheldKey;
+    return key ? html`<p class="note" data-testid="not-held">${icon("info")}<span>${this.t(key)}</span></p>` : nothing;
+  }
+
+  /** Where the viewer stands in waitlists. Those whose turn it is are told above. */
+  private waits(): TemplateResult | typeof nothing {
+    const { t } = this.session.i18n;
+    // What is sold out in the cart says so in its line.
+    const lines = this.session.cart.cart?.lines ?? [];
+    const places = this.session.waitlist.places.filter(
+      (place) => place.offered_until === null && !lines.some((l) => l.variant_id === place.variant_id && l.hold !== "held"),
+    );
+    if (places.length === 0) return nothing;
+    return html`<section class="waits">
+      <h3>${t("wait.title")}</h3>
+      <ul>
+        ${repeat(
+          places,
+          (place: Place) => place.id,
+          (place: Place) => html`<li data-testid="waitlist-place">
+            <span><b>${[place.title, ...place.values].join(" · ")}</b>${t("wait.position", { n: place.position })}</span>
+            <button
+              class="link"
+              data-testid="waitlist-leave"
+              aria-label=${t("wait.leave_of", { title: place.title })}
+              ?disabled=${this.busy !== ""}
+              @click=${() => this.act(place.id, () => this.session.waitlist.leave(place.id))}
+            >
+              ${t("wait.leave")}
+            </button>
+          </li>`,
+        )}
+      </ul>
+    </section>`;
+  }
+
+  /** How the goods come about, where there is more to it than their sum. */
+  private steps(cart: Cart): TemplateResult | typeof nothing {
+    if (cart.order_discounts.length === 0) return nothing;
+    return html`<div class="steps">
+      <p class="sum" data-testid="subtotal"><span>${this.t("cart.subtotal")}</span><span>${this.money(cart.subtotal)}</span></p>
+      ${cart.order_discounts.map(
+        (each) => html`<p class="sum off" data-testid="order-discount">
+          <span>${textIn(each.texts, this.session.i18n.lang)}</span><span>${this.money(each.amount)}</span>
+        </p>`,
+      )}
+    </div>`;
+  }
+
+  /** Shipping and what tax comes on top are the quote's. */
+  private goods(cart: Cart): TemplateResult {
+    return html`<p class="sum all" data-testid="goods">
+      <span>${this.t(cart.order_discounts.length > 0 ? "cart.goods" : "cart.subtotal")}</span
+      ><span class="price">${this.money(cart.goods)}</span>
+    </p>`;
+  }
+
+  private foreignSum(): TemplateResult {
+    const lines = this.session.foreign ?? [];
+    const amount = lines.reduce((sum, l) => sum + l.variant.price.amount * l.quantity, 0);
+    const total = lines[0] ? this.money({ ...lines[0].variant.price, amount }) : "";
+    return html`<p class="sum all"><span>${this.t("cart.subtotal")}</span><span class="price">${total}</span></p>`;
   }
 
   private checkout(): void {
@@ -340,23 +306,14 @@ export class LsCart extends Part {
     const { t } = this.session.i18n;
     const rows = this.rows();
     const open = this.session.foreign ? null : this.session.cart.unanswered;
-    const foreign = this.session.foreign;
-    const subtotal = foreign
-      ? foreign.length > 0
-        ? this.money({
-            currency: foreign[0]!.variant.price.currency,
-            amount: foreign.reduce((sum, l) => sum + l.variant.price.amount * l.quantity, 0),
-          })
-        : ""
-      : this.session.cart.cart
-        ? this.money(this.session.cart.cart.subtotal)
-        : "";
+    const cart = this.session.cart.cart;
     return html`<ls-sheet
       data-testid="cart"
       label=${rows.length > 0 ? t("cart.title_count", { count: this.session.cartCount }) : t("cart.title")}
       .closeLabel=${t("close")}
       @ls-close=${() => this.emit("go", null)}
     >
+      <ls-alerts slot="alert" cart .session=${this.session}></ls-alerts>
       ${open
         ? html`<div class="note note-warn">
             <span>${t("cart.unanswered")}</span>
@@ -372,24 +329,31 @@ export class LsCart extends Part {
           </div>`
         : nothing}
       ${rows.length === 0
-        ? html`<div class="empty">
+        ? html`${this.waits()}<div class="empty">
             ${icon("bag")}<b>${t("cart.empty")}</b>${t("cart.empty_hint")}
             <button class="btn btn-outline" @click=${() => this.emit("go", { sheet: null, tab: "products" })}>
               ${t("cart.see_products")}
             </button>
           </div>`
         : html`${this.holds()}
-            <ul>
+            ${this.unheld()}
+            <ul class="lines">
               ${repeat(
                 rows,
                 (row) => row.id,
-                (row) => this.one(row),
+                (row) =>
+                  cartLine(row, this, this.busy !== "", (quantity) =>
+                    this.act(row.id, () => this.session.setQuantity(row.id, quantity)),
+                  ),
               )}
-            </ul>`}
+            </ul>
+            ${this.session.foreign ? nothing : html`<ls-codes .session=${this.session}></ls-codes>`}
+            ${cart && !this.session.foreign ? this.steps(cart) : nothing}
+            ${this.waits()}`}
       ${rows.length > 0
         ? html`<div slot="foot" class="foot">
             <div role="status">${this.problem ? html`<p class="error">${this.problem}</p>` : nothing}</div>
-            <p class="sum"><span>${t("cart.subtotal")}</span><span class="price">${subtotal}</span></p>
+            ${cart && !this.session.foreign ? this.goods(cart) : this.foreignSum()}
             <p class="hint">${t("cart.shipping_next")}</p>
             <button class="btn btn-primary btn-wide" data-testid="checkout" @click=${this.checkout}>${t("cart.checkout")}</button>
           </div>`

@@ -248,7 +248,8 @@ export class LsChat extends Part {
     return this.session.room.you?.viewer_id ?? this.session.auth.current?.viewer_id ?? null;
   }
 
-  protected override updated(_changed: PropertyValues<this>): void {
+  protected override updated(changed: PropertyValues<this>): void {
+    super.updated(changed);
     if (this.list) this.resized.observe(this.list);
     const messages = this.session.room.state?.messages ?? [];
     const last = messages[messages.length - 1];

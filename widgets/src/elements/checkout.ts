@@ -1,29 +1,18 @@
 // <ls-checkout>: address, payment and one button with the exact total on it. What it says is what is paid, or nothing is.
 
-import { html, css, nothing, type PropertyValues, type TemplateResult } from "lit";
+import { html, nothing, type PropertyValues, type TemplateResult } from "lit";
 import { state } from "lit/decorators.js";
 import type { Money, OrderInput, PaymentMethod, Quote } from "../wire.gen";
 import { ApiProblem, storageOrNull } from "../state/api";
 import { baseStyles } from "../ui/styles";
 import { icon } from "../ui/icon";
 import "../ui/sheet";
+import { stepStyles, stepsTo } from "../ui/steps";
+import "./alerts";
+import { AUTOCOMPLETE, FIELDS, wrongWith, type Field } from "./checkout-fields";
+import { checkoutStyles } from "./checkout-styles";
 import { Part, define } from "./part";
 
-const FIELDS = ["email", "name", "line1", "line2", "postal_code", "city"] as const;
-type Field = (typeof FIELDS)[number];
-
-const AUTOCOMPLETE: Record<Field, string> = {
-  email: "email",
-  name: "shipping name",
-  line1: "shipping address-line1",
-  line2: "shipping address-line2",
-  postal_code: "shipping postal-code",
-  city: "shipping address-level2",
-};
-
-/** Enough to catch a slip; the server has the last word. */
-const EMAIL = /^[^\s@]+@[^\s@]+\.[^\s@]{2,}$/;
-const POSTAL: Record<string, RegExp> = { DE: /^\d{5}$/, AT: /^\d{4}$/, CH: /^\d{4}$/, FR: /^\d{5}$/, US: /^\d{5}(-\d{4})?$/ };
 const TEST_CARD = "4242 4242 4242 4242";
 
 export class LsCheckout extends Part {
@@ -41,132 +30,8 @@ export class LsCheckout extends Part {
 
   static override styles = [
     baseStyles,
-    css`
-      :host {
-        display: contents;
-      }
-      form {
-        padding: 18px 20px 24px;
-        display: grid;
-        gap: 26px;
-      }
-      h3 {
-        font-size: var(--ls-text-md);
-        font-weight: 700;
-        margin-bottom: 12px;
-        letter-spacing: -0.005em;
-      }
-      .fields {
-        display: grid;
-        grid-template-columns: 2fr 3fr;
-        gap: 12px;
-      }
-      .all {
-        grid-column: 1 / -1;
-      }
-      .opt {
-        font-weight: 400;
-        color: var(--ls-ink-3);
-      }
-      .methods {
-        display: grid;
-        gap: 10px;
-      }
-      .method {
-        border-radius: var(--ls-radius-md);
-        box-shadow: inset 0 0 0 1px var(--ls-line-2);
-        transition: box-shadow var(--ls-fast);
-      }
-      .method.on {
-        box-shadow: inset 0 0 0 2px var(--ls-accent);
-      }
-      .method > label {
-        display: flex;
-        align-items: center;
-        gap: 12px;
-        min-height: 56px;
-        padding: 8px 16px;
-        cursor: pointer;
-        font-weight: 600;
-        font-size: var(--ls-text-md);
-      }
-      .method small {
-        display: block;
-        font-weight: 400;
-        font-size: var(--ls-text-sm);
-        color: var(--ls-ink-2);
-        margin-top: 1px;
-      }
-      .method input[type="radio"] {
-        width: 20px;
-        height: 20px;
-        margin: 0;
-        accent-color: var(--ls-accent);
-        flex: none;
-      }
-      .method .badge {
-        margin-left: auto;
-      }
-      .inside {
-        padding: 0 16px 4px;
-        display: grid;
-        gap: 2px;
-      }
-      .testrow {
-        display: flex;
-        flex-wrap: wrap;
-        align-items: center;
-        gap: 0 8px;
-        font-size: var(--ls-text-sm);
-        color: var(--ls-ink-2);
-      }
-      .testrow .link {
-        font-size: var(--ls-text-sm);
-        font-variant-numeric: tabular-nums;
-      }
-      dl {
-        display: grid;
-        grid-template-columns: 1fr auto;
-        gap: 8px 16px;
-        font-size: var(--ls-text-md);
-      }
-      dt {
-        color: var(--ls-ink-2);
-        min-width: 0;
-      }
-      dd {
-        text-align: right;
-        font-variant-numeric: tabular-nums;
-      }
-      .rule {
-        padding-top: 10px;
-        border-top: 1px solid var(--ls-line);
-      }
-      .rule + .rule {
-        margin-left: -16px;
-      }
-      .total {
-        font-weight: 700;
-        color: var(--ls-ink);
-        font-size: var(--ls-text-lg);
-      }
-      .small {
-        font-size: var(--ls-text-sm);
-        color: var(--ls-ink-3);
-      }
-      .foot {
-        display: grid;
-        gap: 10px;
-      }
-      .safe {
-        display: flex;
-        justify-content: center;
-        align-items: center;
-        gap: 6px;
-        font-size: var(--ls-text-xs);
-        color: var(--ls-ink-3);
-      }
-    `,
+    stepStyles,
+    checkoutStyles,
   ];
 
   private get formSlot(): string {
@@ -220,7 +85,7 @@ export class LsCheckout extends Part {
   private async requote(): Promise<void> {
     const turn = ++this.quoting;
     try {
-      const quote = await this.session.cart.quote(this.country);
+      const quote = await this.session.cart.quote(this.country, this.session.language);
       if (turn === this.quoting) this.quote = quote;
     } catch (error) {
       if (turn === this.quoting) this.problem = this.session.words(error);
@@ -228,12 +93,8 @@ export class LsCheckout extends Part {
   }
 
   private check(field: Field): string {
-    const value = this.values[field].trim();
-    if (field === "line2") return "";
-    if (!value) return this.t(`checkout.missing.${field}`);
-    if (field === "email" && !EMAIL.test(value)) return this.t("checkout.bad.email");
-    if (field === "postal_code" && POSTAL[this.country]?.test(value) === false) return this.t("checkout.bad.postal_code");
-    return "";
+    const wrong = wrongWith(field, this.values[field].trim(), this.country);
+    return wrong ? this.t(wrong) : "";
   }
 
   private checkCard(): string {
@@ -312,6 +173,7 @@ export class LsCheckout extends Part {
       },
       payment: method === "sandbox" ? { method, card_number: this.card.replace(/\s/g, "") } : { method },
       show_id: this.session.showId,
+      language: this.session.language,
     };
   }
 
@@ -417,22 +279,19 @@ export class LsCheckout extends Part {
 
   private summary(quote: Quote): TemplateResult {
     const { t } = this.session.i18n;
-    return html`<dl>
-      ${quote.lines.map(
-        (line) => html`<dt>${line.quantity} × ${line.title}</dt>
-          <dd>${this.money(line.total)}</dd>`,
-      )}
-      <dt class="rule">${t("cart.subtotal")}</dt>
-      <dd class="rule">${this.money(quote.subtotal)}</dd>
-      <dt>${t("checkout.shipping", { country: this.session.i18n.country(quote.country) })}</dt>
-      <dd>${quote.shipping.amount === 0 ? t("checkout.free") : this.money(quote.shipping)}</dd>
-      <dt class="rule total">${t("checkout.total")}</dt>
-      <dd class="rule total" data-testid="total">${this.money(quote.total)}</dd>
-      ${quote.taxes.map(
-        (tax) => html`<dt class="small">${t("checkout.tax", { rate: this.session.i18n.number(Number(tax.rate)) })}</dt>
-          <dd class="small">${this.money(tax.amount)}</dd>`,
-      )}
-    </dl>`;
+    const { unheldKey } = this.session.cart;
+    return html`${stepsTo(quote.total, quote.explanation, quote.taxes, this)}
+    ${this.unused(quote)}
+    ${unheldKey ? html`<p class="hint unused">${t(unheldKey)}</p>` : nothing}`;
+  }
+
+  /** The codes that take nothing off, and why: beside the sum, and beside a sum that has changed. */
+  private unused(quote: Quote): TemplateResult | typeof nothing {
+    const codes = quote.codes.filter(({ reason }) => reason !== null);
+    if (codes.length === 0) return nothing;
+    return html`<ul class="unused" data-testid="unused-codes">
+      ${codes.map(({ code, reason }) => html`<li class="hint"><b>${code}</b>: ${this.t(`cart.code_reason.${reason!}`)}</li>`)}
+    </ul>`;
   }
 
   private changed(quote: Quote, before: Money): TemplateResult {
@@ -444,7 +303,7 @@ export class LsCheckout extends Part {
           before: this.money(before),
           total: this.money(quote.total),
           difference,
-        })}</span
+        })}${this.unused(quote)}</span
       >
     </div>`;
   }
@@ -459,6 +318,7 @@ export class LsCheckout extends Part {
       .closeLabel=${t("close")}
       @ls-close=${() => this.emit("go", null)}
     >
+      <ls-alerts slot="alert" .session=${this.session}></ls-alerts>
       <button slot="back" class="icon-btn" aria-label=${t("checkout.back")} @click=${() => this.emit("go", { sheet: "cart" })}>
         ${icon("back")}
       </button>

@@ -1,7 +1,6 @@
 // Choosing among variants with any number of option dimensions. Pure, so that every combination can be tested.
 
-import type { Money, Product, Variant } from "../wire.gen";
-import { percentOff } from "../state/money";
+import type { Product, Variant } from "../wire.gen";
 
 /** One chosen value per dimension; null where nothing is chosen yet. */
 export type Choice = readonly (string | null)[];
@@ -9,7 +8,9 @@ export type Choice = readonly (string | null)[];
 export interface ValueState {
   value: string;
   chosen: boolean;
-  /** Some variant with the earlier choices and this value exists and is in stock. */
+  /** Some variant with the earlier choices has this value: it can be chosen, if only to wait for it. */
+  exists: boolean;
+  /** ... and is in stock. */
   available: boolean;
 }
 
@@ -41,14 +42,18 @@ export function valuesOf(product: Product, choice: Choice, dimension: number): V
   if (!option) return [];
   const fits = (variant: Variant): boolean =>
     choice.every((chosen, i) => i >= dimension || chosen === null || variant.values[i] === chosen);
-  return option.values.map((value) => ({
-    value,
-    chosen: choice[dimension] === value,
-    available: product.variants.some((v) => v.available > 0 && v.values[dimension] === value && fits(v)),
-  }));
+  return option.values.map((value) => {
+    const found = product.variants.filter((v) => v.values[dimension] === value && fits(v));
+    return {
+      value,
+      chosen: choice[dimension] === value,
+      exists: found.length > 0,
+      available: found.some((v) => v.available > 0),
+    };
+  });
 }
 
-/** The choice after picking a value; later choices that no longer exist with it are dropped. */
+/** The choice after picking a value; later choices that cannot be had with it are dropped. */
 export function choose(product: Product, choice: Choice, dimension: number, value: string): Choice {
   let next: (string | null)[] = choice.map((chosen, i) => (i === dimension ? value : chosen));
   for (let i = dimension + 1; i < next.length; i++) {
@@ -62,26 +67,6 @@ export function choose(product: Product, choice: Choice, dimension: number, valu
 export function variantOf(product: Product, choice: Choice): Variant | null {
   if (choice.some((chosen) => chosen === null)) return null;
   return product.variants.find((v) => v.values.every((value, i) => value === choice[i])) ?? null;
-}
-
-export interface PriceRange {
-  from: Money;
-  compareAt: Money | null;
-  varies: boolean;
-  percent: number;
-}
-
-export function priceRange(product: Product): PriceRange | null {
-  const sorted = [...product.variants].sort((a, b) => a.price.amount - b.price.amount);
-  const first = sorted[0];
-  const last = sorted[sorted.length - 1];
-  if (!first || !last) return null;
-  return {
-    from: first.price,
-    compareAt: first.compare_at,
-    varies: first.price.amount !== last.price.amount,
-    percent: percentOff(first.price, first.compare_at),
-  };
 }
 
 export function soldOut(product: Product): boolean {

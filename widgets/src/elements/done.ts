@@ -6,6 +6,8 @@ import type { Order } from "../wire.gen";
 import { baseStyles } from "../ui/styles";
 import { icon } from "../ui/icon";
 import "../ui/sheet";
+import { stepStyles, stepsTo } from "../ui/steps";
+import "./alerts";
 import { Part, define } from "./part";
 
 export class LsDone extends Part {
@@ -13,6 +15,7 @@ export class LsDone extends Part {
 
   static override styles = [
     baseStyles,
+    stepStyles,
     css`
       :host {
         display: contents;
@@ -70,28 +73,12 @@ export class LsDone extends Part {
         font-variant-numeric: tabular-nums;
         letter-spacing: 0.01em;
       }
-      dl {
-        display: grid;
-        grid-template-columns: 1fr auto;
-        gap: 9px 16px;
+      .steps {
         padding: 20px;
-        font-size: var(--ls-text-md);
       }
-      dt {
-        color: var(--ls-ink-2);
-      }
-      dd {
-        text-align: right;
-        font-variant-numeric: tabular-nums;
-      }
-      .total {
-        font-weight: 700;
-        color: var(--ls-ink);
-        padding-top: 10px;
-        border-top: 1px solid var(--ls-line);
-      }
-      dd.total {
-        margin-left: -16px;
+      .sad {
+        background: var(--ls-warn-soft);
+        color: var(--ls-warn);
       }
       .note {
         margin: 0 20px 20px;
@@ -104,26 +91,24 @@ export class LsDone extends Part {
     const { order } = this;
     const payment = order.payment;
     const test = payment.method === "sandbox";
-    return html`<ls-sheet label=${t("done.title")} .closeLabel=${t("close")} @ls-close=${() => this.emit("go", null)}>
+    // Paid too late: the last one was gone by then, and the money goes back.
+    const lost = order.state === "cancelled";
+    return html`<ls-sheet
+      label=${t(lost ? "done.lost_title" : "done.title")}
+      .closeLabel=${t("close")}
+      @ls-close=${() => this.emit("go", null)}
+    >
+      <ls-alerts slot="alert" .session=${this.session}></ls-alerts>
       <div class="top" role="status">
-        <span class="tick">${icon("check")}</span>
-        <h3>${t("done.thanks", { name: order.address.name.split(" ")[0] ?? "" })}</h3>
-        <p>${t(order.state === "pending" ? "done.pending" : "done.mail", { email: order.email })}</p>
+        <span class="tick ${lost ? "sad" : ""}">${icon(lost ? "info" : "check")}</span>
+        <h3>${lost ? t("done.lost_title") : t("done.thanks", { name: order.address.name.split(" ")[0] ?? "" })}</h3>
+        <p>${t(lost ? "done.lost" : order.state === "pending" ? "done.pending" : "done.mail", { email: order.email })}</p>
       </div>
       <p class="number">${t("done.number")}<b data-testid="order-number">${order.number}</b></p>
-      <dl>
-        ${order.lines.map(
-          (line) => html`<dt>
-              ${line.quantity} × ${line.title}${line.values.length > 0 ? html`, ${line.values.join(" · ")}` : nothing}
-            </dt>
-            <dd>${this.money(line.total)}</dd>`,
-        )}
-        <dt>${t("done.shipping")}</dt>
-        <dd>${order.shipping.amount === 0 ? t("checkout.free") : this.money(order.shipping)}</dd>
-        <dt class="total">${t("checkout.total")}</dt>
-        <dd class="total">${this.money(order.total)}</dd>
-      </dl>
-      <p class="note ${test ? "note-warn" : ""}">${icon("info")}<span>${t(`done.payment.${payment.method}`)}</span></p>
+      ${stepsTo(order.total, order.explanation, order.taxes, this)}
+      ${lost && !test
+        ? nothing
+        : html`<p class="note ${test ? "note-warn" : ""}">${icon("info")}<span>${t(`done.payment.${payment.method}`)}</span></p>`}
       <div slot="foot">
         <button class="btn btn-primary btn-wide" data-testid="keep-watching" @click=${() => this.emit("go", null)}>
           ${t("product.keep_watching")}

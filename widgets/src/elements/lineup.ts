@@ -6,7 +6,9 @@ import type { Product } from "../wire.gen";
 import { baseStyles } from "../ui/styles";
 import { icon } from "../ui/icon";
 import { picture } from "../ui/picture";
-import { priceRange, soldOut, totalAvailable } from "./choose";
+import { cardPrice, offerBadge, priceStyles, unitsLeft } from "../ui/price";
+import { offerIn } from "../state/price";
+import { soldOut, totalAvailable } from "./choose";
 import { Part, define } from "./part";
 
 const FEW = 5;
@@ -14,6 +16,7 @@ const FEW = 5;
 export class LsLineup extends Part {
   static override styles = [
     baseStyles,
+    priceStyles,
     css`
       :host {
         /* Hidden texts are positioned: they must scroll with the list instead of making the player higher. */
@@ -110,7 +113,8 @@ export class LsLineup extends Part {
 
   private one(product: Product): TemplateResult {
     const { t } = this.session.i18n;
-    const range = priceRange(product);
+    const shown = cardPrice(this, product);
+    const offer = offerIn(product);
     const out = soldOut(product);
     const left = totalAvailable(product);
     const focus = product.id === this.session.pinned;
@@ -119,23 +123,13 @@ export class LsLineup extends Part {
         <span class="shot">${picture(product.images[0], { sizes: "72px", alt: "" })}</span>
         <span>
           <span class="title">${product.title}</span>
-          ${range
-            ? html`<span class="line"
-                ><span class="price ${range.percent > 0 ? "price-sale" : ""}"
-                  >${range.varies ? t("product.from", { price: this.money(range.from) }) : this.money(range.from)}</span
-                >${range.percent > 0 && range.compareAt
-                  ? html`<span class="price-was"
-                      ><span class="sr-only">${t("product.before")} </span>${this.money(range.compareAt)}</span
-                    >`
-                  : nothing}</span
-              >`
-            : nothing}
+          ${shown ? html`<span class="line">${shown.price}</span>${shown.lowest}${shown.because}` : nothing}
           <span class="badges"
-            >${focus ? html`<span class="badge badge-live">${t("product.in_focus")}</span>` : nothing}${out
+            >${focus ? html`<span class="badge badge-live">${t("product.in_focus")}</span>` : nothing}${offerBadge(this, offer)}${out
               ? html`<span class="badge">${t("product.sold_out")}</span>`
               : left <= FEW
                 ? html`<span class="badge badge-warn">${t("product.left", { count: left })}</span>`
-                : nothing}</span
+                : nothing}${unitsLeft(this, offer)}</span
           >
         </span>
         <span class="go">${icon("chevron")}</span>

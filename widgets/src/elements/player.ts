@@ -1,18 +1,18 @@
 // <ls-player>: the whole show. Holds what is open; the parts ask it with "go" and draw what the session says.
 
-import { LitElement, html, nothing, unsafeCSS, type PropertyValues, type TemplateResult } from "lit";
+import { html, nothing, unsafeCSS, type PropertyValues, type TemplateResult } from "lit";
 import { property, query, state } from "lit/decorators.js";
-import type { Order, Product, RoomEvent } from "../wire.gen";
+import type { Order, RoomEvent } from "../wire.gen";
 import type { FrameAction, FrameMode } from "../player-api";
-import type { Session } from "../state/session";
 import playerCss from "../../styles/player.css";
 import { baseStyles, tokenStyles } from "../ui/styles";
 import { deepActive } from "../ui/focus";
 import { icon } from "../ui/icon";
 import { picture } from "../ui/picture";
-import { formatMoney } from "../state/money";
-import { priceRange, soldOut, totalAvailable } from "./choose";
-import { define } from "./part";
+import { priceStyles } from "../ui/price";
+import "./alerts";
+import { Part, define } from "./part";
+import { pinnedCard } from "./pinned";
 import "./cart";
 import "./chat";
 import "./checkout";
@@ -28,7 +28,6 @@ const BANNER_AFTER_MS = 700;
 const BACK_SHOWN_MS = 3000;
 const STORY_SHOWN_MS = 6000;
 const WIDE = 860;
-const FEW = 5;
 
 type Tab = "chat" | "products";
 type Open =
@@ -38,8 +37,7 @@ type Open =
   | { sheet: "done"; order: Order };
 type Go = Open | { sheet: null; tab: Tab } | null;
 
-export class LsPlayer extends LitElement {
-  @property({ attribute: false }) session!: Session;
+export class LsPlayer extends Part {
   @property() mode: FrameMode = "inline";
   @property({ type: Boolean, reflect: true }) mini = false;
   @state() private open: Open | null = null;
@@ -57,7 +55,7 @@ export class LsPlayer extends LitElement {
     this.wide = (entry?.contentRect.width ?? 0) >= WIDE;
   });
 
-  static override styles = [tokenStyles, baseStyles, unsafeCSS(playerCss)];
+  static override styles = [tokenStyles, baseStyles, priceStyles, unsafeCSS(playerCss)];
 
   override connectedCallback(): void {
     super.connectedCallback();
@@ -85,7 +83,6 @@ export class LsPlayer extends LitElement {
       this.session.tell("ready", { state: show.state, title: show.title });
       this.session.track("ready", { state: show.state });
     }
-    this.requestUpdate();
   };
 
   private readonly onEvent = (event: Event): void => {
@@ -117,10 +114,6 @@ export class LsPlayer extends LitElement {
     }
   };
 
-  private t(key: string, params?: Record<string, string | number>): string {
-    return this.session.i18n.t(key, params);
-  }
-
   private go(go: Go): void {
     if (go?.sheet == null) {
       this.open = null;
@@ -137,6 +130,12 @@ export class LsPlayer extends LitElement {
       // The confirmed cart is empty now; the answer of the order does not carry it.
       this.session.cart.load().catch(() => undefined);
     }
+  }
+
+  /** Where nothing is open; an open sheet shows them itself. */
+  private alerts(): TemplateResult {
+    const lost = (): void => this.renderRoot.querySelector<HTMLElement>(`#tab-${this.tab}`)?.focus();
+    return html`<ls-alerts ?small=${this.mini} .session=${this.session} @go=${this.onGo} @lost=${lost}></ls-alerts>`;
   }
 
   private async giveFocusBack(): Promise<void> {
@@ -170,7 +169,8 @@ export class LsPlayer extends LitElement {
     void this.updateComplete.then(() => this.renderRoot.querySelector<HTMLElement>(`#tab-${this.tab}`)?.focus());
   }
 
-  protected override updated(_changed: PropertyValues<this>): void {
+  protected override updated(changed: PropertyValues<this>): void {
+    super.updated(changed);
     this.toggleAttribute("bare", this.mode !== "inline");
   }
 
@@ -256,39 +256,8 @@ export class LsPlayer extends LitElement {
       ${this.scene()} ${this.over()}
       ${paying ? html`<div class="strip"><b>${show.title}</b><span>${this.t("strip.goes_on")}</span></div>` : nothing}
       ${this.story ? html`<div class="story" aria-hidden="true">${icon("bag")}<span>${this.story.text}</span></div>` : nothing}
-      ${live ? html`<ls-hearts .session=${this.session}></ls-hearts>` : nothing}
+      ${live ? html`<ls-hearts .session=${this.session}></ls-hearts>` : nothing} ${this.mini ? this.alerts() : nothing}
     </section>`;
-  }
-
-  private card(product: Product): TemplateResult {
-    const range = priceRange(product);
-    const out = soldOut(product);
-    const left = totalAvailable(product);
-    const money = (m: { amount: number; currency: string }): string => formatMoney(m, this.session.i18n.lang);
-    return html`<button
-      class="card"
-      data-testid="pinned-card"
-      data-product=${product.id}
-      @click=${() => this.go({ sheet: "product", id: product.id })}
-    >
-      <span class="shot">${picture(product.images[0], { sizes: "96px", alt: "", eager: true })}</span>
-      <span>
-        <span class="now">${this.t("product.in_focus")}</span>
-        <span class="name">${product.title}</span>
-        ${range
-          ? html`<span class="money"
-              ><span class="price ${range.percent > 0 ? "price-sale" : ""}"
-                >${range.varies ? this.t("product.from", { price: money(range.from) }) : money(range.from)}</span
-              >${range.percent > 0 && range.compareAt
-                ? html`<span class="price-was"><span class="sr-only">${this.t("product.before")} </span>${money(range.compareAt)}</span>`
-                : nothing}${!out && left <= FEW
-                ? html`<span class="few">${this.t("product.left", { count: left })}</span>`
-                : nothing}</span
-            >`
-          : nothing}
-      </span>
-      <span class="btn btn-primary cta">${out ? this.t("product.sold_out") : this.t("product.shop")}</span>
-    </button>`;
   }
 
   private below(): TemplateResult {
@@ -312,7 +281,7 @@ export class LsPlayer extends LitElement {
       <div class="focus">
         <p class="sr-only" aria-live="polite">${pinned ? this.t("product.now_showing", { title: pinned.title }) : ""}</p>
         ${pinned
-          ? this.card(pinned)
+          ? pinnedCard(pinned, this, () => this.go({ sheet: "product", id: pinned.id }))
           : waiting
             ? html`<div class="remind"><ls-remind .session=${this.session}></ls-remind></div>`
             : html`<p class="about">${show.description}</p>`}
@@ -347,6 +316,7 @@ export class LsPlayer extends LitElement {
               ? html`<p class="banner good">${icon("check")}${this.t("connection.back")}</p>`
               : nothing}
       </div>
+      ${this.open || this.mini ? nothing : this.alerts()}
       <div class="tabs" role="tablist" aria-label=${this.t("tabs")} @keydown=${this.tabKeys}>
         ${tab("chat", this.t("chat"))} ${tab("products", html`${this.t("products")} <small>${products}</small>`)}
       </div>

@@ -1,16 +1,22 @@
 // <ls-product>: one product to look at, choose and put into the cart, in a sheet.
 
-import { html, css, nothing, type PropertyValues, type TemplateResult } from "lit";
+import { html, nothing, type PropertyValues, type TemplateResult } from "lit";
 import { property, state } from "lit/decorators.js";
-import type { Product } from "../wire.gen";
-import { percentOff } from "../state/money";
+import type { Product, Variant } from "../wire.gen";
+import { ApiProblem } from "../state/api";
+import { percentBadge } from "../state/money";
+import { announced, cheapest, offerIn, offerOf, tiersOf } from "../state/price";
 import { baseStyles } from "../ui/styles";
 import { icon } from "../ui/icon";
 import { picture } from "../ui/picture";
+import { becauseOf, lowestOf, offerBadge, priceOf, priceStyles, tierTable, unitsLeft } from "../ui/price";
 import "../ui/sheet";
-import { choose, firstChoice, priceRange, soldOut, valuesOf, variantOf, type Choice } from "./choose";
+import "./alerts";
+import { choose, firstChoice, soldOut, valuesOf, variantOf, type Choice } from "./choose";
 import { Part, define } from "./part";
+import { productStyles } from "./product-styles";
 import { richText } from "./rich-text";
+import "./waiting";
 
 /** At this many or fewer the number left is said. */
 const FEW = 5;
@@ -22,235 +28,14 @@ export class LsProduct extends Part {
   @state() private busy = false;
   @state() private problem = "";
   @state() private added = false;
+  /** What the server had none left of, before the room has heard: gone until the variant is sent anew. */
+  @state() private refused: Variant | null = null;
   private forId = "";
 
   static override styles = [
     baseStyles,
-    css`
-      :host {
-        display: contents;
-      }
-      .shot {
-        position: relative;
-        background: var(--ls-surface-2);
-        aspect-ratio: 3 / 2;
-        overflow: hidden;
-      }
-      .shot img {
-        width: 100%;
-        height: 100%;
-        object-fit: cover;
-      }
-      .shot picture,
-      .thumbs picture {
-        display: contents;
-      }
-      .shot .badge {
-        position: absolute;
-        left: 16px;
-        top: 16px;
-      }
-      @container player (min-width: 860px) {
-        .shot {
-          aspect-ratio: 5 / 4;
-        }
-      }
-      .thumbs {
-        display: flex;
-        gap: 8px;
-        padding: 12px 20px 0;
-        overflow-x: auto;
-        scrollbar-width: none;
-      }
-      .thumbs button {
-        width: 56px;
-        height: 56px;
-        flex: none;
-        border-radius: 10px;
-        overflow: hidden;
-        background: var(--ls-surface-2);
-        box-shadow: inset 0 0 0 1px var(--ls-line);
-        padding: 0;
-        margin: 3px 0 5px;
-      }
-      .thumbs img {
-        width: 100%;
-        height: 100%;
-        object-fit: cover;
-      }
-      .thumbs button[aria-pressed="true"] {
-        box-shadow: 0 0 0 2px var(--ls-surface), 0 0 0 4px var(--ls-ink);
-      }
-      .thumbs button:focus-visible {
-        box-shadow: var(--ls-focus);
-      }
-      .about {
-        padding: 16px 20px 24px;
-        display: grid;
-        gap: 18px;
-      }
-      .brand {
-        font-size: var(--ls-text-sm);
-        color: var(--ls-ink-3);
-        margin-bottom: 2px;
-      }
-      h3 {
-        font-size: var(--ls-text-xl);
-        line-height: 1.22;
-        letter-spacing: -0.018em;
-        font-weight: 700;
-        text-wrap: balance;
-      }
-      .prices {
-        display: flex;
-        flex-wrap: wrap;
-        align-items: baseline;
-        gap: 4px 10px;
-        margin-top: 8px;
-      }
-      .prices .price {
-        font-size: 20px;
-      }
-      .prices .badge {
-        align-self: center;
-      }
-      .taxes {
-        font-size: var(--ls-text-xs);
-        color: var(--ls-ink-3);
-        margin-top: 3px;
-      }
-      legend {
-        font-size: var(--ls-text-sm);
-        font-weight: 600;
-        padding: 0;
-        margin-bottom: 9px;
-        display: flex;
-        gap: 6px;
-      }
-      legend span {
-        font-weight: 400;
-        color: var(--ls-ink-2);
-      }
-      .values {
-        display: flex;
-        flex-wrap: wrap;
-        gap: 8px;
-      }
-      .value {
-        position: relative;
-        display: inline-grid;
-        place-items: center;
-        min-width: 50px;
-        min-height: 44px;
-        padding: 0 14px;
-        border-radius: var(--ls-radius-md);
-        box-shadow: inset 0 0 0 1px var(--ls-line-2);
-        font-size: var(--ls-text-md);
-        font-weight: 500;
-        cursor: pointer;
-        transition: box-shadow var(--ls-fast), background-color var(--ls-fast);
-      }
-      .value:hover {
-        box-shadow: inset 0 0 0 1px var(--ls-ink-2);
-      }
-      .value input {
-        position: absolute;
-        inset: 0;
-        margin: 0;
-        opacity: 0;
-        cursor: inherit;
-        width: 100%;
-        height: 100%;
-      }
-      .value.on {
-        background: var(--ls-ink);
-        color: #fff;
-        box-shadow: none;
-      }
-      .value:focus-within:has(:focus-visible) {
-        outline: 2px solid var(--ls-accent);
-        outline-offset: 2px;
-      }
-      .value.off {
-        color: var(--ls-ink-3);
-        background: var(--ls-surface-2);
-        box-shadow: inset 0 0 0 1px var(--ls-line);
-        text-decoration: line-through;
-        cursor: not-allowed;
-      }
-      .stock {
-        display: flex;
-        align-items: center;
-        gap: 8px;
-        font-size: var(--ls-text-sm);
-        font-weight: 600;
-      }
-      .stock::before {
-        content: "";
-        width: 8px;
-        height: 8px;
-        border-radius: 50%;
-        background: currentColor;
-      }
-      .stock.good {
-        color: var(--ls-good);
-      }
-      .stock.few {
-        color: var(--ls-warn);
-      }
-      .stock.out {
-        color: var(--ls-bad);
-      }
-      .text {
-        font-size: var(--ls-text-md);
-        line-height: 1.58;
-        color: var(--ls-ink-2);
-      }
-      .text p + p,
-      .text ul,
-      .text ol {
-        margin-top: 10px;
-      }
-      .text li {
-        margin-left: 18px;
-        list-style: disc;
-      }
-      .promise {
-        display: grid;
-        gap: 8px;
-        padding-top: 16px;
-        border-top: 1px solid var(--ls-line);
-        font-size: var(--ls-text-sm);
-        color: var(--ls-ink-2);
-      }
-      .promise li {
-        display: flex;
-        gap: 10px;
-        align-items: center;
-      }
-      .promise .icon {
-        color: var(--ls-ink-3);
-      }
-      .foot {
-        display: grid;
-        gap: 8px;
-      }
-      .done {
-        display: grid;
-        grid-template-columns: 1fr 1fr;
-        gap: 8px;
-      }
-      .detail {
-        display: inline-flex;
-        align-items: center;
-        min-height: 44px;
-        font-size: var(--ls-text-sm);
-        font-weight: 600;
-        color: var(--ls-accent);
-        text-underline-offset: 3px;
-        justify-self: start;
-      }
-    `,
+    priceStyles,
+    productStyles,
   ];
 
   protected override willUpdate(_changed: PropertyValues<this>): void {
@@ -295,9 +80,22 @@ export class LsProduct extends Part {
       this.renderRoot.querySelector<HTMLElement>("[data-testid=view-cart]")?.focus();
     } catch (error) {
       this.problem = this.session.words(error);
+      if (error instanceof ApiProblem && error.code === "out_of_stock") {
+        this.refused = variant;
+        this.session.cart.load().catch(() => undefined);
+      }
     } finally {
       this.busy = false;
     }
+  }
+
+  /** What the viewer holds of a variant that nobody else can have. */
+  private isMine(variant: Variant | null): boolean {
+    return !!variant && !!this.session.cart.cart?.lines.some((l) => l.variant_id === variant.id && l.hold === "held");
+  }
+
+  private isGone(product: Product, variant: Variant | null): boolean {
+    return variant ? variant.available <= 0 || variant === this.refused : soldOut(product);
   }
 
   private browse(event: Event, product: Product): void {
@@ -305,50 +103,112 @@ export class LsProduct extends Part {
     if (!this.session.tell("navigate-behind-to", { url: product.url, product }, true)) event.preventDefault();
   }
 
-  private prices(product: Product): TemplateResult {
-    const variant = variantOf(product, this.choice);
-    const range = priceRange(product);
-    const price = variant?.price ?? range?.from;
-    if (!price) return html``;
-    const was = variant ? variant.compare_at : range?.compareAt ?? null;
-    const off = percentOff(price, was);
+  private prices(product: Product): TemplateResult | typeof nothing {
+    const chosen = variantOf(product, this.choice);
+    const first = cheapest(product);
+    const variant = chosen ?? first?.variant;
+    if (!variant) return nothing;
+    const told = announced(variant);
+    const offer = chosen ? offerOf(chosen) : offerIn(product);
+    const because = becauseOf(this, told.promotions, true);
     return html`<p class="prices">
-        <span class="price ${off > 0 ? "price-sale" : ""}"
-          >${!variant && range?.varies ? this.t("product.from", { price: this.money(price) }) : this.money(price)}</span
-        >
-        ${was && off > 0
-          ? html`<span class="price-was"><span class="sr-only">${this.t("product.before")} </span>${this.money(was)}</span>
-              <span class="badge badge-sale">−${off} %</span>`
-          : nothing}
+        ${priceOf(this, told, !chosen && first?.varies)}
+        ${told.percent > 0 ? html`<span class="badge badge-sale">${percentBadge(told.percent, this.session.i18n.lang)}</span>` : nothing}
       </p>
-      <p class="taxes">${this.t("product.taxes")}</p>`;
+      ${lowestOf(this, told)}
+      <p class="taxes">${this.t("product.taxes")}</p>
+      ${offer || because !== nothing
+        ? html`<p class="deal">${offerBadge(this, offer)}${because}${unitsLeft(this, offer)}</p>`
+        : nothing}`;
   }
 
-  private stock(product: Product): TemplateResult | typeof nothing {
+  private stock(product: Product): TemplateResult {
+    const { t } = this.session.i18n;
     const variant = variantOf(product, this.choice);
-    if (soldOut(product) || (variant && variant.available <= 0)) {
-      return html`<p class="stock out">${this.t("product.sold_out")}</p>`;
+    const most = product.max_per_customer;
+    return html`<div>
+      ${this.isGone(product, variant)
+        ? this.isMine(variant)
+          ? html`<p class="stock good" data-testid="last-is-mine">${t("product.mine")}</p>`
+          : html`<p class="stock out">${t("product.sold_out")}</p>`
+        : !variant
+          ? nothing
+          : variant.available <= FEW
+            ? html`<p class="stock few">${t("product.left", { count: variant.available })}</p>`
+            : html`<p class="stock good">${t("product.in_stock")}</p>`}
+      ${most === null ? nothing : html`<p class="hint">${t("product.most", { n: most })}</p>`}
+    </div>`;
+  }
+
+  /** What happens in the cart: never more than this show keeps. */
+  private promise(): string {
+    return this.session.holdsNothing
+      ? this.t("product.first_paid")
+      : this.t("product.hold_promise", { time: this.session.i18n.duration(this.session.holdSeconds) });
+  }
+
+  /** One more of what was in the cart is held until what was there before, not for a whole time anew. */
+  private whatWasAdded(product: Product): string {
+    if (this.session.foreign) return this.t("product.added_foreign");
+    const id = variantOf(product, this.choice)?.id;
+    const until = this.session.cart.cart?.lines.find((line) => line.variant_id === id)?.held_until;
+    return until ? this.t("product.added", { time: this.session.i18n.time(until) }) : this.t("product.added_first_paid");
+  }
+
+  private buttons(product: Product): TemplateResult {
+    const { t } = this.session.i18n;
+    if (this.added) {
+      return html`<div class="done">
+        <button class="btn btn-outline btn-wide" @click=${() => this.emit("go", null)}>${t("product.keep_watching")}</button>
+        <button class="btn btn-primary btn-wide" data-testid="view-cart" @click=${() => this.emit("go", { sheet: "cart" })}>
+          ${t("product.view_cart")}
+        </button>
+      </div>`;
     }
-    if (!variant) return nothing;
-    return variant.available <= FEW
-      ? html`<p class="stock few">${this.t("product.left", { count: variant.available })}</p>`
-      : html`<p class="stock good">${this.t("product.in_stock")}</p>`;
+    const variant = variantOf(product, this.choice);
+    const place = variant ? this.session.waitlist.of(variant.id) : undefined;
+    const turn = this.session.waitlist.isTurn(place);
+    const gone = !turn && this.isGone(product, variant);
+    if (gone && this.isMine(variant)) {
+      return html`<button class="btn btn-primary btn-wide" data-testid="view-cart" @click=${() => this.emit("go", { sheet: "cart" })}>
+        ${t("product.view_cart")}
+      </button>`;
+    }
+    const waiting =
+      variant && !turn && (place || (gone && !this.session.foreign))
+        ? html`<ls-waiting
+            .session=${this.session}
+            .variantId=${variant.id}
+            @available=${() => (this.refused = null)}
+            @joined=${() => (this.problem = "")}
+          ></ls-waiting>`
+        : nothing;
+    if (gone && waiting !== nothing) return html`${waiting}`;
+    const label = variant ? `${t(turn ? "wait.take" : "product.add")} · ${this.money(variant.price)}` : t("product.add");
+    return html`${waiting}<button
+        class="btn btn-primary btn-wide"
+        data-testid="add-to-cart"
+        ?disabled=${(gone && this.session.foreign !== null) || this.busy}
+        @click=${() => this.add(product)}
+      >
+        ${this.busy ? html`<span class="spinner"></span>` : icon(gone ? "bell" : "bag")}
+        ${gone ? t(this.session.foreign ? "product.sold_out" : "wait.join") : label}
+      </button>`;
   }
 
   protected override render(): TemplateResult | typeof nothing {
     const product = this.session.product(this.productId);
     if (!product) return nothing;
     const { t } = this.session.i18n;
-    const variant = variantOf(product, this.choice);
-    const gone = soldOut(product) || (variant !== null && variant.available <= 0);
+    const variant = variantOf(product, this.choice) ?? cheapest(product)?.variant;
     const image = product.images[this.shown] ?? product.images[0];
-    const minutes = Math.round((this.session.shop?.hold_seconds ?? 600) / 60);
     return html`<ls-sheet
       data-testid="product-sheet"
       label=${t("product.sheet")}
       .closeLabel=${t("close")}
       @ls-close=${() => this.emit("go", null)}
     >
+      <ls-alerts slot="alert" .session=${this.session}></ls-alerts>
       <div class="shot">
         ${picture(image, { sizes: "(max-width: 860px) 100vw, 380px", alt: image?.alt || product.title, eager: true })}
         ${product.id === this.session.pinned
@@ -363,7 +223,7 @@ export class LsProduct extends Part {
                 aria-pressed=${index === this.shown}
                 @click=${() => (this.shown = index)}
               >
-                ${picture(each, { sizes: "56px", alt: "" })}
+                ${picture(each, { sizes: "48px", alt: "" })}
               </button>`,
             )}
           </div>`
@@ -379,14 +239,14 @@ export class LsProduct extends Part {
             <legend>${option.name}<span>${this.choice[dimension] ?? ""}</span></legend>
             <div class="values">
               ${valuesOf(product, this.choice, dimension).map(
-                ({ value, chosen, available }) => html`<label
-                  class="value ${chosen ? "on" : ""} ${available ? "" : "off"}"
+                ({ value, chosen, exists, available }) => html`<label
+                  class="value ${chosen ? "on" : ""} ${available ? "" : "off"} ${exists ? "" : "never"}"
                   data-testid="option-${value}"
                   ><input
                     type="radio"
                     name="option-${dimension}"
                     .checked=${chosen}
-                    ?disabled=${!available}
+                    ?disabled=${!exists}
                     @change=${() => this.pick(product, dimension, value)}
                   />${value}${available ? nothing : html`<span class="sr-only"> (${t("product.sold_out")})</span>`}</label
                 >`,
@@ -394,10 +254,18 @@ export class LsProduct extends Part {
             </div>
           </fieldset>`,
         )}
-        ${this.stock(product)}
+        ${this.stock(product)} ${variant ? tierTable(this, tiersOf(variant), variant.price) : nothing}
+        ${variant && variant.parts.length > 0
+          ? html`<div class="parts">
+              <h4>${t("product.contains")}</h4>
+              <ul>
+                ${variant.parts.map((part) => html`<li>${part.quantity} × ${part.title}</li>`)}
+              </ul>
+            </div>`
+          : nothing}
         ${product.description_html ? html`<div class="text">${richText(product.description_html)}</div>` : nothing}
         <ul class="promise">
-          <li>${icon("clock")}${t("product.hold_promise", { count: minutes })}</li>
+          <li>${icon("clock")}${this.promise()}</li>
           <li>${icon("truck")}${t("product.shipping_promise")}</li>
         </ul>
         ${product.url
@@ -414,28 +282,9 @@ export class LsProduct extends Part {
       <div slot="foot" class="foot">
         <div role="status">
           ${this.problem ? html`<p class="error">${this.problem}</p>` : nothing}
-          ${this.added
-            ? html`<p class="stock good">
-                ${this.session.foreign ? t("product.added_foreign") : t("product.added", { count: minutes })}
-              </p>`
-            : nothing}
+          ${this.added ? html`<p class="stock good">${this.whatWasAdded(product)}</p>` : nothing}
         </div>
-        ${this.added
-          ? html`<div class="done">
-              <button class="btn btn-outline btn-wide" @click=${() => this.emit("go", null)}>${t("product.keep_watching")}</button>
-              <button class="btn btn-primary btn-wide" data-testid="view-cart" @click=${() => this.emit("go", { sheet: "cart" })}>
-                ${t("product.view_cart")}
-              </button>
-            </div>`
-          : html`<button
-              class="btn btn-primary btn-wide"
-              data-testid="add-to-cart"
-              ?disabled=${gone || this.busy}
-              @click=${() => this.add(product)}
-            >
-              ${this.busy ? html`<span class="spinner"></span>` : icon("bag")}
-              ${gone ? t("product.sold_out") : variant ? `${t("product.add")} · ${this.money(variant.price)}` : t("product.add")}
-            </button>`}
+        ${this.buttons(product)}
       </div>
     </ls-sheet>`;
   }

@@ -8,8 +8,6 @@ import { icon } from "../ui/icon";
 import { Part, define } from "./part";
 
 export class LsCountdown extends Part {
-  private timer: ReturnType<typeof setInterval> | undefined;
-
   static override styles = [
     baseStyles,
     css`
@@ -64,20 +62,10 @@ export class LsCountdown extends Part {
     `,
   ];
 
-  override connectedCallback(): void {
-    super.connectedCallback();
-    this.timer = setInterval(() => this.requestUpdate(), 1000);
-  }
-
-  override disconnectedCallback(): void {
-    super.disconnectedCallback();
-    clearInterval(this.timer);
-  }
-
   protected override render(): TemplateResult | typeof nothing {
     const at = this.session.room.state?.show.starts_at;
     if (!at) return html`<span class="label">${this.t("upcoming.soon")}</span>`;
-    const left = Math.floor((Date.parse(at) - this.session.room.serverNow()) / 1000);
+    const left = this.secondsLeft(at);
     const when = this.session.i18n.date(at, {
       weekday: "long",
       day: "numeric",

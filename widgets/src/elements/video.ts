@@ -270,6 +270,7 @@ export class LsVideo extends Part {
   }
 
   protected override updated(changed: PropertyValues<this>): void {
+    super.updated(changed);
     if (changed.has("src") && this.src !== this.loaded) void this.load();
   }
 

@@ -117,13 +117,13 @@ export class Api {
 }
 
 async function problemOf(response: Response): Promise<ApiProblem> {
-  const after = Number(response.headers.get("Retry-After"));
   let problem: Partial<Problem> = {};
   try {
     problem = (await response.json()) as Partial<Problem>;
   } catch {
     // A proxy in between may answer with HTML; the status says enough.
   }
+  const after = problem.retry_after ?? Number(response.headers.get("Retry-After"));
   return new ApiProblem(
     response.status,
     problem.code ?? `http_${response.status}`,
@@ -169,9 +169,16 @@ export class GuestAuth implements Auth {
     return true;
   }
 
-  /** The storefront vouches for its signed-in customer with a JWT. */
+  /** The storefront vouches for its signed-in customer with a JWT. Who came as a guest says so, and keeps his cart. */
   async signOn(jwt: string): Promise<GuestToken> {
-    const token = await this.issue("/api/customers/sign-on", { token: jwt });
+    const path = "/api/customers/sign-on";
+    const guest = this.kept?.token;
+    const headers = guest ? { Authorization: `Bearer ${guest}` } : undefined;
+    const token = await this.issue(path, { token: jwt }, headers).catch((error: unknown) => {
+      // It may be the guest's token that no longer holds; the storefront's word needs none.
+      if (!guest || !(error instanceof ApiProblem) || error.status !== 401) throw error;
+      return this.issue(path, { token: jwt });
+    });
     this.keep(token);
     return token;
   }
@@ -192,8 +199,8 @@ export class GuestAuth implements Auth {
     return this.pending;
   }
 
-  private issue(path: string, body: unknown): Promise<GuestToken> {
-    return new Api(this.base, NOBODY).post<GuestToken>(path, body);
+  private issue(path: string, body: unknown, headers?: Record<string, string>): Promise<GuestToken> {
+    return new Api(this.base, NOBODY).post<GuestToken>(path, body, { headers });
   }
 
   private keep(token: GuestToken | null): void {

@@ -1,12 +1,20 @@
 // The viewer's cart, its quote and the order made of it. The server holds the truth; this keeps its last answer.
 
-import type { Cart, Order, OrderInput, Quote } from "../wire.gen";
+import type { Cart, Order, OrderInput, Product, Quote, RoomEvent, Tick } from "../wire.gen";
 import { ApiProblem, storageOrNull, type Api } from "./api";
+import type { ServerClock } from "./clock";
 
 /** An attempt nobody heard back about is offered again for this long. */
 const ATTEMPT_KEPT_MS = 60 * 60_000;
+/** The server says when a hold has ended; it is asked just after, and then not every second. */
+const ASK_AFTER_MS = 150;
+const ASK_AGAIN_MS = 4000;
+/** Thousands of carts hear of a new price at once: they ask over this long, each once. */
+const SPREAD_MS = 1000;
 /** Only the sandbox's public numbers may touch storage; anything else typed there is not ours to keep. */
 const TEST_NUMBERS = ["4242424242424242", "4000000000000002", "4000000000009995"];
+
+export type Language = NonNullable<OrderInput["language"]>;
 
 export interface Attempt {
   key: string;
@@ -19,12 +27,15 @@ export interface Attempt {
 /** Fires "change" whenever `cart` was replaced. */
 export class CartClient extends EventTarget {
   cart: Cart | null = null;
-  private clockOffset = 0;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private soon: ReturnType<typeof setTimeout> | undefined;
+  private readonly prices = new Map<string, string>();
   private readonly slot: string;
 
   constructor(
     private readonly api: Api,
     private readonly showId: string,
+    private readonly clock: ServerClock,
     private readonly storage: Storage | null = storageOrNull(() => sessionStorage),
   ) {
     super();
@@ -37,8 +48,41 @@ export class CartClient extends EventTarget {
 
   /** Seconds a hold still has, by the server's clock; 0 when it lapsed. */
   secondsLeft(until: string | null): number {
-    if (!until) return 0;
-    return Math.max(0, Math.ceil((Date.parse(until) - Date.now() - this.clockOffset) / 1000));
+    return this.clock.secondsLeft(until);
+  }
+
+  /** Some line is no longer held for the viewer, by the server's word or by its clock. */
+  get isLapsed(): boolean {
+    return !!this.cart?.lines.some((l) => l.hold === "lapsed" || (l.hold === "held" && this.secondsLeft(l.held_until) === 0));
+  }
+
+  /** The words about what is not held at all; null: everything is, or was. */
+  get unheldKey(): string | null {
+    const lines = this.cart?.lines ?? [];
+    const loose = lines.filter((l) => l.hold === "none").length;
+    return loose === 0 ? null : loose === lines.length ? "cart.nothing_held" : "cart.first_paid_note";
+  }
+
+  stop(): void {
+    clearTimeout(this.timer);
+    clearTimeout(this.soon);
+  }
+
+  /** Hand every event of the room to this: an open cart says the price and the stock of now, not of when it was opened. */
+  hear(event: RoomEvent | Tick): void {
+    const lines = this.cart?.lines ?? [];
+    if (event.t === "stock.changed") {
+      const { variant_id, available } = event.d;
+      // A line that is held has its units.
+      const turned = lines.some((l) => l.variant_id === variant_id && l.hold !== "held" && l.available > 0 !== available > 0);
+      if (turned) this.loadSoon();
+    } else if (event.t === "product.changed" || event.t === "offer.started" || event.t === "offer.ended") {
+      const { product } = event.d;
+      if (!lines.some((l) => l.product_id === product.id)) return;
+      const prices = pricesOf(product);
+      if (this.prices.get(product.id) !== prices) this.loadSoon();
+      this.prices.set(product.id, prices);
+    }
   }
 
   load(): Promise<Cart> {
@@ -63,8 +107,21 @@ export class CartClient extends EventTarget {
     return this.keep(this.api.post<Cart>("/api/cart/hold"));
   }
 
-  quote(country: string): Promise<Quote> {
-    return this.api.post<Quote>("/api/cart/quote", { country });
+  /** Keeps what is held for longer, where the shop allows it. */
+  extend(): Promise<Cart> {
+    return this.keep(this.api.post<Cart>("/api/cart/extend"));
+  }
+
+  enterCode(code: string): Promise<Cart> {
+    return this.keep(this.api.post<Cart>("/api/cart/codes", { code }));
+  }
+
+  removeCode(code: string): Promise<Cart> {
+    return this.keep(this.api.del<Cart>(`/api/cart/codes/${encodeURIComponent(code)}`));
+  }
+
+  quote(country: string, language: Language): Promise<Quote> {
+    return this.api.post<Quote>("/api/cart/quote", { country, language });
   }
 
   /** The last attempt whose answer never arrived (a reload or a lost connection in mid-payment). */
@@ -126,11 +183,41 @@ export class CartClient extends EventTarget {
 
   private async keep(answer: Promise<Cart>): Promise<Cart> {
     const cart = await answer;
+    this.clock.heard(cart.at);
+    // Two answers on the way may overtake each other, e.g. while a guest becomes a customer.
+    if (this.cart && Date.parse(cart.at) < Date.parse(this.cart.at)) return this.cart;
     this.cart = cart;
-    this.clockOffset = Date.parse(cart.at) - Date.now();
+    this.askWhenHoldsEnd(cart);
     this.dispatchEvent(new Event("change"));
     return cart;
   }
+
+  private loadSoon(): void {
+    this.soon ??= setTimeout(() => {
+      this.soon = undefined;
+      this.load().catch(() => undefined);
+    }, Math.random() * SPREAD_MS);
+  }
+
+  private askWhenHoldsEnd(cart: Cart): void {
+    clearTimeout(this.timer);
+    const ends = cart.lines.flatMap((l) => (l.hold === "held" && l.held_until ? [this.clock.until(l.held_until)] : []));
+    if (ends.length > 0) this.loadIn(Math.max(Math.min(...ends) + ASK_AFTER_MS, ASK_AGAIN_MS / 4));
+  }
+
+  private loadIn(ms: number): void {
+    this.timer = setTimeout(() => {
+      this.dispatchEvent(new Event("change"));
+      this.load().catch(() => this.loadIn(ASK_AGAIN_MS));
+    }, ms);
+  }
+}
+
+/** What a product costs, without how many are left of it. */
+function pricesOf({ variants }: Product): string {
+  return JSON.stringify(
+    variants.map((v) => [v.price, v.list_price, v.tiers, v.promotions.map(({ id, units_left }) => [id, units_left === 0])]),
+  );
 }
 
 /** FNV-1a twice: tells attempts apart without keeping what they contain. Not a secret, not a signature. */

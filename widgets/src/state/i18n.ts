@@ -20,6 +20,8 @@ export interface I18n {
   date(at: string | Date, options?: Intl.DateTimeFormatOptions): string;
   time(at: string | Date): string;
   country(code: string): string;
+  /** "10 minutes", "1 minute 30 seconds": exactly as long as it is. */
+  duration(seconds: number): string;
 }
 
 /**
@@ -67,6 +69,15 @@ export function i18nFor(wish: string): I18n {
       new Intl.DateTimeFormat(lang, options).format(new Date(at)),
     time: (at) => new Intl.DateTimeFormat(lang, { timeStyle: "short" }).format(new Date(at)),
     country: (code) => regions.of(code) ?? code,
+    duration: (seconds) => {
+      const say = (value: number, unit: string): string =>
+        new Intl.NumberFormat(lang, { style: "unit", unit, unitDisplay: "long" }).format(value);
+      const parts = [
+        [Math.floor(seconds / 60), "minute"],
+        [seconds % 60, "second"],
+      ] as const;
+      return parts.flatMap(([value, unit]) => (value > 0 ? [say(value, unit)] : [])).join(" ");
+    },
   };
 }
 

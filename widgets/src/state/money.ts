@@ -14,15 +14,16 @@ function format(lang: string, currency: string): Intl.NumberFormat {
   return found;
 }
 
-/** "49,90 €" or "€49.90". The number of minor digits is the currency's own (JPY has none). */
+/** "49,90 €" or "€49.90". The number of minor digits is the currency's own (JPY has none); what is taken off has a true minus. */
 export function formatMoney(money: Money, lang: string): string {
   const formatter = format(lang, money.currency);
   const digits = formatter.resolvedOptions().maximumFractionDigits ?? 2;
-  return formatter.format(money.amount / 10 ** digits);
+  return formatter.format(money.amount / 10 ** digits).replace("-", "−");
 }
 
-export function sameMoney(a: Money, b: Money): boolean {
-  return a.amount === b.amount && a.currency === b.currency;
+/** "−15 %" or "−15%", as the language writes it. */
+export function percentBadge(percent: number, lang: string): string {
+  return new Intl.NumberFormat(lang, { style: "percent" }).format(-percent / 100).replace("-", "−");
 }
 
 /** Whole percent off, rounded down so that the badge never promises more than the price gives. */

@@ -73,7 +73,10 @@ function apply(state: RoomState, event: RoomEvent): RoomState {
       return { ...state, pins: withPin(state.pins, { product_id: null, at: event.d.at }) };
     case "lineup.changed":
       return { ...state, show: event.d.show, products: event.d.products };
-    case "product.changed": {
+    case "product.changed":
+    // An offer comes and goes with the product as it is then: prices are never worked out here.
+    case "offer.started":
+    case "offer.ended": {
       const { product } = event.d;
       return { ...state, products: state.products.map((p) => (p.id === product.id ? product : p)) };
     }
@@ -100,7 +103,7 @@ function apply(state: RoomState, event: RoomEvent): RoomState {
     case "chat.configured":
       return { ...state, chatSettings: event.d.settings };
     default:
-      // "order.placed" tells a story but changes nothing; unknown events are of a newer server.
+      // "order.placed" and "waitlist.moved" are told to whom they concern but change nothing; unknown events are of a newer server.
       return state;
   }
 }

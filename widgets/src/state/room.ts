@@ -3,6 +3,7 @@
 
 import type { CommandError, Commands, Hello, RoomEvent, Snapshot, Tick, You } from "../wire.gen";
 import { ApiProblem, type Api } from "./api";
+import { ServerClock } from "./clock";
 import { fromSnapshot, isLogged, reduce, type RoomState } from "./reduce";
 
 const PING_EVERY_MS = 25_000;
@@ -43,8 +44,7 @@ export class RoomClient extends EventTarget {
   error: ApiProblem | null = null;
   /** Why the server closed for good: 4500 banned, 4504 no such show, ... */
   closeCode: number | null = null;
-  /** Server time minus this device's clock, in milliseconds. */
-  clockOffset = 0;
+  readonly clock = new ServerClock();
 
   private socket: WebSocket | null = null;
   private live = false;
@@ -68,7 +68,7 @@ export class RoomClient extends EventTarget {
 
   /** Now, by the server's clock, in milliseconds. */
   serverNow(): number {
-    return Date.now() + this.clockOffset;
+    return this.clock.now();
   }
 
   async connect(): Promise<void> {
@@ -176,13 +176,16 @@ export class RoomClient extends EventTarget {
   }
 
   private greeted(hello: Hello): void {
-    this.clockOffset = Date.parse(hello.at) - Date.now();
+    this.clock.heard(hello.at);
     this.you = hello.you;
     this.live = true;
     this.failures = 0;
     this.renewed = false;
     this.pingTimer = setInterval(() => {
-      this.command("ping", {}).catch(() => this.socket && this.lost());
+      this.command("ping", {}).then(
+        ({ at }) => this.clock.heard(at),
+        () => this.socket && this.lost(),
+      );
     }, PING_EVERY_MS);
     this.setStatus("open");
     if (this.state && hello.epoch !== this.state.epoch) this.reload();
@@ -234,7 +237,7 @@ export class RoomClient extends EventTarget {
     this.loading ??= this.api
       .get<Snapshot>(`/api/shows/${encodeURIComponent(this.showId)}/snapshot`)
       .then((snapshot) => {
-        if (!this.live) this.clockOffset = Date.parse(snapshot.at) - Date.now();
+        this.clock.heard(snapshot.at);
         this.state = fromSnapshot(snapshot);
         this.error = null;
         this.dispatchEvent(new Event("change"));

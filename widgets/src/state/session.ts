@@ -1,12 +1,18 @@
 // One viewer in one show: identity, room, cart, and the events the embedding page hears.
 
-import type { Cart, GuestToken, Me, Product, Shop, Variant } from "../wire.gen";
-import { Api, ApiProblem, GuestAuth, NOBODY, storageOrNull } from "./api";
-import { CartClient } from "./cart";
+import type { Cart, GuestToken, Me, Place, Product, RoomEvent, Shop, Tick, Variant } from "../wire.gen";
+import { Api, GuestAuth, NOBODY, storageOrNull } from "./api";
+import { CartClient, type Language } from "./cart";
+import type { ServerClock } from "./clock";
 import { i18nFor, type I18n } from "./i18n";
 import { pinnedAt } from "./reduce";
 import { RoomClient } from "./room";
+import { WaitlistClient } from "./waitlist";
+import { problemWords } from "./words";
 
+/** WCAG 2.2.1: who is warned of the end of a time must have at least this long to react. */
+const WARNING_SECONDS_LEAST = 20;
+const HOLD_SECONDS = 600;
 const RESPOND_WITHIN_MS = 20_000;
 
 export interface Verdict {
@@ -28,12 +34,17 @@ export class Session extends EventTarget {
   readonly api: Api;
   readonly room: RoomClient;
   readonly cart: CartClient;
+  readonly waitlist: WaitlistClient;
+  /** What was said aloud once is not said again when its notice moves to another place of the screen. */
+  readonly announced = new Set<string>();
   shop: Shop | null = null;
   /** Null until the storefront answers a should-add event with its own cart. */
   foreign: ForeignLine[] | null = null;
   /** The product in focus, in step with the video. */
   pinned: string | null = null;
   named: boolean;
+  /** Somebody who was here before. */
+  private known = false;
   private readonly public: Api;
   private readonly storage = storageOrNull(() => localStorage);
   private readonly namedKey: string;
@@ -53,28 +64,62 @@ export class Session extends EventTarget {
       token: async () => (await this.auth.token()).token,
       renew: () => this.auth.refused(),
     });
-    this.cart = new CartClient(this.api, showId);
+    this.cart = new CartClient(this.api, showId, this.clock);
+    this.waitlist = new WaitlistClient(this.api, showId, this.clock);
     this.namedKey = `liveshop:named:${new URL(base, location.href).host}`;
     this.named = this.storage?.getItem(this.namedKey) != null;
-    for (const source of [this.room, this.cart]) {
+    for (const source of [this.room, this.cart, this.waitlist]) {
       source.addEventListener("change", this.changed);
       source.addEventListener("status", this.changed);
       source.addEventListener("failed", this.changed);
     }
     this.room.addEventListener("event", (event) => {
-      this.dispatchEvent(new CustomEvent("event", { detail: (event as CustomEvent).detail }));
+      const { detail } = event as CustomEvent<RoomEvent | Tick>;
+      this.waitlist.hear(detail);
+      this.cart.hear(detail);
+      this.dispatchEvent(new CustomEvent("event", { detail }));
+    });
+    this.room.addEventListener("status", () => {
+      // What moved while the line was down was not heard. Who has just come in for the first time has no place.
+      if (this.room.status !== "open" || (!this.known && this.waitlist.places.length === 0)) return;
+      this.waitlist.load().catch(() => undefined);
     });
   }
 
+  get clock(): ServerClock {
+    return this.room.clock;
+  }
+
+  /** How long this show holds what is put into the cart. */
+  get holdSeconds(): number {
+    return this.room.state?.show.hold_seconds ?? this.shop?.hold_seconds ?? HOLD_SECONDS;
+  }
+
+  /** First paid, first served: the cart holds nothing. */
+  get holdsNothing(): boolean {
+    return this.room.state?.show.hold_mode === "first_paid";
+  }
+
+  get warningSeconds(): number {
+    return Math.max(WARNING_SECONDS_LEAST, this.shop?.hold_warning_seconds ?? 0);
+  }
+
+  /** Of what the server writes. */
+  get language(): Language {
+    return this.i18n.lang.startsWith("de") ? "de" : "en";
+  }
+
   async start(): Promise<void> {
-    const known = this.auth.current !== null;
+    this.known = this.auth.current !== null;
     void this.loadShop();
-    if (known) this.cart.load().catch(() => undefined);
+    if (this.known) this.cart.load().catch(() => undefined);
     await this.room.connect();
   }
 
   stop(): void {
     this.room.close();
+    this.cart.stop();
+    this.waitlist.stop();
   }
 
   readonly changed = (): void => {
@@ -117,12 +162,14 @@ export class Session extends EventTarget {
     this.changed();
   }
 
-  /** The storefront vouches for its customer; the socket comes back as that person. */
+  /** The storefront vouches for its customer; the socket comes back as that person, and so does the cart. */
   async identify(jwt: string): Promise<GuestToken> {
     const token = await this.auth.signOn(jwt);
     this.named = true;
+    this.known = true;
     this.room.reconnect();
     this.cart.load().catch(() => undefined);
+    this.waitlist.load().catch(() => undefined);
     this.changed();
     return token;
   }
@@ -172,6 +219,20 @@ export class Session extends EventTarget {
     this.track("add-to-cart", { product_id: product.id, sku: variant.sku, price: variant.price });
   }
 
+  /** Takes the unit that is kept for the viewer. */
+  async takeTurn(place: Place): Promise<void> {
+    const product = this.product(place.product_id);
+    const variant = product?.variants.find((v) => v.id === place.variant_id);
+    // A line whose hold has ended is held anew: one more of it would be two, and one is kept.
+    const lapsed = this.cart.cart?.lines.find((l) => l.variant_id === place.variant_id && l.hold === "lapsed");
+    if (lapsed) await this.cart.setQuantity(lapsed.id, 1);
+    else if (product && variant) await this.addToCart(product, variant);
+    else await this.cart.add(place.variant_id, 1);
+    this.track("waitlist-take", { product_id: place.product_id, variant_id: place.variant_id });
+    // Its place is gone now. Should this fail, the end of the turn asks again.
+    this.waitlist.load().catch(() => undefined);
+  }
+
   async setQuantity(lineId: string, quantity: number): Promise<Cart | null> {
     const line = this.cart.cart?.lines.find((l) => l.id === lineId);
     const foreign = this.foreign?.find((l) => l.variant.id === lineId);
@@ -197,20 +258,6 @@ export class Session extends EventTarget {
 
   /** What went wrong, in the viewer's language where we have words for it. */
   words(error: unknown): string {
-    if (error instanceof ApiProblem) {
-      const key = `error.${error.unreachable ? "unreachable" : error.code}`;
-      if (this.i18n.has(key)) return this.i18n.t(key, problemParams(error));
-      return error.status === 429 ? this.i18n.t("error.rate_limited") : error.detail || this.i18n.t("error.unknown");
-    }
-    return error instanceof Error && error.message ? error.message : this.i18n.t("error.unknown");
+    return problemWords(error, this.i18n);
   }
-}
-
-function problemParams(problem: ApiProblem): Record<string, string | number> {
-  const params: Record<string, string | number> = {};
-  for (const [name, value] of Object.entries(problem.data)) {
-    if (typeof value === "number" || typeof value === "string") params[name] = value;
-  }
-  if (typeof params["available"] === "number") params["count"] = params["available"];
-  return params;
 }

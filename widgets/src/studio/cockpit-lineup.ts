@@ -6,9 +6,11 @@ import { repeat } from "lit/directives/repeat.js";
 import type { RoomState } from "../state/reduce";
 import type { RoomClient } from "../state/room";
 import { picture } from "../ui/picture";
-import type { Pin, Product } from "../wire.gen";
+import type { Offer, Pin, Product } from "../wire.gen";
 import { icon } from "./icons";
-import { available, priceWords, stockLevel, variantName } from "./product-words";
+import "./offer-dialog";
+import type { OfferBook } from "./offers";
+import { available, priceLine, stockLevel, stockWords, variantName } from "./product-words";
 import { empty, View } from "./view";
 
 @customElement("studio-cockpit-lineup")
@@ -16,7 +18,10 @@ export class CockpitLineup extends View {
   @property({ attribute: false }) room!: RoomClient;
   /** Changes with every event, so that this part is drawn again. */
   @property({ attribute: false }) version!: RoomState;
+  @property({ attribute: false }) book!: OfferBook;
   @state() private busy: string | null = null;
+  /** The product an offer is being made for. */
+  @state() private offering: Product | null = null;
 
   /** Pinning is never a toggle: a second tap, or one that crosses somebody else's pin, must not take the product away. */
   private async pin(productId: string | null): Promise<void> {
@@ -50,7 +55,16 @@ export class CockpitLineup extends View {
               this.app.can("shows:write") ? html`<a class="btn btn-outline" href="#/shows/${show.id}/edit">${this.t("studio.lineup_edit")}</a>` : nothing,
             )
           : html`<ol class="rows">${repeat(products, (product) => product.id, (product) => this.row(product, pinned, live))}</ol>`}
-      </div>`;
+      </div>
+      ${this.offering
+        ? html`<studio-offer-dialog .app=${this.app} .showId=${show.id} .product=${this.offering} .running=${this.book.running.map(({ id }) => id).join(" ")}
+            @started=${(event: CustomEvent<Offer>) => this.started(event.detail)} @ls-close=${() => (this.offering = null)}></studio-offer-dialog>`
+        : nothing}`;
+  }
+
+  private started(offer: Offer): void {
+    this.book.add(offer);
+    this.app.toast(this.t("studio.offer_started"), "good");
   }
 
   private row(product: Product, pinned: string | null, live: boolean): TemplateResult {
@@ -60,13 +74,15 @@ export class CockpitLineup extends View {
       <div class="row-main">
         <span class="row-picture">${picture(product.images[0], { sizes: "3.5rem", alt: "" })}</span>
         <div class="row-text"><span class="row-title">${product.title}</span>
-          <span class="quiet">${priceWords(product, this.app.words)}</span>
-          <div class="stock-line"><span class="stock stock-${stockLevel(left)}" data-testid="stock-${product.id}">${left > 0 ? this.t("studio.in_stock", { count: left }) : this.t("studio.sold_out")}</span>${this.variants(product)}</div></div>
+          <span class="quiet">${priceLine(product, this.app.words)}</span>
+          <div class="stock-line"><span data-testid="stock-${product.id}">${stockWords(left, this.app.words)}</span>${this.variants(product)}</div></div>
       </div>
       ${this.app.can("shows:write")
-        ? html`<button class="btn ${isPinned ? "btn-primary" : "btn-outline"} pin" data-testid="pin-${product.id}" aria-pressed=${isPinned ? "true" : "false"}
+        ? html`<div class="lineup-acts"><button class="btn ${isPinned ? "btn-primary" : "btn-outline"} pin" data-testid="pin-${product.id}" aria-pressed=${isPinned ? "true" : "false"}
             ?disabled=${!live || this.busy !== null}
-            @click=${() => void this.pin(product.id)}>${icon("pin")}<span>${this.t(isPinned ? "studio.pinned" : "studio.pin")} <span class="sr-only">${product.title}</span></span></button>`
+            @click=${() => void this.pin(product.id)}>${icon("pin")}<span>${this.t(isPinned ? "studio.pinned" : "studio.pin")} <span class="sr-only">${product.title}</span></span></button>
+            <button class="btn btn-outline pin" data-testid="offer-start-${product.id}" aria-haspopup="dialog" ?disabled=${!live}
+            @click=${() => (this.offering = product)}>${icon("bolt")}<span>${this.t("studio.offer")} <span class="sr-only">${product.title}</span></span></button></div>`
         : isPinned ? html`<span class="badge badge-accent">${this.t("studio.pinned")}</span>` : nothing}
     </li>`;
   }

@@ -11,10 +11,12 @@ import type { Numbers, Order, RoomEvent, Show, ShowState, Tick } from "../wire.g
 import "./cockpit-chat";
 import "./cockpit-lineup";
 import "./cockpit-numbers";
+import "./cockpit-offers";
 import "./cockpit-orders";
 import "./embed-dialog";
 import { icon, type IconName } from "./icons";
 import "./monitor";
+import { OfferBook } from "./offers";
 import { stateBadge, whenWords } from "./show-words";
 import { explain, failure, loadingRows, View } from "./view";
 
@@ -64,6 +66,7 @@ export class Cockpit extends View {
   @state() private embedOpen = false;
   @state() private unread = 0;
   private room!: RoomClient;
+  private offers!: OfferBook;
   private samples: number[] = [];
   private numbersTimer: ReturnType<typeof setInterval> | undefined;
   private clockTimer: ReturnType<typeof setInterval> | undefined;
@@ -72,6 +75,8 @@ export class Cockpit extends View {
   override connectedCallback(): void {
     super.connectedCallback();
     this.room = new RoomClient(this.app.api, this.showId);
+    this.offers = new OfferBook(this.app.api, this.room, this.showId);
+    this.offers.start();
     this.room.addEventListener("change", this.redraw);
     this.room.addEventListener("status", this.redraw);
     this.room.addEventListener("failed", this.redraw);
@@ -86,6 +91,7 @@ export class Cockpit extends View {
   override disconnectedCallback(): void {
     clearInterval(this.numbersTimer);
     clearInterval(this.clockTimer);
+    this.offers.stop();
     this.room.close();
     super.disconnectedCallback();
   }
@@ -104,6 +110,9 @@ export class Cockpit extends View {
         );
         void this.loadOrders();
         void this.loadNumbers();
+        break;
+      case "offer.ended":
+        if (happening.d.reason === "time") this.app.toast(this.t("studio.offer_over", { title: happening.d.product.title }));
         break;
       case "chat.message":
         if (this.tab !== "chat") this.unread += 1;
@@ -178,10 +187,11 @@ export class Cockpit extends View {
       <div class="cockpit" data-tab=${this.tab}>
         ${this.head(show)}
         ${this.connection()}
+        <studio-cockpit-offers .app=${this.app} .room=${this.room} .book=${this.offers} .version=${room}></studio-cockpit-offers>
         <div class="cockpit-grid">
           <div class="cockpit-side">
             <studio-monitor class="panel monitor" .app=${this.app} .show=${show} .room=${this.room}></studio-monitor>
-            <studio-cockpit-lineup class="panel" id="panel-lineup" data-panel="lineup" .app=${this.app} .room=${this.room} .version=${room}></studio-cockpit-lineup>
+            <studio-cockpit-lineup class="panel" id="panel-lineup" data-panel="lineup" .app=${this.app} .room=${this.room} .book=${this.offers} .version=${room}></studio-cockpit-lineup>
           </div>
           <studio-cockpit-chat class="panel" id="panel-chat" data-panel="chat" .app=${this.app} .room=${this.room} .version=${room} .status=${this.room.status}></studio-cockpit-chat>
           <div class="cockpit-side">

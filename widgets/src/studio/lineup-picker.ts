@@ -3,53 +3,18 @@
 import { html, nothing, type TemplateResult } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { repeat } from "lit/directives/repeat.js";
-import { picture } from "../ui/picture";
 import type { Product } from "../wire.gen";
 import { icon } from "./icons";
-import { available, priceWords } from "./product-words";
-import { explain, View } from "./view";
-
-const TYPING_PAUSE_MS = 250;
-const RESULTS = 12;
+import type { Found } from "./product-search";
+import "./product-search";
+import { productFace } from "./product-words";
+import { View } from "./view";
 
 /** Fires "lineup" (`CustomEvent<Product[]>`) with the whole new order. */
 @customElement("studio-lineup-picker")
 export class LineupPicker extends View {
   @property({ attribute: false }) products: Product[] = [];
-  @state() private results: Product[] | null = null;
-  @state() private why = "";
   @state() private said = "";
-  private query = "";
-  private timer: ReturnType<typeof setTimeout> | undefined;
-
-  override connectedCallback(): void {
-    super.connectedCallback();
-    void this.search();
-  }
-
-  override disconnectedCallback(): void {
-    clearTimeout(this.timer);
-    super.disconnectedCallback();
-  }
-
-  private typed(event: Event): void {
-    this.query = (event.target as HTMLInputElement).value;
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => void this.search(), TYPING_PAUSE_MS);
-  }
-
-  private async search(): Promise<void> {
-    const query = this.query;
-    try {
-      const path = `/api/products?q=${encodeURIComponent(query.trim())}&limit=${RESULTS}`;
-      const { products } = await this.app.api.get<{ products: Product[] }>(path);
-      if (query !== this.query) return;
-      this.results = products;
-      this.why = "";
-    } catch (error) {
-      this.why = explain(error, this.app.words);
-    }
-  }
 
   private change(products: Product[], said: string): void {
     this.said = said;
@@ -82,7 +47,6 @@ export class LineupPicker extends View {
 
   protected override render(): TemplateResult {
     const chosen = new Set(this.products.map((product) => product.id));
-    const found = this.results?.filter((product) => !chosen.has(product.id));
     return html`
       <div class="picker">
         <section aria-labelledby="picked-title">
@@ -94,11 +58,8 @@ export class LineupPicker extends View {
         </section>
         <section aria-labelledby="find-title">
           <h3 id="find-title">${this.t("studio.lineup_add")}</h3>
-          <div class="search">${icon("search")}<input class="input" type="search" aria-label=${this.t("studio.product_search")}
-            placeholder=${this.t("studio.product_search")} @input=${(event: Event) => this.typed(event)} /></div>
-          ${this.why ? html`<p class="error" role="alert">${this.why}</p>` : nothing}
-          ${found && found.length === 0 ? html`<p class="hint">${this.t(this.query ? "studio.product_search_none" : "studio.product_none")}</p>` : nothing}
-          <ul class="rows rows-tight">${repeat(found ?? [], (product) => product.id, (product) => this.foundRow(product))}</ul>
+          <studio-product-search .app=${this.app} .without=${chosen} .none=${this.t("studio.product_none")}
+            @pick=${(event: CustomEvent<Found>) => this.add(event.detail.product)}></studio-product-search>
         </section>
       </div>
       <p class="sr-only" role="status">${this.said}</p>`;
@@ -107,7 +68,7 @@ export class LineupPicker extends View {
   private chosenRow(product: Product, index: number): TemplateResult {
     const last = this.products.length - 1;
     return html`<li class="row">
-      <span class="row-main"><span class="place">${index + 1}</span>${this.face(product)}</span>
+      <span class="row-main"><span class="place">${index + 1}</span>${productFace(product, null, this.app.words)}</span>
       <button type="button" class="icon-btn" data-move=${product.id} ?disabled=${index === 0}
         aria-label=${this.t("studio.lineup_up", { title: product.title })} @click=${() => void this.move(index, -1)}>${icon("arrowUp")}</button>
       <button type="button" class="icon-btn" data-move=${product.id} ?disabled=${index === last}
@@ -115,19 +76,5 @@ export class LineupPicker extends View {
       <button type="button" class="icon-btn" aria-label=${this.t("studio.lineup_remove", { title: product.title })}
         @click=${() => this.drop(product)}>${icon("close")}</button>
     </li>`;
-  }
-
-  private foundRow(product: Product): TemplateResult {
-    return html`<li class="row">
-      <span class="row-main">${this.face(product)}</span>
-      <button type="button" class="btn btn-outline" aria-label=${this.t("studio.lineup_add_one", { title: product.title })}
-        @click=${() => this.add(product)}>${icon("plus")}${this.t("studio.add")}</button>
-    </li>`;
-  }
-
-  private face(product: Product): TemplateResult {
-    return html`<span class="row-picture">${picture(product.images[0], { sizes: "3rem", alt: "" })}</span>
-      <span class="row-text"><span class="row-title">${product.title}</span>
-        <span class="quiet">${priceWords(product, this.app.words)} · ${this.t("studio.in_stock", { count: available(product) })}</span></span>`;
   }
 }

@@ -16,6 +16,8 @@ const PAYMENT_LOOKS: Record<PaymentState, string> = {
   paid: "badge-good",
   authorised: "badge-accent",
   declined: "badge-sale",
+  refund_due: "badge-warn",
+  refunded: "",
 };
 
 export function orderBadge(order: Order, words: I18n): TemplateResult {

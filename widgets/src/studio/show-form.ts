@@ -5,12 +5,17 @@ import { customElement, property, state } from "lit/decorators.js";
 import { picture } from "../ui/picture";
 import type { Api } from "../state/api";
 import type { Image, Product, Show, ShowInput } from "../wire.gen";
+import { minutesText, parseMinutes } from "./amounts";
+import { inputField, radioField } from "./fields";
 import { icon } from "./icons";
+import { languageName } from "./kind-words";
 import "./lineup-picker";
 import { explain, LoadingView } from "./view";
 import { allZones, instantToWall, localZone, wallToInstant } from "./zone";
 
 const UPLOAD_WITHIN_MS = 120_000;
+const HOLD_SECONDS_MIN = 60;
+const HOLD_SECONDS_MAX = 86_400;
 
 interface Draft {
   show: Show | null;
@@ -24,6 +29,9 @@ interface Draft {
   cover: Image | null;
   products: Product[];
   replayUrl: string;
+  holdMode: Show["hold_mode"];
+  /** As typed; "" is the shop's own time. */
+  holdMinutes: string;
 }
 
 @customElement("studio-show-form")
@@ -34,6 +42,7 @@ export class ShowForm extends LoadingView<Draft> {
   @state() private why = "";
   @state() private coverWhy = "";
   @state() private untitled = false;
+  @state() private holdWhy = "";
   private dirty = false;
 
   override connectedCallback(): void {
@@ -65,6 +74,8 @@ export class ShowForm extends LoadingView<Draft> {
         cover: null,
         products: [],
         replayUrl: "",
+        holdMode: "hold_on_add",
+        holdMinutes: "",
       };
     }
     const show = await api.get<Show>(`/api/shows/${encodeURIComponent(this.showId)}`);
@@ -82,6 +93,8 @@ export class ShowForm extends LoadingView<Draft> {
       cover: show.cover,
       products,
       replayUrl: show.replay_url ?? "",
+      holdMode: show.hold_mode,
+      holdMinutes: show.hold_seconds === null ? "" : minutesText(show.hold_seconds, this.app.words.lang),
     };
   }
 
@@ -100,10 +113,15 @@ export class ShowForm extends LoadingView<Draft> {
       this.querySelector<HTMLInputElement>("#show-title")?.focus();
       return;
     }
+    this.holdWhy = holdSeconds(draft, this.app.words.lang) === undefined ? this.t("studio.form_hold_wrong") : "";
+    if (this.holdWhy) {
+      this.querySelector<HTMLInputElement>("#hold-minutes")?.focus();
+      return;
+    }
     this.busy = true;
     this.why = "";
     try {
-      const show = await store(this.app.api, draft);
+      const show = await store(this.app.api, draft, this.app.words.lang);
       this.dirty = false;
       this.app.toast(this.t("studio.saved"), "good");
       location.hash = `#/shows/${show.id}`;
@@ -178,6 +196,7 @@ export class ShowForm extends LoadingView<Draft> {
           </div>
           ${this.timeWords(draft)}
         </section>
+        ${this.holds(draft)}
         <section class="card" aria-labelledby="cover-title">
           <h2 id="cover-title">${this.t("studio.form_cover")}</h2>
           <div class="cover">
@@ -216,6 +235,40 @@ export class ShowForm extends LoadingView<Draft> {
       </form>`;
   }
 
+  private holds(draft: Draft): TemplateResult {
+    const usual = Math.round(this.app.shop.hold_seconds / 60);
+    return html`<section class="card" aria-labelledby="hold-title">
+      <h2 id="hold-title">${this.t("studio.form_hold")}</h2>
+      ${radioField({
+        id: "hold-mode",
+        label: this.t("studio.form_hold_mode"),
+        value: draft.holdMode,
+        testid: "hold-mode",
+        change: (value) => this.set({ holdMode: value as Show["hold_mode"] }),
+        choices: (["hold_on_add", "first_paid"] as const).map((mode) => ({
+          value: mode,
+          label: this.t(`studio.form_${mode}`),
+          hint: this.t(`studio.form_${mode}_hint`),
+        })),
+      })}
+      ${draft.holdMode === "hold_on_add"
+        ? html`<div class="pair">${inputField({
+            id: "hold-minutes",
+            label: this.t("studio.form_hold_minutes"),
+            value: draft.holdMinutes,
+            mode: "decimal",
+            max: 7,
+            testid: "hold-minutes",
+            unit: this.t("studio.minutes_unit"),
+            placeholder: String(usual),
+            hint: this.t("studio.form_hold_minutes_hint", { count: usual }),
+            why: this.holdWhy,
+            change: (value) => this.set({ holdMinutes: value }),
+          })}</div>`
+        : nothing}
+    </section>`;
+  }
+
   /** What the wall time means for the reader, and whether the clocks change in that hour. */
   private timeWords(draft: Draft): TemplateResult {
     if (!draft.wall) return html`<p class="hint">${this.t("studio.form_no_time")}</p>`;
@@ -227,8 +280,15 @@ export class ShowForm extends LoadingView<Draft> {
   }
 }
 
+/** Null: the shop's own time. Undefined: not a time a hold can last. */
+function holdSeconds(draft: Draft, lang: string): number | null | undefined {
+  if (draft.holdMinutes.trim() === "" || draft.holdMode === "first_paid") return null;
+  const seconds = parseMinutes(draft.holdMinutes, lang);
+  return seconds === null || seconds < HOLD_SECONDS_MIN || seconds > HOLD_SECONDS_MAX ? undefined : seconds;
+}
+
 /** What both creating and changing take; the lineup of an existing show has a request of its own. */
-function inputOf(draft: Draft): Omit<ShowInput, "product_ids"> {
+function inputOf(draft: Draft, lang: string): Omit<ShowInput, "product_ids"> {
   return {
     title: draft.title.trim(),
     description: draft.description.trim(),
@@ -237,12 +297,14 @@ function inputOf(draft: Draft): Omit<ShowInput, "product_ids"> {
     starts_at: draft.wall ? (wallToInstant(draft.wall, draft.zone)?.at.toISOString() ?? null) : null,
     host_name: draft.host.trim(),
     cover_id: draft.cover?.id ?? null,
+    hold_mode: draft.holdMode,
+    hold_seconds: holdSeconds(draft, lang) ?? null,
     ...(draft.show ? { replay_url: draft.replayUrl.trim() || null } : {}),
   };
 }
 
-async function store(api: Api, draft: Draft): Promise<Show> {
-  const input = inputOf(draft);
+async function store(api: Api, draft: Draft, lang: string): Promise<Show> {
+  const input = inputOf(draft, lang);
   const product_ids = draft.products.map((product) => product.id);
   if (!draft.show) return api.post<Show>("/api/shows", { ...input, product_ids });
   const path = `/api/shows/${encodeURIComponent(draft.show.id)}`;
@@ -254,8 +316,4 @@ async function store(api: Api, draft: Draft): Promise<Show> {
 function zonesWith(zone: string): string[] {
   const zones = allZones();
   return zones.includes(zone) ? zones : [zone, ...zones];
-}
-
-function languageName(code: string, lang: string): string {
-  return new Intl.DisplayNames([lang], { type: "language" }).of(code) ?? code;
 }

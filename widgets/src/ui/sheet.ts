@@ -4,10 +4,10 @@
 import { LitElement, html, css, nothing, type TemplateResult } from "lit";
 import { property } from "lit/decorators.js";
 import { baseStyles } from "./styles";
-import { deepActive, focusables, keepInside } from "./focus";
+import { deepActive, keepInside } from "./focus";
 import { icon } from "./icon";
 
-/** Fires "ls-close" on Escape and on its close button. Slots: default (scrolls), "foot" (stays), "back" (left of the title). */
+/** Fires "ls-close" on Escape and on its close button. Slots: default (scrolls), "alert" and "foot" (stay), "back" (left of the title). */
 export class Sheet extends LitElement {
   @property() label = "";
   @property() closeLabel = "";
@@ -85,8 +85,9 @@ export class Sheet extends LitElement {
     this.setAttribute("role", "dialog");
     this.setAttribute("aria-modal", "true");
     this.addEventListener("keydown", this.onKey);
+    this.addEventListener("lost", this.onLost);
     void this.updateComplete.then(() => {
-      this.renderRoot.querySelector("h2")?.focus({ preventScroll: true });
+      this.focusTitle();
     });
   }
 
@@ -113,6 +114,12 @@ export class Sheet extends LitElement {
     keepInside(this.renderRoot as ShadowRoot, event);
   };
 
+  /** An alert went away with the control that had the focus. */
+  private readonly onLost = (event: Event): void => {
+    event.stopPropagation();
+    this.focusTitle();
+  };
+
   private dismiss(): void {
     this.dispatchEvent(new CustomEvent("ls-close"));
   }
@@ -125,14 +132,15 @@ export class Sheet extends LitElement {
         <slot name="tools"></slot>
         <button class="icon-btn" aria-label=${this.closeLabel || nothing} @click=${this.dismiss}>${icon("close")}</button>
       </header>
+      <slot name="alert"></slot>
       <div class="body" part="body" tabindex="0"><slot></slot></div>
       <slot name="foot"></slot>
     `;
   }
 
-  /** The first control of the content, for flows that want to start typing at once. */
-  focusFirst(): void {
-    focusables(this)[0]?.focus();
+  /** For a control inside that is gone after it was used. */
+  focusTitle(): void {
+    this.renderRoot.querySelector("h2")?.focus({ preventScroll: true });
   }
 }
 
