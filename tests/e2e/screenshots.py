@@ -211,9 +211,13 @@ async def draw_staff(running: demo.House, browser: Browser) -> None:
         await host.leave()
     merchant = await arrive(browser, "1440")
     await merchant.sign_in(f"{running.desk}#/products", "merchant@lindholm.example")
-    await expect(merchant.see("product-row")).to_have_count(12)
+    await expect(merchant.see("product-row")).to_have_count(13)
     await merchant.page.wait_for_load_state("networkidle")
     await take(merchant, "desk-1440.png")
+    await merchant.page.goto(f"{running.desk}#/promotions")
+    await merchant.see("promotion-row").filter(has_text="Warm light week").click()
+    await expect(merchant.see("preview-variant").first).to_be_visible()
+    await take(merchant, "promotion-1440.png")
     await merchant.leave()
 
 
