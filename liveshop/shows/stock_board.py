@@ -10,7 +10,7 @@ harmless: something is then told twice.
 
 import asyncio
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -142,14 +142,21 @@ class StockBoard:
             self._touched.starting |= set(await store.open_lineups(conn))
 
     async def run(self) -> None:
-        await self.begin()
+        while not await self._is_done(self.begin):
+            pass
         while True:
-            try:
-                await self.tell()
-            except ShopError as error:
-                _log.warning("stock_board_waits", reason=error.detail)
-                await asyncio.sleep(1.0)
+            await self._is_done(self.tell)
             await self._until_something_is_due()
+
+    async def _is_done(self, step: Callable[[], Awaitable[None]]) -> bool:
+        """False, a little later, where the database is away."""
+        try:
+            await step()
+        except ShopError as error:
+            _log.warning("stock_board_waits", reason=error.detail)
+            await asyncio.sleep(1.0)
+            return False
+        return True
 
     async def _until_something_is_due(self) -> None:
         seconds = _LONGEST_SLEEP_SECONDS
