@@ -169,4 +169,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    raise NotImplementedError("go back with a backup: what was written since cannot be kept")
+    raise RuntimeError("go back with a backup: what was written since cannot be kept")
