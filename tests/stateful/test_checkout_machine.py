@@ -5,7 +5,7 @@ buyers were told. What a screen says can be had must be had; what it says is gon
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count
@@ -748,25 +748,15 @@ class Checkout(RuleBasedStateMachine):
         )
 
 
-@pytest.fixture
-def loop(wired: Liveshop) -> Iterator[asyncio.AbstractEventLoop]:
-    """A loop for a test that is no coroutine itself, because Hypothesis drives it."""
-    loop = asyncio.new_event_loop()
-    yield loop
-    wired.media.close()
-    loop.run_until_complete(wired.database.close())
-    loop.close()
-
-
 def test_no_piece_is_sold_twice_and_no_cent_goes_astray(
-    wired: Liveshop, loop: asyncio.AbstractEventLoop
+    open_shop: Liveshop, loop: asyncio.AbstractEventLoop
 ) -> None:
     for priority, name in enumerate(("Warehouse", "Store")):
-        loop.run_until_complete(builders.location(wired, name, priority=priority))
+        loop.run_until_complete(builders.location(open_shop, name, priority=priority))
     run_state_machine_as_test(
-        type("CheckoutHere", (Checkout,), {"shop": wired, "loop": loop}),
+        type("CheckoutHere", (Checkout,), {"shop": open_shop, "loop": loop}),
         settings=settings(
-            max_examples=25 if wired.database.is_sqlite else 10,
+            max_examples=25 if open_shop.database.is_sqlite else 10,
             stateful_step_count=40,
             deadline=None,
             derandomize=True,

@@ -8,7 +8,7 @@ the price at a moment has to stay it in the history of prices.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -17,7 +17,6 @@ from itertools import count
 from random import Random
 from typing import Any, TypeVar
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -651,14 +650,6 @@ class Promotions(RuleBasedStateMachine):
 
 def _is_first_of_its_line(who: Who, asked: Mapping[Who, int]) -> bool:
     return who is next(one for one in asked if one.owners == who.owners)
-
-
-@pytest.fixture
-def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    """A loop for a test that is no coroutine itself, because Hypothesis drives it."""
-    loop = asyncio.new_event_loop()
-    yield loop
-    loop.close()
 
 
 def test_a_variant_has_one_price_at_a_time_and_no_limit_is_passed(

@@ -5,7 +5,7 @@ dictionaries. After each step both agree on every hold, every turn and everythin
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,7 +13,6 @@ from itertools import count
 from typing import Any, TypeVar
 
 import builders
-import pytest
 from checkout_builders import audit, begin_to_wait, viewer
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -325,25 +324,15 @@ class Stock(RuleBasedStateMachine):
         assert await self.shop.catalog.available(self.articles) == expected
 
 
-@pytest.fixture
-def loop(wired: Liveshop) -> Iterator[asyncio.AbstractEventLoop]:
-    """A loop for a test that is no coroutine itself, because Hypothesis drives it."""
-    loop = asyncio.new_event_loop()
-    yield loop
-    wired.media.close()
-    loop.run_until_complete(wired.database.close())
-    loop.close()
-
-
 def test_the_ledger_and_the_shelves_agree_whatever_happens(
-    wired: Liveshop, loop: asyncio.AbstractEventLoop
+    open_shop: Liveshop, loop: asyncio.AbstractEventLoop
 ) -> None:
     for priority, name in enumerate(("Warehouse", "Store")):
-        loop.run_until_complete(builders.location(wired, name, priority=priority))
+        loop.run_until_complete(builders.location(open_shop, name, priority=priority))
     run_state_machine_as_test(
-        type("StockHere", (Stock,), {"shop": wired, "loop": loop}),
+        type("StockHere", (Stock,), {"shop": open_shop, "loop": loop}),
         settings=settings(
-            max_examples=30 if wired.database.is_sqlite else 12,
+            max_examples=30 if open_shop.database.is_sqlite else 12,
             stateful_step_count=40,
             deadline=None,
             derandomize=True,
