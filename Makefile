@@ -12,8 +12,22 @@ WIDGET_SOURCES := $(shell find widgets/src widgets/styles widgets/locales -type 
 demo: $(STAMP) widgets/dist/manifest.json
 	@exec $(BIN)/liveshop demo --port $(PORT)
 
+# As many workers as cores, at most four. Tests in a browser have limits of time: they run after
+# the others, alone. With paths in ARGS it is one plain run.
+ifneq ($(wildcard $(foreach arg,$(ARGS),$(firstword $(subst ::, ,$(arg))))),)
 test: $(STAMP) widgets/dist/manifest.json chromium
 	$(BIN)/pytest $(ARGS)
+else
+test: $(STAMP) widgets/dist/manifest.json chromium
+	@cores=$$(getconf _NPROCESSORS_ONLN || echo 2); \
+	$(BIN)/pytest -n $$((cores < 4 ? cores : 4)) --dist loadfile --ignore tests/e2e $(ARGS); \
+	most=$$?; \
+	$(BIN)/pytest tests/e2e $(ARGS); browser=$$?; \
+	echo "pytest ended with $$most without a browser, with $$browser in a browser."; \
+	if [ $$most = 5 ]; then exit $$browser; fi; \
+	if [ $$most = 0 ] && [ $$browser = 5 ]; then exit 0; fi; \
+	exit $$((most > browser ? most : browser))
+endif
 
 test-slow: $(STAMP) widgets/dist/manifest.json chromium
 	$(BIN)/pytest -m slow $(ARGS)

@@ -62,6 +62,7 @@ from liveshop.shows.service import ShowService
 from liveshop.shows.stock_board import StockBoard
 from liveshop.storage import Database, Worker
 from liveshop.storage.outbox import Handler
+from liveshop.syndication.assembly import Syndication, assemble
 from liveshop.video import http as video_http
 from liveshop.video.service import VideoService
 from liveshop.web import ANONYMOUS, PUBLIC, Call, Endpoint, Principal, files, health, openapi
@@ -115,11 +116,14 @@ class Liveshop:
     waitlist: WaitlistService
     orders: PlaceOrder
     video: VideoService
+    syndication: Syndication
     hub: Hub
     socket: RoomSocket
     worker: Worker
     slow_worker: Worker
     """Fetches pictures, so that nothing else waits for other people's servers."""
+    export_worker: Worker
+    """Hands orders to shop systems; not behind pictures."""
     stock_board: StockBoard
     endpoints: list[Endpoint]
     kit: WebKit
@@ -147,6 +151,8 @@ class Liveshop:
         jobs: Mapping[str, Callable[[], Awaitable[None]]] = {
             "worker": self.worker.run,
             "slow worker": self.slow_worker.run,
+            "export worker": self.export_worker.run,
+            "syndication": self.syndication.runner.run,
             "stock board": self.stock_board.run,
             "hub": self.hub.run,
             "sweeper": self._sweep,
@@ -217,7 +223,11 @@ def payment_providers(settings: Settings, database: Database) -> dict[str, Payme
 
 @asynccontextmanager
 async def opened(
-    settings: Settings, browser: Browser | None = None, *, clock: Clock | None = None
+    settings: Settings,
+    browser: Browser | None = None,
+    *,
+    clock: Clock | None = None,
+    connectors: Connectors | None = None,
 ) -> AsyncIterator[Liveshop]:
     """Migrate the database, wire everything, and close it in the end.
 
@@ -230,17 +240,25 @@ async def opened(
         busy_timeout_seconds=settings.database.busy_timeout_seconds,
     )
     try:
-        shop = wire(settings, database, browser, clock or SystemClock())
+        shop = wire(settings, database, browser, clock or SystemClock(), connectors)
         try:
             yield shop
         finally:
+            await shop.syndication.close()
             shop.media.close()
     finally:
         await database.close()
 
 
-def wire(settings: Settings, database: Database, browser: Browser | None, clock: Clock) -> Liveshop:
-    """Make everything and tie it together."""
+def wire(
+    settings: Settings,
+    database: Database,
+    browser: Browser | None,
+    clock: Clock,
+    connectors: Connectors | None = None,
+) -> Liveshop:
+    """Make everything and tie it together. `connectors`: others than the installed ones."""
+    connectors = connectors or Connectors.installed()
     metrics = Metrics()
     accounts = AccountService(database, clock, settings)
     customers = CustomerService(database, clock, settings)
@@ -254,7 +272,25 @@ def wire(settings: Settings, database: Database, browser: Browser | None, clock:
     offers = OfferService(database, clock, settings, display, promotions)
     carts = CartService(database, clock, settings, display, prices, customers.segments_of)
     waitlist = WaitlistService(database, clock, settings, display)
-    orders = PlaceOrder(database, clock, settings, carts, payment_providers(settings, database))
+    syndication = assemble(
+        database,
+        clock,
+        settings,
+        connectors,
+        prices=prices,
+        display=display,
+        media=media,
+        links=links,
+    )
+    promotions.left_out = syndication.listings.warnings_for
+    orders = PlaceOrder(
+        database,
+        clock,
+        settings,
+        carts,
+        payment_providers(settings, database),
+        on_confirmed=syndication.exports.on_confirmed,
+    )
     video = VideoService(clock=clock)
     broker = MemoryBroker(log_size=settings.realtime.log_size)
 
@@ -329,10 +365,12 @@ def wire(settings: Settings, database: Database, browser: Browser | None, clock:
         )
     worker = Worker(database, worker_jobs, clock, never_given_up=[SETTLE, REFUND])
     slow_worker = Worker(database, catalog_jobs.handlers(media), clock)
+    export_worker = Worker(database, syndication.jobs, clock, never_given_up=list(syndication.jobs))
 
     def wake_workers() -> None:
         worker.wake()
         slow_worker.wake()
+        export_worker.wake()
 
     database.on_enqueue = wake_workers
 
@@ -343,7 +381,7 @@ def wire(settings: Settings, database: Database, browser: Browser | None, clock:
         *catalog_http.endpoints(
             catalog,
             media,
-            Connectors.installed(),
+            connectors,
             links,
             display=display,
             max_image_bytes=settings.media.max_bytes,
@@ -354,6 +392,7 @@ def wire(settings: Settings, database: Database, browser: Browser | None, clock:
         *chat_snapshot.endpoints(database, shows, chat, hub),
         *checkout_http.endpoints(carts, orders, waitlist, settings),
         *orders_http.endpoints(database),
+        *syndication.endpoints,
         *insights_http.endpoints(database, settings, shows, chat, viewers_now),
         *video_http.endpoints(video),
         *health.endpoints({"database": database.ping}, metrics),
@@ -401,10 +440,12 @@ def wire(settings: Settings, database: Database, browser: Browser | None, clock:
         waitlist=waitlist,
         orders=orders,
         video=video,
+        syndication=syndication,
         hub=hub,
         socket=socket,
         worker=worker,
         slow_worker=slow_worker,
+        export_worker=export_worker,
         stock_board=StockBoard(database, display, clock, prices),
         endpoints=endpoints,
         kit=kit,

@@ -152,6 +152,22 @@ class MediaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether imports may fetch pictures from loopback and private networks."""
 
 
+class SyndicationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    limits: dict[str, int] = msgspec.field(default_factory=dict)
+    """Figures of vendors that are different for this shop, by name: `x.posts_per_day=50`."""
+    source_seconds: int = 60
+    """How often a shop system is asked for changes."""
+    source_whole_hours: int = 24
+    """How often its whole catalog is read, deletions included."""
+    read_back_seconds: int = 900
+    """How old our knowledge of what a channel shows may become."""
+    plan_whole_hours: int = 6
+    """How often every listing is planned again, whether or not anything was seen to change."""
+    private_addresses: bool = False
+    """Whether connectors may talk to loopback and private networks, such as a shop system on the
+    same machine."""
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mode: Mode = "production"
     data_dir: str = "liveshop-data"
@@ -167,6 +183,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     realtime: RealtimeSettings = RealtimeSettings()
     customers: CustomerSettings = CustomerSettings()
     media: MediaSettings = MediaSettings()
+    syndication: SyndicationSettings = SyndicationSettings()
 
     @property
     def data_path(self) -> Path:

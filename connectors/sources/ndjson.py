@@ -15,16 +15,22 @@ Unknown fields are refused, because a misspelt `compare_at` would otherwise vani
 """
 
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 
 import msgspec
 
 from liveshop.connect import (
     BadFile,
     BadRow,
+    FileAddress,
+    FileByUrl,
+    Kit,
     Line,
+    Role,
     SourceProduct,
     SourceRow,
     SourceVariant,
+    file_by_url,
     split_lines,
 )
 from liveshop.kernel.money import Money
@@ -69,10 +75,17 @@ class _Id(msgspec.Struct):
 
 class Ndjson:
     name = "ndjson"
+    title = "Products as NDJSON"
     media_type = "application/x-ndjson"
+    roles: frozenset[Role] = frozenset({"file_source", "source"})
+    config = FileAddress
+    oauth = None
 
     def __init__(self) -> None:
         self._decoder = msgspec.json.Decoder(_Product)
+
+    def open(self, config: FileAddress, kit: Kit) -> AbstractAsyncContextManager[FileByUrl]:
+        return file_by_url(self, config, kit)
 
     async def rows(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[SourceRow | BadRow]:
         is_empty = True
@@ -94,7 +107,8 @@ class Ndjson:
             reason = f"the line is not UTF-8 (byte {error.start + 1}); save the file as UTF-8"
             return BadRow(line.number, None, reason)
         except msgspec.ValidationError as error:
-            return BadRow(line.number, _id_of(line.data), str(error))
+            source_id = _id_of(line.data)
+            return BadRow(line.number, source_id, str(error), source_id)
         except (msgspec.DecodeError, RecursionError) as error:
             return BadRow(line.number, None, f"the line is not JSON: {error}")
 

@@ -18,8 +18,14 @@ function priceOf(product) {
   return format.format(cheapest.amount / 10 ** format.resolvedOptions().maximumFractionDigits);
 }
 
+/** What stands behind the # in a product's address: where this page shows it. */
+function homeOf(product) {
+  return product.url?.split("#")[1] ?? product.id;
+}
+
 function card(product) {
   const item = make("li");
+  item.id = homeOf(product);
   const shot = make("span", "shot");
   const image = product.images[0];
   if (image) {
@@ -47,10 +53,14 @@ function card(product) {
 }
 
 async function fill() {
-  const answer = await fetch(`${base}/api/products?limit=${SHOWN}`);
+  const answer = await fetch(`${base}/api/products?limit=100`);
   if (!answer.ok) throw new Error(`the shop answered ${answer.status}`);
   const { products } = await answer.json();
+  // Whoever comes from a channel sees first what he came for.
+  const wanted = decodeURIComponent(location.hash.slice(1));
+  products.sort((a, b) => Number(homeOf(b) === wanted) - Number(homeOf(a) === wanted));
   shelf.replaceChildren(...products.slice(0, SHOWN).map(card));
+  if (wanted) document.getElementById(wanted)?.scrollIntoView({ block: "center" });
 }
 
 try {

@@ -38,6 +38,8 @@ ROLES: dict[str, frozenset[str]] = {
             "media:write",
             "promotions:read",
             "promotions:write",
+            "channels:read",
+            "channels:write",
             "orders:read",
             "orders:write",
             "shows:read",

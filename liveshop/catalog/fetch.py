@@ -1,32 +1,23 @@
 """Pictures from other people's addresses, without being led into our own network.
 
-Addresses are checked where the connection is made, after the name is resolved, so that a name
-which resolves differently the second time gains nothing; each redirect is checked again.
+`web.outgoing` says which addresses are ours; each redirect is checked again.
 """
 
 import asyncio
-import ipaddress
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.abc import AbstractResolver
 
 from liveshop.catalog.model import ImageTooLarge, NotAnImage
 from liveshop.kernel.errors import Invalid, Unavailable
+from liveshop.web.outgoing import AddressRefused, GuardedResolver, is_address, is_public
 
 _TIMEOUT = aiohttp.ClientTimeout(total=15, connect=5)
 _MAX_REDIRECTS = 4
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-
-
-class AddressRefused(Invalid):
-    """The address leads into a private network, or is none to fetch from at all."""
-
-    code = "address_refused"
 
 
 class FetchRefused(Invalid):
@@ -39,46 +30,6 @@ class FetchFailed(Unavailable):
     """The other side does not answer now."""
 
     code = "fetch_failed"
-
-
-def is_public(text: str) -> bool:
-    """Whether an IP address is one of the open internet, also when it hides inside another."""
-    try:
-        address = ipaddress.ip_address(text.split("%", maxsplit=1)[0])
-    except ValueError:
-        return False
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour
-        if inner is None and address in _NAT64:
-            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(str(inner))
-        if address.teredo is not None or address.is_site_local:
-            return False
-    return address.is_global and not address.is_multicast
-
-
-def _is_address(host: str) -> bool:
-    """Whether a host is taken for an address, so that no resolver is asked. Odd spellings of
-    addresses (127.1, 2130706433) count, and are then not public."""
-    return ":" in host or host.replace(".", "").isdigit()
-
-
-class _GuardedResolver(AbstractResolver):
-    def __init__(self, inner: AbstractResolver) -> None:
-        self._inner = inner
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        found = await self._inner.resolve(host, port, family)
-        public = [result for result in found if is_public(result["host"])]
-        if not public:
-            raise AddressRefused(f"{host} leads into a private network and is not fetched from.")
-        return public
-
-    async def close(self) -> None:
-        await self._inner.close()
 
 
 class Fetcher:
@@ -115,7 +66,7 @@ class Fetcher:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise refused
         # A name is looked at by the resolver; an address given as such never gets there.
-        is_private = _is_address(parts.hostname) and not is_public(parts.hostname)
+        is_private = is_address(parts.hostname) and not is_public(parts.hostname)
         if is_private and not self._private_allowed:
             raise AddressRefused(f"{parts.hostname} is a private address and is not fetched from.")
 
@@ -148,7 +99,7 @@ class Fetcher:
 async def fetcher(*, max_bytes: int, private_allowed: bool) -> AsyncIterator[Fetcher]:
     resolver: AbstractResolver = aiohttp.ThreadedResolver()
     if not private_allowed:
-        resolver = _GuardedResolver(resolver)
+        resolver = GuardedResolver(resolver)
     connector = aiohttp.TCPConnector(resolver=resolver, limit=8, use_dns_cache=False)
     async with aiohttp.ClientSession(
         connector=connector,

@@ -1,5 +1,6 @@
 """The catalog over HTTP: products, stock, import, pictures."""
 
+import re
 from collections.abc import AsyncIterator
 from typing import Annotated
 
@@ -7,6 +8,7 @@ from aiohttp import web
 from msgspec import Meta
 
 from liveshop.catalog import wire
+from liveshop.catalog.channel_pictures import STEPS_KB
 from liveshop.catalog.display import CatalogDisplay
 from liveshop.catalog.media import MediaService
 from liveshop.catalog.model import (
@@ -36,6 +38,9 @@ _WRITE = permission("catalog:write")
 _TAG = "catalog"
 _MAX_IMPORT_BYTES = 1024 * 1024 * 1024  # streamed: the limit guards time, not memory
 _PICTURES = ("image/jpeg", "image/png", "image/webp", "image/avif")
+_FILE = re.compile(r"(?P<width>\d{1,5})\.(?P<extension>[a-z]+)", re.ASCII)
+_CHANNEL_FILE = re.compile(r"(?P<rendition>[a-z]+)-(?P<kb>[1-9]\d{2,3})\.jpg", re.ASCII)
+"""A rendition of `liveshop.connect` and its cap in thousands of bytes."""
 _FOR_EVER = "public, max-age=31536000, immutable"
 
 
@@ -214,7 +219,7 @@ def _import_endpoint(catalog: CatalogService, connectors: Connectors) -> Endpoin
         _TAG,
         query=ImportQuery,
         answer=wire.ImportReport,
-        consumes=("text/csv", "application/x-ndjson"),
+        consumes=("text/csv", "application/x-ndjson", "application/xml"),
         errors=(UnknownConnector, BrokenConnector, BadFile, WrongColumns),
         max_body_bytes=_MAX_IMPORT_BYTES,
     )
@@ -243,10 +248,17 @@ def _media_endpoints(
         return links.image(await media.store_image(content, alt=call.query.alt))
 
     async def get_image(call: Call) -> web.FileResponse:
-        width, _, extension = call.params["file"].partition(".")
-        if not (width.isascii() and width.isdigit() and len(width) <= 5):
+        media_id, name = call.params["media_id"], call.params["file"]
+        if (match := _FILE.fullmatch(name)) is not None:
+            extension = match["extension"]
+            path = await media.rendition(media_id, width=int(match["width"]), extension=extension)
+        elif (match := _CHANNEL_FILE.fullmatch(name)) is not None and int(match["kb"]) in STEPS_KB:
+            extension = "jpg"
+            path = await media.channel_picture(
+                media_id, match["rendition"], int(match["kb"]) * 1000
+            )
+        else:
             raise UnknownMedia("There is no such picture, or not in this size.")
-        path = await media.rendition(call.params["media_id"], width=int(width), extension=extension)
         return web.FileResponse(
             path, headers={"Cache-Control": _FOR_EVER, "Content-Type": RENDITIONS[extension]}
         )
@@ -271,7 +283,7 @@ def _media_endpoints(
             "/media/{media_id}/{file}",
             get_image,
             PUBLIC,
-            "a rendition of a picture, such as 640.webp",
+            "a rendition of a picture, such as 640.webp, or square-950.jpg for channels",
             _TAG,
             raw=True,
             produces=tuple(RENDITIONS.values()),

@@ -5,20 +5,22 @@ What an import remembers of the whole file is a hash per id (`SeenIds`), so that
 in a file twice is reported instead of changing to and fro with every run.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from liveshop.catalog import import_store, media_store
+from liveshop.catalog import import_store, media_store, source_stock
 from liveshop.catalog.import_merge import Merge, SeenIds, WorkingProduct, WorkingVariant
 from liveshop.catalog.import_rows import Prepared, picture_key, prepare
 from liveshop.catalog.model import ProductsTouched, StockTouched
+from liveshop.catalog.source_stock import Uncounted
 from liveshop.connect import BadRow, FileSource, SourceRow
 from liveshop.kernel.clock import Clock
 from liveshop.kernel.errors import Invalid
-from liveshop.kernel.ids import ProductId, VariantId, new_id
+from liveshop.kernel.ids import LocationId, ProductId, VariantId, new_id
 from liveshop.storage import Database, Tx
 
 FETCH_TOPIC = "catalog.fetch_images"
@@ -62,7 +64,12 @@ Progress = Callable[[ImportReport], None]
 
 @dataclass(slots=True)
 class Importer:
-    """Used for one run of one file."""
+    """Used for one run of one file, or for one page of a shop system's catalog.
+
+    A file says what there was when it was written, so only a new quantity in it sets the stock. A
+    shop system is asked now: with `uncounted` the stock becomes what it has, less what was sold
+    here and it does not count yet.
+    """
 
     database: Database
     clock: Clock
@@ -70,6 +77,7 @@ class Importer:
     currency: str
     progress: Progress | None = None
     batch_rows: int = _BATCH_ROWS
+    uncounted: Uncounted | None = None
     _report: ImportReport = field(default_factory=ImportReport)
     _problems: list[RowProblem] = field(default_factory=list)
     _seen_products: SeenIds = field(default_factory=SeenIds)
@@ -80,9 +88,16 @@ class Importer:
     async def run(self, source: FileSource, chunks: AsyncIterator[bytes]) -> ImportReport:
         """Read it all. Raises BadFile; what landed before any other error stays, and a second run
         of the same file brings the rest."""
+        return await self._land_all(source.rows(self._counting(chunks)))
+
+    async def land(self, rows: Iterable[SourceRow | BadRow]) -> ImportReport:
+        """Land a page of rows, in as many batches as its variants need."""
+        return await self._land_all(_each(rows))
+
+    async def _land_all(self, rows: AsyncIterator[SourceRow | BadRow]) -> ImportReport:
         batch: list[SourceRow | BadRow] = []
         variants = 0
-        async for row in source.rows(self._counting(chunks)):
+        async for row in rows:
             batch.append(row)
             variants += len(row.product.variants) if isinstance(row, SourceRow) else 0
             if len(batch) >= self.batch_rows or variants >= 4 * self.batch_rows:
@@ -134,6 +149,8 @@ class Importer:
             )
             for row in rows:
                 self._merge(merge, row)
+            if self.uncounted is not None:
+                await self._count_now(tx.conn, location_id, merge, rows, self.uncounted)
             await self._flush(tx, list(merge.products.values()), location_id, now)
 
     def _merge(self, merge: Merge, row: Prepared) -> None:
@@ -147,6 +164,28 @@ class Importer:
             self._count(unchanged=1)
         elif self._counted.add(product.id):
             self._count(created=int(product.is_new), updated=int(not product.is_new))
+
+    async def _count_now(
+        self,
+        conn: AsyncConnection,
+        location_id: LocationId,
+        merge: Merge,
+        rows: Sequence[Prepared],
+        uncounted: Uncounted,
+    ) -> None:
+        """What the stock has to be by the quantities in these rows, whether they are new or not."""
+        counted = {
+            variant.id: (variant, quantity)
+            for row in rows
+            if row.source_id in merge.products
+            for facts, _, quantity in row.variants
+            if quantity is not None
+            and (variant := merge.products[row.source_id].variants.get(facts.source_id)) is not None
+        }
+        counts = {VariantId(id_): quantity for id_, (_, quantity) in counted.items()}
+        wanted = await source_stock.differing(conn, location_id, counts, uncounted)
+        for id_, (variant, _) in counted.items():
+            variant.new_quantity = wanted.get(VariantId(id_))
 
     async def _flush(
         self, tx: Tx, products: Sequence[WorkingProduct], location_id: str, now: datetime
@@ -186,7 +225,8 @@ class Importer:
         held = await import_store.clamped(tx.conn, location_id, wanted)
         for variant_id, kept in held.items():
             variant = by_id[variant_id]
-            variant.source_quantity = None  # so that the next run tries again
+            if self.uncounted is None:
+                variant.source_quantity = None  # so that the next run tries again
             self._note(
                 variant.line,
                 variant.facts.source_id,
@@ -242,6 +282,11 @@ class Importer:
             problems=tuple(self._problems) if rows else so_far.problems,
             bytes_read=self._bytes_read,
         )
+
+
+async def _each(rows: Iterable[SourceRow | BadRow]) -> AsyncIterator[SourceRow | BadRow]:
+    for row in rows:
+        yield row
 
 
 def _id_of(row: SourceRow) -> str | None:

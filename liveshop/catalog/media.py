@@ -18,6 +18,7 @@ from typing import TypeVar
 import structlog
 
 from liveshop.catalog import media_store, writing
+from liveshop.catalog.channel_pictures import pad, step_kb
 from liveshop.catalog.fetch import Fetcher, FetchFailed, fetcher
 from liveshop.catalog.import_rows import picture_key
 from liveshop.catalog.media_store import StoredImage
@@ -29,6 +30,8 @@ from liveshop.catalog.model import (
     UnknownMedia,
 )
 from liveshop.catalog.pictures import RENDITIONS, Master, render, to_master, widths_of
+from liveshop.connect import RENDITIONS as CHANNEL_RENDITIONS
+from liveshop.connect import Rendition
 from liveshop.kernel.clock import Clock
 from liveshop.kernel.errors import Invalid
 from liveshop.kernel.ids import MediaId, ProductId, has_prefix, new_id
@@ -38,7 +41,7 @@ from liveshop.storage import Database
 
 _log = structlog.get_logger("media")
 _T = TypeVar("_T")
-_THREADS = 2  # a decode may take 200 MB; more at a time would take the machine
+_THREADS = 2  # a decode may take 400 MB (WebP 620); more at a time would take the machine
 
 
 class MediaService:
@@ -107,10 +110,34 @@ class MediaService:
             raise unknown
         master = self._path(image)
         path = master.with_name(f"{image.digest}-{width}.{extension}")
+        return await self._made(path, lambda: _render_file(master, path, width, extension))
+
+    async def channel_picture(self, media_id: str, rendition: str, max_bytes: int) -> Path:
+        """The file of a JPEG as channels want it, made now if nobody asked before. `rendition` is
+        one of `liveshop.connect.RENDITIONS`; it has at most `max_bytes`.
+
+        Raises UnknownMedia for a picture or rendition that there is not, MediaUnavailable, and
+        ValueError for a cap under the smallest of `STEPS_KB`.
+        """
+        unknown = UnknownMedia("There is no such picture, or not in this size.")
+        if not has_prefix(media_id, "med") or rendition not in CHANNEL_RENDITIONS:
+            raise unknown
+        kb = step_kb(max_bytes)
+        async with self._database.read() as conn:
+            image = await media_store.media_by_id(conn, media_id)
+        if image is None:
+            raise unknown
+        master = self._path(image)
+        path = master.with_name(f"{image.digest}-{rendition}-{kb}.jpg")
+        size = CHANNEL_RENDITIONS[rendition]
+        return await self._made(path, lambda: _pad_file(master, path, size, kb * 1000))
+
+    async def _made(self, path: Path, make: Callable[[], None]) -> Path:
+        """The file, made by one of those who want it at a time."""
         lock = self._locks.setdefault(path.name, asyncio.Lock())
         async with lock:
             if not await asyncio.to_thread(path.exists):
-                await self._run(lambda: _render_file(master, path, width, extension))
+                await self._run(make)
         return path
 
     async def fetch_images(self, urls: Sequence[str]) -> None:
@@ -173,6 +200,10 @@ class MediaService:
 
 def _render_file(master: Path, path: Path, width: int, extension: str) -> None:
     _write(path, render(master.read_bytes(), width=width, extension=extension), must_last=False)
+
+
+def _pad_file(master: Path, path: Path, rendition: Rendition, max_bytes: int) -> None:
+    _write(path, pad(master.read_bytes(), rendition, max_bytes), must_last=False)
 
 
 def _write(path: Path, content: bytes, *, must_last: bool) -> None:

@@ -84,9 +84,15 @@ def _kind(content: bytes) -> str | None:
 
 def _plain(image: Image.Image) -> Image.Image:
     """Upright, sRGB, RGB or RGBA, at most the size of a master, without anything else in it."""
-    image.draft("RGB", (_MASTER_SIDE, _MASTER_SIDE))  # JPEG only: decodes large ones smaller
+    longest = max(image.size)
+    if longest > _MASTER_SIDE:
+        width, height = (max(1, side * _MASTER_SIDE // longest) for side in image.size)
+        image.draft("RGB", (width, height))  # JPEG only: decodes large ones smaller
     image.load()
     profile = image.info.get("icc_profile")
+    if image.mode in ("L", "RGB", "RGBA", "CMYK"):
+        # Before anything else: each step at full size would copy 160 MB for 40 million pixels.
+        image.thumbnail((_MASTER_SIDE, _MASTER_SIDE), Image.Resampling.LANCZOS)
     upright = ImageOps.exif_transpose(image)
     if upright.mode.startswith("I"):
         # 16 bits a pixel: converting cuts off instead of scaling.

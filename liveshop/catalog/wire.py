@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, field
 
 from liveshop.catalog import model
+from liveshop.catalog.channel_pictures import step_kb
 from liveshop.catalog.importer import ImportReport as Report
 from liveshop.catalog.pictures import RENDITIONS, widths_of
 from liveshop.kernel.ids import MediaId, VariantId
@@ -241,6 +242,11 @@ class ImageLinks:
                 for extension, kind in RENDITIONS.items()
             ],
         )
+
+    def channel(self, media_id: str, rendition: str, max_bytes: int) -> str:
+        """The picture as channels want it: one of `liveshop.connect.RENDITIONS`, a JPEG of at most
+        `max_bytes`. Raises ValueError for a cap that no picture is made for."""
+        return f"{self._base}/{media_id}/{rendition}-{step_kb(max_bytes)}.jpg"
 
     def _url(self, picture: model.Picture, width: int, extension: str) -> str:
         return f"{self._base}/{picture.media_id}/{width}.{extension}"

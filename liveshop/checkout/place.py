@@ -19,7 +19,7 @@ from liveshop.catalog import holds
 from liveshop.checkout import model, store, wire
 from liveshop.checkout.model import Cart, Quote
 from liveshop.checkout.service import CartService
-from liveshop.checkout.settlement import REFUND_TOPIC, Settlement
+from liveshop.checkout.settlement import REFUND_TOPIC, OnConfirmed, Settlement, tell_nobody
 from liveshop.kernel.clock import Clock
 from liveshop.kernel.ids import OrderId, PaymentId, ShowId, ViewerId, new_id
 from liveshop.kernel.text import clean_email
@@ -108,11 +108,12 @@ class PlaceOrder:
         settings: Settings,
         carts: CartService,
         providers: Mapping[str, PaymentProvider],
+        on_confirmed: OnConfirmed = tell_nobody,
     ) -> None:
         self._database = database
         self._clock = clock
         self._carts = carts
-        self._settlement = Settlement(carts.carts)
+        self._settlement = Settlement(carts.carts, on_confirmed)
         self._providers = dict(providers)
         self._payment_hold = timedelta(seconds=settings.checkout.payment_hold_seconds)
         self._timeout_seconds = settings.payments.timeout_seconds

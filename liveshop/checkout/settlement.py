@@ -1,6 +1,6 @@
 """What a provider's answer means: stock sold or given back, a cart restored, money returned."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -30,9 +30,18 @@ class RefundJob(msgspec.Struct):
     order_id: str
 
 
+OnConfirmed = Callable[[Tx, Order, datetime], Awaitable[None]]
+"""Told of each order in the transaction that confirms it."""
+
+
+async def tell_nobody(_: Tx, __: Order, ___: datetime) -> None:
+    return None
+
+
 class Settlement:
-    def __init__(self, carts: Carts) -> None:
+    def __init__(self, carts: Carts, on_confirmed: OnConfirmed) -> None:
         self._carts = carts
+        self._on_confirmed = on_confirmed
 
     async def settle(self, tx: Tx, order: Order, answer: ChargeAnswer, now: datetime) -> Order:
         """Act on an answer that this transaction has just recorded as the first one; the order as
@@ -82,6 +91,7 @@ class Settlement:
         await store.remove_codes(tx.conn, cart_id, until=order.placed_at)
         sold = await holds.sell(tx.conn, order.id)
         tx.notify(StockTouched((*sold, *(line.variant_id for line in order.lines))))
+        await self._on_confirmed(tx, order, now)
         if order.show_id is not None:
             first = order.lines[0]
             tx.publish(

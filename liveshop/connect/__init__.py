@@ -1,10 +1,52 @@
 """The connector SDK: all that a connector may import besides the kernel.
 
 A connector is found by its entry point in the group `liveshop.connectors`; nothing imports it by
-name, so a shop can install one of its own beside those that come along.
+name, so a shop can install one of its own beside those that come along. `examples/custom_connector`
+is a guide to writing one.
 """
 
+from liveshop.connect.by_url import FileAddress, FileByUrl, file_by_url
+from liveshop.connect.connector import AccessTokens, Connector, Kit, Memory, Opened, Role, Secret
+from liveshop.connect.errors import (
+    ConnectorError,
+    NeedsAttention,
+    OutcomeUnknown,
+    RetryLater,
+    SkipListing,
+)
+from liveshop.connect.http import (
+    Answer,
+    call,
+    call_authorised,
+    error_of,
+    retry_after,
+    scrub,
+)
+from liveshop.connect.limits import (
+    RENDITIONS,
+    ImageLimit,
+    Limit,
+    Rendition,
+    TextLimit,
+    TextUnit,
+)
 from liveshop.connect.lines import Line, file_chunks, split_lines
+from liveshop.connect.listings import (
+    Accepted,
+    Channel,
+    Deferred,
+    Feed,
+    FeedInfo,
+    FeedLimits,
+    Listing,
+    ListingImage,
+    ListingLimits,
+    Problem,
+    Refused,
+    Sale,
+    Seen,
+    Verdict,
+)
 from liveshop.connect.model import (
     BadFile,
     BadRow,
@@ -15,25 +57,111 @@ from liveshop.connect.model import (
     UnknownConnector,
     WrongColumns,
 )
+from liveshop.connect.oauth import OAuth
+from liveshop.connect.posts import (
+    Post,
+    PostCost,
+    Poster,
+    PostImage,
+    PostKind,
+    PostLimits,
+    PostReceipt,
+)
 from liveshop.connect.registry import GROUP, Connectors
-from liveshop.connect.values import BadValue, minor_digits, parse_price, parse_quantity
+from liveshop.connect.sources import (
+    OrderAddress,
+    OrderItem,
+    OrderTarget,
+    Source,
+    SourceOrder,
+    SourcePage,
+    StockWrite,
+)
+from liveshop.connect.texts import cut, measure, plain_text
+from liveshop.connect.values import (
+    BadValue,
+    format_price,
+    minor_digits,
+    parse_price,
+    parse_quantity,
+)
 
 __all__ = [
     "GROUP",
+    "RENDITIONS",
+    "Accepted",
+    "AccessTokens",
+    "Answer",
     "BadFile",
     "BadRow",
     "BadValue",
+    "Channel",
+    "Connector",
+    "ConnectorError",
     "Connectors",
+    "Deferred",
+    "Feed",
+    "FeedInfo",
+    "FeedLimits",
+    "FileAddress",
+    "FileByUrl",
     "FileSource",
+    "ImageLimit",
+    "Kit",
+    "Limit",
     "Line",
+    "Listing",
+    "ListingImage",
+    "ListingLimits",
+    "Memory",
+    "NeedsAttention",
+    "OAuth",
+    "Opened",
+    "OrderAddress",
+    "OrderItem",
+    "OrderTarget",
+    "OutcomeUnknown",
+    "Post",
+    "PostCost",
+    "PostImage",
+    "PostKind",
+    "PostLimits",
+    "PostReceipt",
+    "Poster",
+    "Problem",
+    "Refused",
+    "Rendition",
+    "RetryLater",
+    "Role",
+    "Sale",
+    "Secret",
+    "Seen",
+    "SkipListing",
+    "Source",
+    "SourceOrder",
+    "SourcePage",
     "SourceProduct",
     "SourceRow",
     "SourceVariant",
+    "StockWrite",
+    "TextLimit",
+    "TextUnit",
     "UnknownConnector",
+    "Verdict",
     "WrongColumns",
+    "call",
+    "call_authorised",
+    "cut",
+    "error_of",
+    "file_by_url",
     "file_chunks",
+    "format_price",
+    "measure",
     "minor_digits",
     "parse_price",
     "parse_quantity",
+    "plain_text",
+    "retry_after",
+    "scrub",
     "split_lines",
 ]

@@ -1,7 +1,7 @@
 """Bytes in pieces, lines out, in bounded memory: a line too long is dropped and said to be so."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +36,7 @@ async def split_lines(chunks: AsyncIterator[bytes], *, max_bytes: int) -> AsyncI
         yield Line(number + 1, rest.removesuffix(b"\r"), dropping)
 
 
-async def file_chunks(path: Path, *, piece_bytes: int = _PIECE) -> AsyncIterator[bytes]:
+async def file_chunks(path: Path, *, piece_bytes: int = _PIECE) -> AsyncGenerator[bytes]:
     """The bytes of a file, read beside the event loop. Raises OSError."""
     file = await asyncio.to_thread(path.open, "rb")
     try:

@@ -74,6 +74,8 @@ class BadRow:
     line: int
     source_id: str | None
     reason: str
+    product_id: str | None = None
+    """The product it belongs to, where that can still be told: one that is there, not deleted."""
 
 
 @runtime_checkable

@@ -88,6 +88,15 @@ def _without_groups(whole: str, text: str, field: str) -> str:
     raise BadValue(f"{field} '{_shown(text)}' is not a price such as 49.90 EUR")
 
 
+def format_price(price: Money) -> str:
+    """`49.90 EUR`, as feeds and catalogs write it."""
+    digits = minor_digits(price.currency)
+    whole, rest = divmod(abs(price.amount), 10**digits)
+    sign = "-" if price.amount < 0 else ""
+    fraction = f".{rest:0{digits}d}" if digits else ""
+    return f"{sign}{whole}{fraction} {price.currency}"
+
+
 def parse_quantity(text: str, *, field: str = "quantity") -> int:
     """A whole number of pieces from 0 up. Raises BadValue."""
     stripped = text.strip()

@@ -2,12 +2,14 @@
 
 import asyncio
 import errno
+import json
 import shutil
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jinja2
 from aiohttp import web
@@ -24,6 +26,8 @@ from liveshop.web import ANONYMOUS
 from liveshop.web import assets as web_assets
 
 _HEAD_START_SECONDS = 8.0
+SETTINGS_FILE = "liveshop.toml"
+"""In the demo's data folder: what it runs with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,30 +86,30 @@ def prepare(
     cache = media.cache_folder()
     media.prepare(cache, progress)
     storefront_port = _free_port_near(host, port + 1)
-    settings = load(
-        file=None,
-        environ=environ,
-        overrides={
-            "mode": "demo",
-            "data_dir": str(data),
-            "log_format": "console",
-            "log_level": "warning",
-            "server.host": host,
-            "server.port": port,
-            "server.public_url": f"http://{public_host}:{port}",
-            "server.secret": state.secret,
-            "server.embed_origins": [
-                f"http://{name}:{storefront_port}"
-                for name in dict.fromkeys((public_host, "127.0.0.1", "localhost"))
-            ],
-            "shop.name": SHOP_NAME,
-            "shop.currency": CURRENCY,
-            "shop.shipping": {"DE": 490, "AT": 890, "CH": 1490},
-            "payments.methods": ["sandbox", "invoice"],
-            "mail.sender": "hello@lindholm.example",
-            "mail.folder": str(data / "mail"),
-        },
-    )
+    given: dict[str, Any] = {
+        "mode": "demo",
+        "data_dir": str(data),
+        "log_format": "console",
+        "log_level": "warning",
+        "server.host": host,
+        "server.port": port,
+        "server.public_url": f"http://{public_host}:{port}",
+        "server.secret": state.secret,
+        "server.embed_origins": [
+            f"http://{name}:{storefront_port}"
+            for name in dict.fromkeys((public_host, "127.0.0.1", "localhost"))
+        ],
+        "shop.name": SHOP_NAME,
+        "shop.currency": CURRENCY,
+        "shop.shipping": {"DE": 490, "AT": 890, "CH": 1490},
+        "payments.methods": ["sandbox", "invoice"],
+        "mail.sender": "hello@lindholm.example",
+        "mail.folder": str(data / "mail"),
+        # What somebody tries out with the demo runs on the same machine.
+        "syndication.private_addresses": True,
+    }
+    settings = load(file=None, environ=environ, overrides=given)
+    _write_settings(data / SETTINGS_FILE, given)
     pictures = {}
     if not state.is_complete:
         pictures = {path.name: path.read_bytes() for path in sorted(cache.glob("*.jpg"))}
@@ -126,6 +130,27 @@ def prepare(
     )
 
 
+def _write_settings(path: Path, given: Mapping[str, Any]) -> None:
+    """What the demo runs with, so that other commands find it: `liveshop --config ...`.
+
+    JSON's texts, numbers, lists and flat objects are TOML too, but for the colon.
+    """
+    sections: dict[str, list[str]] = {"": []}
+    for name, value in given.items():
+        section, _, key = name.rpartition(".")
+        if isinstance(value, Mapping):
+            pairs = ", ".join(f"{json.dumps(k)} = {json.dumps(v)}" for k, v in value.items())
+            text = f"{{{pairs}}}"
+        else:
+            text = json.dumps(value, ensure_ascii=False)
+        sections.setdefault(section, []).append(f"{key} = {text}")
+    lines = []
+    for section, entries in sections.items():
+        lines += [f"\n[{section}]", *entries] if section else entries
+    path.touch(mode=0o600)
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
 async def run(plan: Plan, ready: Callable[[Addresses], None]) -> None:
     """Serve until SIGINT or SIGTERM; calls `ready` once everything answers."""
     host, port = plan.settings.server.host, plan.settings.server.port
@@ -133,7 +158,7 @@ async def run(plan: Plan, ready: Callable[[Addresses], None]) -> None:
         if plan.state.is_complete:
             await seed.refresh(shop, plan.state)
         else:
-            await seed.seed(shop, plan.state, dict(plan.pictures))
+            await seed.seed(shop, plan.state, dict(plan.pictures), plan.storefront)
         await asyncio.to_thread(seed.write_state, plan.state_path, plan.state)
         show_id = ShowId(plan.state.live_show_id)
         camera = _Camera(plan.film, shop)

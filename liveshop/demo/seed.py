@@ -61,8 +61,11 @@ def write_state(path: Path, state: DemoState) -> None:
     part.replace(path)
 
 
-async def seed(shop: Liveshop, state: DemoState, pictures: dict[str, bytes]) -> None:
-    """Everything a fresh demo needs. `pictures` are the drawn files by name."""
+async def seed(
+    shop: Liveshop, state: DemoState, pictures: dict[str, bytes], storefront: str
+) -> None:
+    """Everything a fresh demo needs. `pictures` are the drawn files by name; `storefront` is where
+    its products are at home."""
     places = [
         await shop.catalog.create_location(lindholm.WAREHOUSE, kind="warehouse", priority=1),
         await shop.catalog.create_location(lindholm.STORE, kind="store", priority=2),
@@ -70,7 +73,7 @@ async def seed(shop: Liveshop, state: DemoState, pictures: dict[str, bytes]) -> 
     variant_ids: dict[str, VariantId] = {}
     for product in (*lindholm.PRODUCTS, *lindholm.SETS):
         added = await _add_product(
-            shop, product, [place.id for place in places], pictures, variant_ids
+            shop, product, [place.id for place in places], pictures, variant_ids, storefront
         )
         state.product_ids[product.source_id] = added.id
         variant_ids |= {variant.sku: variant.id for variant in added.variants}
@@ -118,6 +121,7 @@ async def _add_product(
     places: list[str],
     pictures: dict[str, bytes],
     variant_ids: Mapping[str, VariantId],
+    storefront: str,
 ) -> Product:
     """`variant_ids` by SKU, of what is there already: a set is made of it."""
     stored = [
@@ -133,6 +137,7 @@ async def _add_product(
             description_html=product.description_html,
             brand=product.brand,
             category=product.category,
+            url=f"{storefront}#{product.source_id}",
             options=tuple(Option(name, values) for name, values in product.options),
             image_ids=tuple(MediaId(picture.media_id) for picture in stored),
             variants=tuple(

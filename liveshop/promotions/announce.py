@@ -11,7 +11,13 @@ from liveshop.kernel.money import Money
 from liveshop.promotions.words import money_in_words
 
 WarningCode = Literal[
-    "no_reduction", "not_below_lowest", "free", "sold_out", "no_products", "more_than_stock"
+    "no_reduction",
+    "not_below_lowest",
+    "free",
+    "sold_out",
+    "no_products",
+    "more_than_stock",
+    "not_on_channels",
 ]
 _NAMED = 3
 

@@ -113,7 +113,8 @@ class LowestPrices:
     ) -> _Found:
         versions = tuple((one.id, one.version, one.period) for one in history.promotions)
         turns = history.turns_until(moment)
-        key = (history.item.variant_id, show_id, history.changes, versions, turns)
+        # Not the variant: those that cost the same at the same times are alike.
+        key = (show_id, history.changes, versions, turns)
         if key not in self._known:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()

@@ -33,13 +33,15 @@ _Shown = Mapping[VariantId, ShownPrice]
 @dataclass(frozen=True, slots=True)
 class Look:
     """Prices with the promotion in force: for those it is for (`shown`), on the storefront and in
-    the show; `now`: for those it is for, without it. They hold the variants it is for.
+    the show; `now`: for those it is for, without it; `elsewhere`: what channels say if they leave
+    it out. They hold the variants it is for.
     """
 
     now: _Shown
     shown: _Shown
     storefront: _Shown
     in_show: _Shown
+    elsewhere: _Shown
     warnings: list[wire.PriceWarning]
 
 
@@ -67,22 +69,32 @@ async def look(
     then = replace(then, promotions=[*others, promotion])
     in_show = replace(then, codes=(), segments=frozenset())
     storefront = replace(in_show, show_id=None)
+    elsewhere = replace(storefront, promotions=others)
     shown = await prices.shown_in(conn, products, then, planned=planned)
     return Look(
         now=await prices.shown_in(conn, products, before),
         shown=shown,
         storefront=await prices.shown_in(conn, products, storefront, planned=planned),
         in_show=await prices.shown_in(conn, products, in_show, planned=planned),
+        elsewhere=await prices.shown_in(conn, products, elsewhere),
         warnings=_warnings(promotion, stocked, shown, language),
     )
 
 
 def preview_of(
-    promotion: Promotion, stocked: Sequence[StockedProduct], seen: Look, language: str
+    promotion: Promotion,
+    stocked: Sequence[StockedProduct],
+    seen: Look,
+    language: str,
+    *,
+    left_out: Sequence[wire.PriceWarning] = (),
 ) -> wire.Preview:
+    """`left_out`: why channels will not announce it; they then say the price without it."""
+    if left_out:
+        seen = replace(seen, warnings=[*seen.warnings, *left_out])
     return wire.Preview(
         variants=[
-            _previewed(promotion, product, variant, seen, language)
+            _previewed(promotion, product, variant, seen, language, is_left_out=bool(left_out))
             for product, variant in _covered(promotion, stocked)
         ],
         warnings=seen.warnings,
@@ -101,9 +113,16 @@ def _covered(
 
 
 def _previewed(
-    promotion: Promotion, product: Product, variant: Variant, seen: Look, language: str
+    promotion: Promotion,
+    product: Product,
+    variant: Variant,
+    seen: Look,
+    language: str,
+    *,
+    is_left_out: bool,
 ) -> wire.PreviewedVariant:
     storefront, in_show = seen.storefront[variant.id], seen.in_show[variant.id]
+    on_channels = seen.elsewhere[variant.id] if is_left_out else storefront
     lowest = seen.shown[variant.id].lowest_30_days
 
     def channel(name: wire.Channel, shown: ShownPrice) -> wire.ChannelPreview:
@@ -127,8 +146,8 @@ def _previewed(
         channels=[
             channel("storefront", storefront),
             channel("show", in_show),
-            channel("feed", storefront),
-            channel("social", storefront),
+            channel("feed", on_channels),
+            channel("social", on_channels),
         ],
     )
 

@@ -3,7 +3,7 @@
 A promotion is never changed but given its next version, so that what a price was is always known.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
 
@@ -41,8 +41,17 @@ from liveshop.storage import Database, Tx
 _PREVIEWED = 5
 
 
+LeftOut = Callable[[Promotion, str], Awaitable[list[wire.PriceWarning]]]
+"""Why channels cannot announce a promotion, in a language; nothing if they can."""
+
+
+async def _no_channels(_: Promotion, __: str) -> list[wire.PriceWarning]:
+    return []
+
+
 class PromotionService:
-    """Reads files when it is made: make it before the loop runs."""
+    """Reads files when it is made: make it before the loop runs. `left_out` is set by whoever
+    knows the channels."""
 
     def __init__(
         self, database: Database, clock: Clock, settings: ShopSettings, prices: Prices
@@ -51,6 +60,7 @@ class PromotionService:
         self._clock = clock
         self._settings = settings
         self._prices = prices
+        self.left_out: LeftOut = _no_channels
         words.load(("en", "de"))
         database.listen(
             PromotionsTouched, lambda touched: prices.definitions.settle(touched.promotion_ids)
@@ -159,7 +169,8 @@ class PromotionService:
                 language,
                 replaces=id_ if given.promotion_id is not None else None,
             )
-        return preview_of(promotion, stocked, seen, language)
+        left_out = await self.left_out(promotion, language)
+        return preview_of(promotion, stocked, seen, language, left_out=left_out)
 
     # Inside the transaction of another room
 

@@ -16,6 +16,8 @@ PERMISSIONS = {
     "media:write": "upload pictures",
     "promotions:read": "see promotions and preview them",
     "promotions:write": "create, change, pause and end promotions",
+    "channels:read": "see connections, listings and posts",
+    "channels:write": "connect channels and shop systems, sync, post",
     "orders:read": "see orders",
     "orders:write": "change orders",
     "staff:admin": "manage staff and API keys",

@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import builders
 import holds
+import sync
 from builders import Api
 
 from liveshop.app import Liveshop, wire
@@ -126,11 +127,17 @@ async def holds_per_second(_: Liveshop) -> None:
     await holds.holds(figure)
 
 
+async def channel_sync(shop: Liveshop) -> None:
+    """In this process: it is our own work that is measured."""
+    await sync.sync(shop, figure)
+
+
 BENCHES: dict[str, Callable[[Liveshop], Awaitable[None]]] = {
     "embed": embed_weight,
     "purchase": purchase,
     "import": catalog_import,
     "holds": holds_per_second,
+    "sync": channel_sync,
 }
 
 

@@ -1,9 +1,6 @@
 """What every source of files promises, and what each promises beyond that."""
 
-import tomllib
-from abc import ABC, abstractmethod
 from importlib.metadata import EntryPoint
-from pathlib import Path
 
 import pytest
 from catalog_builders import GTIN, csv_of, rows_of
@@ -15,91 +12,18 @@ from liveshop.connect import (
     BadFile,
     BadRow,
     Connectors,
-    FileSource,
     SourceProduct,
     SourceRow,
     UnknownConnector,
     WrongColumns,
 )
+from liveshop.connect.contract import FileSourceContract
 from liveshop.connect.registry import BrokenConnector
 from liveshop.kernel.money import Money
 
 
-class FileSourceContract(ABC):
-    """Inherit it, and say how the format writes a product and a line that is none."""
-
-    @abstractmethod
-    def source(self) -> FileSource: ...
-
-    @abstractmethod
-    def header(self) -> bytes: ...
-
-    @abstractmethod
-    def row(self, source_id: str, title: str) -> bytes: ...
-
-    def file(self, *rows: bytes) -> bytes:
-        return self.header() + b"\n".join(rows) + b"\n"
-
-    def test_it_is_a_file_source_with_a_name_of_its_own(self) -> None:
-        assert isinstance(self.source(), FileSource)
-        declared = tomllib.loads(
-            (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
-        )["project"]["entry-points"][GROUP]
-        entries = [EntryPoint(name, value, GROUP) for name, value in declared.items()]
-        loaded = Connectors(entries).file_source(self.source().name)
-        assert type(loaded) is type(self.source())
-
-    async def test_the_rows_are_the_same_however_the_bytes_are_cut(self) -> None:
-        data = self.file(*(self.row(str(n), f"Größe {n} 👕") for n in range(5)))
-        whole = await rows_of(self.source(), data)
-        assert [row.product.title for row in whole if isinstance(row, SourceRow)] == [
-            f"Größe {n} 👕" for n in range(5)
-        ]
-        for size in (1, 2, 3, 7, 64):
-            assert await rows_of(self.source(), data, size) == whole
-
-    async def test_windows_line_ends_a_byte_order_mark_and_empty_lines_do_no_harm(self) -> None:
-        data = self.file(self.row("1", "Mug"), b"", b"   ", self.row("2", "Bowl"))
-        data = b"\xef\xbb\xbf" + data.replace(b"\n", b"\r\n")
-        rows = await rows_of(self.source(), data)
-        assert [row.product.title for row in rows if isinstance(row, SourceRow)] == ["Mug", "Bowl"]
-        assert len(rows) == 2
-
-    async def test_the_last_line_needs_no_end(self) -> None:
-        assert len(await rows_of(self.source(), self.file(self.row("1", "Mug")).rstrip())) == 1
-
-    async def test_broken_utf8_in_a_row_spoils_only_that_row(self) -> None:
-        bad = self.row("2", "Caf#").replace(b"#", b"\xe9")
-        data = self.file(self.row("1", "Mug"), bad, self.row("3", "Bowl"))
-        first, second, third = await rows_of(self.source(), data)
-        assert isinstance(first, SourceRow)
-        assert isinstance(third, SourceRow)
-        assert isinstance(second, BadRow)
-        assert "UTF-8" in second.reason
-        assert second.line == first.line + 1
-
-    async def test_a_line_without_end_is_refused_without_being_kept(self) -> None:
-        huge = self.row("2", "x" * 3_000_000)
-        data = self.file(self.row("1", "Mug"), huge, self.row("3", "Bowl"))
-        first, second, third = await rows_of(self.source(), data)
-        assert isinstance(second, BadRow)
-        assert "longer" in second.reason
-        assert isinstance(third, SourceRow)
-        assert third.line == first.line + 2
-
-    async def test_an_empty_file_is_said_to_be_empty(self) -> None:
-        for data in (b"", b"\n", b"\xef\xbb\xbf"):
-            with pytest.raises(BadFile, match="empty"):
-                await rows_of(self.source(), data)
-
-    async def test_a_source_can_read_two_files(self) -> None:
-        source, data = self.source(), self.file(self.row("1", "Mug"))
-        assert await rows_of(source, data) == await rows_of(source, data)
-
-
 class TestGoogleCsv(FileSourceContract):
-    def source(self) -> FileSource:
-        return GoogleCsv()
+    connector = "google_csv"
 
     def header(self) -> bytes:
         return b"id,title,price\n"
@@ -269,11 +193,7 @@ class TestGoogleCsv(FileSourceContract):
 
 
 class TestNdjson(FileSourceContract):
-    def source(self) -> FileSource:
-        return Ndjson()
-
-    def header(self) -> bytes:
-        return b""
+    connector = "ndjson"
 
     def row(self, source_id: str, title: str) -> bytes:
         return (

@@ -366,6 +366,7 @@ async def scene(seeded: tuple[Path, Callable[[], Liveshop]]) -> AsyncIterator[Sc
     shop = shop_of()
     cups = await builders.product(shop, title="Cup", sizes=("S", "L"), stock=SUPPLY)
     show_id = await builders.live_show(shop, [cups.id])
+    await shop.syndication.close()
     await asyncio.to_thread(shop.media.close)
     await shop.database.close()
     server = Server(folder)

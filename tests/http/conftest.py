@@ -62,6 +62,7 @@ def site_wired(sqlite_template: Path, tmp_path: Path, clock: ManualClock) -> Liv
 @pytest.fixture
 async def site_shop(site_wired: Liveshop) -> AsyncIterator[Liveshop]:
     yield site_wired
+    await site_wired.syndication.close()
     await asyncio.to_thread(site_wired.media.close)
     await site_wired.database.close()
 

@@ -36,6 +36,8 @@ PICTURES = frozenset({"host", "merchant", "admin", "key:media:write"})
 """Hosts upload the covers of their shows."""
 PROMOTION_READERS = frozenset({"host", "merchant", "admin", "key:promotions:read"})
 PROMOTERS = frozenset({"merchant", "admin", "key:promotions:write"})
+CHANNEL_READERS = frozenset({"merchant", "admin", "key:channels:read"})
+CHANNEL_WRITERS = frozenset({"merchant", "admin", "key:channels:write"})
 ORDER_READERS = frozenset({"host", "merchant", "admin", "key:orders:read"})
 ADMINS = frozenset({"admin", "key:staff:admin"})
 CHATTERS = VIEWERS | MODERATORS | {"key:shows:write"}
@@ -105,6 +107,35 @@ ENDPOINTS = {
     "POST /api/orders": VIEWERS,
     "GET /api/orders": ORDER_READERS,
     "GET /api/orders/{order_id}": SIGNED_IN,
+    "GET /api/order-exports": ORDER_READERS,
+    "GET /api/orders/{order_id}/exports": ORDER_READERS,
+    "POST /api/orders/{order_id}/exports/{connection_id}": frozenset(
+        {"merchant", "admin", "key:orders:write"}
+    ),
+    "GET /api/connectors": CHANNEL_READERS,
+    "GET /api/connections": CHANNEL_READERS,
+    "POST /api/connections": CHANNEL_WRITERS,
+    "GET /api/connections/{connection_id}": CHANNEL_READERS,
+    "PATCH /api/connections/{connection_id}": CHANNEL_WRITERS,
+    "POST /api/connections/{connection_id}/state": CHANNEL_WRITERS,
+    "POST /api/connections/{connection_id}/check": CHANNEL_WRITERS,
+    "POST /api/connections/{connection_id}/authorise": CHANNEL_WRITERS,
+    "GET /api/connections/{connection_id}/plan": CHANNEL_READERS,
+    "POST /api/connections/{connection_id}/sync": CHANNEL_WRITERS,
+    "GET /api/connections/{connection_id}/runs": CHANNEL_READERS,
+    "POST /api/connections/{connection_id}/repair": CHANNEL_WRITERS,
+    "GET /api/runs/{run_id}": CHANNEL_READERS,
+    "GET /api/listings": CHANNEL_READERS,
+    "GET /oauth/callback": EVERYBODY,
+    "GET /feeds/{token}/{name}": EVERYBODY,
+    "POST /api/posts/preview": CHANNEL_READERS,
+    "POST /api/posts": CHANNEL_WRITERS,
+    "GET /api/posts": CHANNEL_READERS,
+    "GET /api/posts/{post_id}": CHANNEL_READERS,
+    "POST /api/posts/{post_id}/cancel": CHANNEL_WRITERS,
+    "DELETE /api/posts/{post_id}": CHANNEL_WRITERS,
+    "POST /api/shows/{show_id}/posts": CHANNEL_WRITERS,
+    "GET /media/cards/{card}": EVERYBODY,
     "GET /hls/{show_id}/index.m3u8": EVERYBODY,
     "GET /hls/{show_id}/init-{number}.mp4": EVERYBODY,
     "GET /hls/{show_id}/segment-{number}.m4s": EVERYBODY,
@@ -177,9 +208,13 @@ def address_of(path: str, **known: str) -> str:
         "place_id": "plc",
         "promotion_id": "prm",
         "offer_id": "prm",
+        "post_id": "pst",
+        "connection_id": "con",
+        "run_id": "run",
     }
     values = {name: f"{prefix}_{'0' * 26}" for name, prefix in nothing.items()}
     values |= {"file": "640.webp", "number": "1", "code": "WELCOME"} | known
+    values |= {"card": "0" * 32 + ".jpg", "token": "0" * 22, "name": "products.json"}
     return re.sub(r"\{(\w+)\}", lambda match: values[match[1]], path)
 
 

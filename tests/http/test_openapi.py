@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +22,21 @@ import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from post_builders import Channel, FakePosting
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
 from schemathesis.core.failures import FailureGroup
 
 from liveshop.app import Liveshop, listening, wire
+from liveshop.connect import GROUP, Connectors
 from liveshop.kernel.clock import ManualClock
-from liveshop.kernel.ids import VariantId, ViewerId
+from liveshop.kernel.ids import OrderId, VariantId, ViewerId
 from liveshop.promotions import wire as promotions_wire
 from liveshop.shows import wire as shows_wire
 from liveshop.storage import Database
+from liveshop.syndication import export_store
+from liveshop.syndication import wire as syndication_wire
+from liveshop.syndication.model import ConnectionId
 
 CASES = 10
 """Made up by hypothesis for each operation and caller, beside the boundaries of its schema."""
@@ -56,7 +62,13 @@ PROMISES = [
 
 
 @schemathesis.serializer(
-    "application/x-ndjson", "text/csv", "image/jpeg", "image/png", "image/webp", "image/avif"
+    "application/x-ndjson",
+    "text/csv",
+    "application/xml",
+    "image/jpeg",
+    "image/png",
+    "image/webp",
+    "image/avif",
 )
 def as_it_is(_context: Any, value: Any) -> bytes:
     return value if isinstance(value, bytes) else str(value).encode(errors="replace")
@@ -120,7 +132,8 @@ def running(
         customers__algorithm="HS256",
         customers__key=builders.STOREFRONT_KEY,
     )
-    shop = wire(given_settings, Database.open(database_url), None, clock)
+    connectors = Connectors.of(FakePosting(Channel(clock)), *every_connector())
+    shop = wire(given_settings, Database.open(database_url), None, clock, connectors)
     with OwnLoop() as loop:
         opened = served(shop)
         url = loop.run(opened.__aenter__())
@@ -133,10 +146,16 @@ def running(
             loop.run(opened.__aexit__(None, None, None))
 
 
+def every_connector() -> list[Any]:
+    """The installed ones."""
+    return [entry.load()() for entry in entry_points(group=GROUP)]
+
+
 @asynccontextmanager
 async def served(shop: Liveshop) -> AsyncIterator[str]:
     async with listening(shop.web_application(), "127.0.0.1", 0) as port:
         yield f"http://127.0.0.1:{port}"
+    await shop.syndication.close()
     await asyncio.to_thread(shop.media.close)
     await shop.database.close()
 
@@ -181,6 +200,25 @@ async def furnish(shop: Liveshop) -> tuple[dict[str, list[Any]], dict[str, dict[
             product_id=shirt.id, kind=promotions_wire.PercentOff(permille=100), seconds=86_400
         ),
     )
+    page = await shop.syndication.connections.create(
+        syndication_wire.ConnectionInput(connector="fake_posting", title="Our page", config={})
+    )
+    replay = syndication_wire.PostInput(connection_id=page.id, kind="replay", show_id=live)
+    posts = [await shop.syndication.posts.create(replay) for _ in range(2)]
+    preview = await shop.syndication.posts.preview(replay)
+    feed = await shop.syndication.connections.create(
+        syndication_wire.ConnectionInput(connector="json_feed", title="Our app", config={})
+    )
+    network = await shop.syndication.connections.create(
+        syndication_wire.ConnectionInput(connector="x", title="X", config={"client_id": "me"})
+    )
+    await shop.syndication.planner.plan(feed.id)
+    runs = await shop.syndication.connections.runs(feed.id)
+    refused = OrderId("ord_" + "0" * 26)
+    source = ConnectionId(page.id)
+    async with shop.database.write() as tx:  # as if a shop system did not take it
+        await export_store.add(tx.conn, refused, source, shop.clock.now())
+        await export_store.change(tx.conn, refused, source, state="refused", reason="No.")
     headers = {
         "admin": {"Authorization": f"Bearer {admin}"},
         "host": {"Cookie": f"liveshop_session={host.token}", "X-CSRF-Token": host.csrf_token},
@@ -197,13 +235,19 @@ async def furnish(shop: Liveshop) -> tuple[dict[str, list[Any]], dict[str, dict[
         "promotion_id": [hello.promotion.id],
         "offer_id": [offer.id],
         "code": ["HELLO"],
+        "connection_id": [page.id, feed.id, network.id],
+        "run_id": [run.id for run in runs],
+        "exported_order_id": [refused],
+        "connection_ids": [[page.id]],
+        "post_id": [post.id for post in posts],
+        "card": [preview.images[0].url.rpartition("/")[2]],
         "media_id": [picture.media_id],
         "cover_id": [picture.media_id],
         "image_ids": [[picture.media_id]],
         "staff_id": [spare.id],
         "key_id": [key.id for key in keys if key.permissions == ("shows:read",)],
         "file": ["160.webp", "160.jpg"],
-        "format": ["google_csv", "ndjson"],
+        "format": ["google_csv", "google_xml", "ndjson"],
         "country": ["DE"],
         "email": ["ada@example.org"],
         "token": [builders.storefront_jwt(shop.clock)],
@@ -244,6 +288,19 @@ def good_calls(running: Running) -> list[tuple[str, str, dict[str, Any]]]:
         "codes": ["TENTH"],
     }
     stored = {"path_parameters": {"promotion_id": one["promotion_id"]}}
+    planned = {"connection_ids": one["connection_ids"]}
+    posted = {"path_parameters": {"post_id": one["post_id"]}}
+    _, feed, network = (
+        {"path_parameters": {"connection_id": id_}} for id_ in running.things["connection_id"]
+    )
+    exported = {"order_id": one["exported_order_id"]}
+    at_source = {"path_parameters": exported | {"connection_id": one["connection_id"]}}
+    connected = {"connector": "json_feed", "title": "Another", "config": {}}
+    post = {
+        "connection_id": one["connection_id"],
+        "kind": "replay",
+        "show_id": one["show_id"],
+    }
     staff = {
         "email": "new@shop.example",
         "name": "New",
@@ -268,6 +325,11 @@ def good_calls(running: Running) -> list[tuple[str, str, dict[str, Any]]]:
             "guest",
             "get_image",
             {"path_parameters": {"media_id": one["media_id"], "file": "160.webp"}},
+        ),
+        (
+            "guest",
+            "get_image",
+            {"path_parameters": {"media_id": one["media_id"], "file": "square-250.jpg"}},
         ),
         ("guest", "get_cart", {}),
         ("guest", "add_to_cart", {"body": {"variant_id": one["variant_id"]}}),
@@ -339,6 +401,31 @@ def good_calls(running: Running) -> list[tuple[str, str, dict[str, Any]]]:
                 "body": catalog_builders.picture(kind="PNG"),
             },
         ),
+        ("admin", "list_refused_exports", {}),
+        ("admin", "list_order_exports", {"path_parameters": exported}),
+        ("admin", "settle_order_export", at_source | {"body": {"reference": "V-17"}}),
+        ("admin", "list_connectors", {}),
+        ("admin", "list_connections", {}),
+        ("admin", "create_connection", {"body": connected}),
+        ("admin", "get_connection", feed),
+        ("admin", "change_connection", feed | {"body": {"title": "Our new app"}}),
+        ("admin", "check_connection", feed),
+        ("admin", "authorise_connection", network),
+        ("admin", "plan_connection", feed),
+        ("admin", "sync_connection", feed),
+        ("admin", "list_runs", feed),
+        ("admin", "get_run", {"path_parameters": {"run_id": one["run_id"]}}),
+        ("admin", "list_listings", {"query": {"limit": 5, "state": "pending"}}),
+        ("admin", "repair_listings", feed | {"body": {}}),
+        ("admin", "change_connection_state", feed | {"body": {"to": "paused"}}),
+        ("admin", "preview_post", {"body": post}),
+        ("admin", "create_post", {"body": post}),
+        ("admin", "plan_show_posts", show | {"body": {**planned, "kinds": ["replay"]}}),
+        ("admin", "list_posts", {"query": {"show_id": one["show_id"], "limit": 5}}),
+        ("admin", "get_post", posted),
+        ("admin", "cancel_post", posted),
+        ("admin", "remove_post", posted),
+        ("guest", "get_card", {"path_parameters": {"card": one["card"]}}),
         ("admin", "list_orders", {"query": {"limit": 5}}),
         (
             "guest",
@@ -370,7 +457,11 @@ def test_each_operation_does_what_the_document_says(running: Running) -> None:
     assert sorted(known.keys() - called) == sorted(HLS)
 
 
-@pytest.mark.parametrize("caller", ["admin", "host", "guest"])
+@pytest.mark.parametrize(
+    ("database_url", "caller"),
+    [("sqlite", "admin"), ("postgres", "admin"), ("sqlite", "host"), ("sqlite", "guest")],
+    indirect=["database_url"],
+)
 def test_no_case_breaks_the_document(running: Running, caller: str) -> None:
     broken: dict[str, str] = {}
     for operation in running.operations():

@@ -343,5 +343,6 @@ async def test_new_guests_do_not_get_around_the_limits_of_an_address(
     clock.advance(timedelta(seconds=21))
     await add(await api.as_guest(), mug)
     await api.client.close()
+    await shop.syndication.close()
     await asyncio.to_thread(shop.media.close)
     await shop.database.close()

@@ -365,6 +365,7 @@ async def served(shop: Liveshop, look: Callable[[Api], Awaitable[None]]) -> None
         await look(Api(client))
     finally:
         await client.close()
+        await shop.syndication.close()
         await asyncio.to_thread(shop.media.close)
         await shop.database.close()
 

@@ -36,5 +36,6 @@ def wired_pair(
 async def nodes(wired_pair: list[Liveshop]) -> AsyncIterator[list[Liveshop]]:
     yield wired_pair
     for shop in wired_pair:
+        await shop.syndication.close()
         await asyncio.to_thread(shop.media.close)
         await shop.database.close()

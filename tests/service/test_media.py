@@ -16,7 +16,7 @@ from catalog_builders import csv_of, picture, run_import, shop
 from connectors.sources.google_csv import GoogleCsv
 from liveshop.catalog import jobs
 from liveshop.catalog import media as media_module
-from liveshop.catalog.fetch import AddressRefused, FetchFailed, FetchRefused, fetcher
+from liveshop.catalog.fetch import FetchFailed, FetchRefused, fetcher
 from liveshop.catalog.media import MediaService
 from liveshop.catalog.model import (
     ImageTooLarge,
@@ -32,6 +32,7 @@ from liveshop.kernel.clock import ManualClock
 from liveshop.kernel.errors import ShopError
 from liveshop.settings import MediaSettings
 from liveshop.storage import Database, Worker
+from liveshop.web.outgoing import AddressRefused
 
 WIDTHS = (160, 320, 640, 1280)
 SETTINGS = MediaSettings(

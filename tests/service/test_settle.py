@@ -526,6 +526,7 @@ async def quick_shop(
     database_url: str, tmp_path: Path, clock: ManualClock, quick_wired: Liveshop
 ) -> Any:
     yield quick_wired
+    await quick_wired.syndication.close()
     await asyncio.to_thread(quick_wired.media.close)
     await quick_wired.database.close()
 

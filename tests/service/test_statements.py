@@ -126,7 +126,7 @@ SQLITE = {
     "extend": 9,
     "remove": 11,
     "quote": 3,
-    "order": 27,
+    "order": 28,
 }
 POSTGRESQL = SQLITE | {
     # Locks, which SQLite does not need.
@@ -137,5 +137,5 @@ POSTGRESQL = SQLITE | {
     "less by number": 15,
     "extend": 10,
     "remove": 13,
-    "order": 29,
+    "order": 30,
 }

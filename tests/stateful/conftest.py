@@ -20,5 +20,6 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 def open_shop(wired: Liveshop, loop: asyncio.AbstractEventLoop) -> Iterator[Liveshop]:
     """The shop, closed in the end by the loop it was used in."""
     yield wired
+    loop.run_until_complete(wired.syndication.close())
     wired.media.close()
     loop.run_until_complete(wired.database.close())

@@ -8,10 +8,10 @@ import pytest
 from catalog_builders import picture
 from PIL import Image
 
-from liveshop.catalog.fetch import is_public
 from liveshop.catalog.import_merge import SeenIds
 from liveshop.catalog.model import ImageTooLarge, NotAnImage
 from liveshop.catalog.pictures import render, to_master, widths_of
+from liveshop.web.outgoing import is_public
 
 PIXELS = 1_000_000
 

@@ -35,6 +35,10 @@ export interface ApiKeyList {
   keys: ApiKey[];
 }
 
+export interface AuthorisationStart {
+  url: string;
+}
+
 export interface BundlePart {
   variant_id: string;
   product_id: string;
@@ -97,6 +101,16 @@ export interface CartLine {
   available: number;
   max_quantity: number;
   show_id: string | null;
+}
+
+/** One thing a sync would do, or will not do and why. */
+export interface Change {
+  variant_id: string;
+  product_id: string;
+  title: string;
+  action: "hide" | "publish" | "skip" | "update" | "withdraw";
+  reason?: string | null;
+  fields?: string[];
 }
 
 /** What one channel says; `text` in the language of the request. */
@@ -173,12 +187,89 @@ export interface CodeInput {
   code: string;
 }
 
+/** A field of a connector's configuration, for the form that asks for it. */
+export interface ConfigField {
+  name: string;
+  title: string;
+  description: string;
+  kind: "choice" | "number" | "secret" | "switch" | "text";
+  is_required: boolean;
+  choices?: string[];
+  default?: string | number | boolean | null;
+}
+
+export interface Connection {
+  id: string;
+  connector: string;
+  connector_title: string;
+  title: string;
+  roles: ("channel" | "feed" | "file_source" | "poster" | "source")[];
+  config: Record<string, unknown>;
+  secrets_set: string[];
+  state: "active" | "attention" | "paused" | "removed";
+  attention: string | null;
+  language: string;
+  needs_authorisation: boolean;
+  listings: Record<string, number>;
+  feed_url: string | null;
+  feed_fetched_at: string | null;
+  whole_at: string | null;
+  is_leaving: boolean;
+  run: Run | null;
+  version: number;
+}
+
+/** `config`: only the fields that change; a secret left out stays as it is. */
+export interface ConnectionChange {
+  version?: number | null;
+  title?: string | null;
+  config?: Record<string, unknown> | null;
+  language?: string | null;
+}
+
+export interface ConnectionInput {
+  connector: string;
+  title: string;
+  config: Record<string, unknown>;
+  language?: string;
+  is_paused?: boolean;
+}
+
+export interface Connections {
+  connections: Connection[];
+}
+
+/** An installed connector. */
+export interface Connector {
+  name: string;
+  title: string;
+  roles: ("channel" | "feed" | "file_source" | "poster" | "source")[];
+  needs_authorisation: boolean;
+  fields: ConfigField[];
+  problem?: string | null;
+}
+
+export interface Connectors {
+  connectors: Connector[];
+}
+
+/** What is missing, one sentence each; empty: it works. */
+export interface Diagnosis {
+  missing: string[];
+}
+
 /** What a promotion takes off; `amount` is below zero. `texts`: its name by language. */
 export interface Discount {
   promotion_id: string;
   texts: Record<string, string>;
   units: number;
   amount: MoneyOut;
+}
+
+export interface Drift {
+  field: string;
+  ours: string;
+  theirs: string;
 }
 
 /** Why a command was refused, and whether sending it again can help. */
@@ -193,6 +284,11 @@ export interface ErrorOut {
 export interface ExpectedLine {
   variant_id: string;
   quantity: number;
+}
+
+/** `reference`: under which number the order was entered at the source by hand; null: send it again. */
+export interface ExportSettlement {
+  reference?: string | null;
 }
 
 /** What a unit costs instead, unless it is cheaper already. */
@@ -276,6 +372,33 @@ export interface LineupChanged {
   products: Product[];
 }
 
+export interface ListedProduct {
+  product_id: string;
+  title: string;
+  price: MoneyOut | null;
+  listings: Listing[];
+}
+
+export interface ListedProducts {
+  products: ListedProduct[];
+  next: string | null;
+}
+
+/** One variant on one channel. */
+export interface Listing {
+  connection_id: string;
+  variant_id: string;
+  sku: string;
+  values: string[];
+  state: "drifted" | "live" | "paused" | "pending" | "rejected" | "sent" | "withdrawn";
+  since: string;
+  reason: string | null;
+  drift: Drift | null;
+  remote_id: string | null;
+  read_at: string | null;
+  next_at: string | null;
+}
+
 export interface Location {
   id: string;
   name: string;
@@ -325,6 +448,10 @@ export interface NameChange {
 export interface NewApiKey {
   key: ApiKey;
   secret: string;
+}
+
+export interface NextConnectionState {
+  to: "active" | "paused" | "removed";
 }
 
 export interface Numbers {
@@ -405,6 +532,18 @@ export interface Order {
 export interface OrderAmountOff {
   type: "order_amount_off";
   amount: MoneyOut;
+}
+
+export interface OrderExport {
+  order_id: string;
+  connection_id: string;
+  state: "cancelled" | "placed" | "refused" | "waiting";
+  reference: string | null;
+  reason: string | null;
+}
+
+export interface OrderExports {
+  exports: OrderExport[];
 }
 
 export interface OrderInput {
@@ -506,8 +645,81 @@ export interface Places {
   at: string;
 }
 
+/** A dry run: what a sync would do now. `changes` are the first hundred. */
+export interface Plan {
+  connection_id: string;
+  checked: number;
+  unchanged: number;
+  publish: number;
+  update: number;
+  hide: number;
+  withdraw: number;
+  skip: number;
+  requests: number;
+  seconds: number;
+  notes: string[];
+  changes: Change[];
+}
+
 export interface Pong {
   at: string;
+}
+
+export interface Post {
+  id: string;
+  connection_id: string;
+  kind: "announce" | "live_now" | "product_moment" | "reminder" | "replay";
+  state: "cancelled" | "draft" | "live" | "refused" | "removed" | "scheduled" | "sending" | "sent" | "unclear";
+  since: string;
+  reason: string | null;
+  show_id: string | null;
+  product_id: string | null;
+  language: string;
+  template: string | null;
+  is_paid_partnership: boolean;
+  text: string | null;
+  url: string | null;
+  when: "at" | "before_start" | "on_announced" | "on_live" | "on_pin" | "on_replay";
+  send_at: string | null;
+  created_at: string;
+}
+
+export interface PostImage {
+  url: string;
+  alt: string;
+  width: number;
+  height: number;
+}
+
+/** `when`: `at` sends at `send_at` (null: now); the others wait for the show, `before_start` so many minutes before it, and move with it. `template`: Jinja2, in place of that of the kind. */
+export interface PostInput {
+  connection_id: string;
+  kind: "announce" | "live_now" | "product_moment" | "reminder" | "replay";
+  show_id?: string | null;
+  product_id?: string | null;
+  language?: string | null;
+  template?: string | null;
+  is_paid_partnership?: boolean;
+  when?: "at" | "before_start" | "on_announced" | "on_live" | "on_pin" | "on_replay";
+  send_at?: string | null;
+  minutes_before?: number | null;
+}
+
+/** Exactly what would be sent. */
+export interface PostPreview {
+  text: string;
+  length: number;
+  limit: number;
+  link: string | null;
+  images: PostImage[];
+  cost: string | null;
+  notes: string[];
+  template: string;
+}
+
+export interface Posts {
+  posts: Post[];
+  next: string | null;
 }
 
 export interface Preview {
@@ -542,7 +754,7 @@ export interface PriceTier {
 
 /** Something to think of: allowed, but perhaps not meant. */
 export interface PriceWarning {
-  code: "free" | "more_than_stock" | "no_products" | "no_reduction" | "not_below_lowest" | "sold_out";
+  code: "free" | "more_than_stock" | "no_products" | "no_reduction" | "not_below_lowest" | "not_on_channels" | "sold_out";
   text: string;
 }
 
@@ -726,6 +938,34 @@ export interface ReminderInput {
   wording?: string;
 }
 
+/** Send these again, or with neither list everything that is rejected or drifted. */
+export interface RepairInput {
+  variant_ids?: string[] | null;
+  product_ids?: string[] | null;
+}
+
+export interface Repaired {
+  listings: number;
+}
+
+/** A piece of work with its progress; `total` is null while it is not known. */
+export interface Run {
+  id: string;
+  connection_id: string;
+  kind: "import" | "plan" | "push" | "read_back";
+  state: "done" | "failed" | "running";
+  started_at: string;
+  ended_at: string | null;
+  total: number | null;
+  done: number;
+  counts: Record<string, number>;
+  problem: string | null;
+}
+
+export interface Runs {
+  runs: Run[];
+}
+
 /** A mute holds in one show, a ban in the whole shop; `until` null: until it is lifted. */
 export interface Sanction {
   viewer_id: string;
@@ -821,6 +1061,14 @@ export interface ShowInput {
 
 export interface ShowPage {
   shows: Show[];
+}
+
+/** The posts a show has by itself, on each of these connections: one of each kind, once. */
+export interface ShowPostsInput {
+  connection_ids: string[];
+  kinds: ("announce" | "live_now" | "product_moment" | "reminder" | "replay")[];
+  reminder_minutes?: number | null;
+  is_paid_partnership?: boolean;
 }
 
 export interface SignIn {

@@ -8,7 +8,18 @@ import { explain, View } from "../studio/view";
 /** Twenty thousand rows take a minute; a slow disk takes longer. */
 const IMPORT_WITHIN_MS = 900_000;
 
-type Format = "google_csv" | "ndjson";
+type Format = "google_csv" | "google_xml" | "ndjson";
+
+const MEDIA_TYPES: Record<Format, string> = {
+  google_csv: "text/csv",
+  google_xml: "application/xml",
+  ndjson: "application/x-ndjson",
+};
+
+function formatOf(name: string): Format {
+  if (/\.(ndjson|jsonl|json)$/i.test(name)) return "ndjson";
+  return /\.xml$/i.test(name) ? "google_xml" : "google_csv";
+}
 
 interface ImportReport {
   rows: number;
@@ -37,7 +48,7 @@ export class Import extends View {
     this.file = (event.target as HTMLInputElement).files?.[0] ?? null;
     this.report = null;
     this.why = "";
-    if (this.file) this.format = /\.(ndjson|jsonl|json)$/i.test(this.file.name) ? "ndjson" : "google_csv";
+    if (this.file) this.format = formatOf(this.file.name);
   }
 
   private async run(event: Event): Promise<void> {
@@ -53,7 +64,7 @@ export class Import extends View {
     try {
       this.report = await this.app.api.post<ImportReport>(`/api/imports?format=${this.format}`, this.file, {
         raw: true,
-        headers: { "Content-Type": this.format === "ndjson" ? "application/x-ndjson" : "text/csv" },
+        headers: { "Content-Type": MEDIA_TYPES[this.format] },
         signal: AbortSignal.timeout(IMPORT_WITHIN_MS),
       });
     } catch (error) {
@@ -72,11 +83,11 @@ export class Import extends View {
           ${icon("upload")}
           <p>${this.file ? html`<strong>${this.file.name}</strong> <span class="quiet">${sizeWords(this.file.size, words.lang)}</span>` : this.t("desk.import_choose_hint")}</p>
           <span class="file btn btn-outline"><span>${this.t(this.file ? "desk.import_choose_other" : "desk.import_choose")}</span>
-            <input type="file" accept=".csv,.tsv,.txt,.ndjson,.jsonl,.json,text/csv,application/x-ndjson" data-testid="import-file" aria-label=${this.t("desk.import_choose")}
+            <input type="file" accept=".csv,.tsv,.txt,.xml,.ndjson,.jsonl,.json,text/csv,application/xml,application/x-ndjson" data-testid="import-file" aria-label=${this.t("desk.import_choose")}
               ?disabled=${this.busy} @change=${(event: Event) => this.chosen(event)} /></span>
         </div>
         <fieldset class="field"><legend>${this.t("desk.import_format")}</legend>
-          <div class="checks">${(["google_csv", "ndjson"] as const).map(
+          <div class="checks">${(["google_csv", "google_xml", "ndjson"] as const).map(
             (format) => html`<label class="check"><input type="radio" name="format" value=${format} .checked=${this.format === format}
               @change=${() => (this.format = format)} /><span>${this.t(`desk.import_${format}`)}</span></label>`,
           )}</div></fieldset>

@@ -5,10 +5,16 @@ import { customElement } from "lit/decorators.js";
 import { keyed } from "lit/directives/keyed.js";
 import { Shell, type Place } from "../studio/shell";
 import type { App } from "../studio/view";
+import "./channels";
+import "./channels-connect";
+import "./channels-listings";
+import "./channels-one";
 import "./import";
 import "./keys";
 import "./orders";
 import "./product";
+import "./posts";
+import "./posts-form";
 import "./product-form";
 import "./products";
 import "./promotion-form";
@@ -19,6 +25,7 @@ const PLACES: Place[] = [
   { hash: "#/orders", label: "desk.orders", icon: "bag", permissions: ["orders:read"] },
   { hash: "#/products", label: "desk.products", icon: "box", permissions: ["catalog:read"] },
   { hash: "#/promotions", label: "desk.promotions", icon: "tag", permissions: ["promotions:read"] },
+  { hash: "#/channels", label: "desk.channels", icon: "share", permissions: ["channels:read"] },
   { hash: "#/import", label: "desk.import", icon: "upload", permissions: ["catalog:write"] },
   { hash: "#/team", label: "desk.team", icon: "people", permissions: ["staff:admin"] },
   { hash: "#/keys", label: "desk.keys", icon: "key", permissions: ["staff:admin"] },
@@ -39,7 +46,10 @@ export class Desk extends Shell {
   /** The place of the address, or the first one this person may enter. */
   private place(path: string[]): Place {
     const open = PLACES.filter((place) => place.permissions.some((permission) => this.app?.can(permission)));
-    return open.find((place) => place.hash === `#/${path[0] ?? ""}`) ?? open[0] ?? PLACES[0]!;
+    // A vendor's answer to an authorisation comes back with a query; posts are part of the channels.
+    const first = (path[0] ?? "").split("?")[0];
+    const hash = `#/${first === "posts" ? "channels" : first}`;
+    return open.find((place) => place.hash === hash) ?? open[0] ?? PLACES[0]!;
   }
 
   protected override screen(app: App, path: string[]): TemplateResult {
@@ -54,6 +64,8 @@ export class Desk extends Shell {
       case "#/promotions":
         if (!id) return html`<desk-promotions .app=${app}></desk-promotions>`;
         return html`${keyed(id, html`<desk-promotion-form .app=${app} .promotionId=${id === "new" ? null : id}></desk-promotion-form>`)}`;
+      case "#/channels":
+        return channels(app, path);
       case "#/import":
         return html`<desk-import .app=${app}></desk-import>`;
       case "#/team":
@@ -64,4 +76,17 @@ export class Desk extends Shell {
         return html`<desk-orders .app=${app} .orderId=${id}></desk-orders>`;
     }
   }
+}
+
+function channels(app: App, path: string[]): TemplateResult {
+  const [place, second, third, fourth] = path;
+  if (place === "posts") {
+    return second === "new"
+      ? html`<desk-post-form .app=${app} .showId=${third ?? null}></desk-post-form>`
+      : html`<desk-posts .app=${app}></desk-posts>`;
+  }
+  if (second === "listings") return html`<desk-listings .app=${app} .connectionId=${third && third !== "all" ? third : null} .listingState=${fourth ?? null}></desk-listings>`;
+  if (second === "new") return html`${keyed(third ?? "", html`<desk-connect .app=${app} .connector=${third ?? null}></desk-connect>`)}`;
+  if (second) return html`${keyed(second, html`<desk-connection .app=${app} .connectionId=${second}></desk-connection>`)}`;
+  return html`<desk-channels .app=${app} .problem=${new URLSearchParams(place?.split("?")[1]).get("problem")}></desk-channels>`;
 }

@@ -1,44 +1,37 @@
-"""The command line. The only place that reads settings and the environment."""
+"""The command line. The only room that reads settings and the environment."""
 
 import asyncio
-import os
 import sys
-import threading
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
-import uvloop
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from liveshop import __version__
 from liveshop.app import Browser, Liveshop, listening, opened, supervised, until_stopped
 from liveshop.catalog.importer import ImportReport
+from liveshop.cli.connectors import connectors
+from liveshop.cli.console import (
+    Fault,
+    err,
+    in_words,
+    make_data_folder,
+    out,
+    run_to_end,
+    settings_of,
+)
 from liveshop.connect import Connectors
 from liveshop.demo import run as demo_run
 from liveshop.demo import seed
 from liveshop.kernel.errors import ShopError
 from liveshop.migrations import migrate as run_migrations
 from liveshop.migrations import pending_migrations
-from liveshop.settings import BadSettings, Settings
-from liveshop.settings import load as load_settings
 from liveshop.storage import Database, Jobs
 from liveshop.web import assets as web_assets
 from liveshop.web import logs
 from liveshop.web.assets import AssetsMissing
-
-out = Console()
-err = Console(stderr=True)
-
-
-class Fault(click.ClickException):
-    """A problem the operator can do something about, in words."""
-
-    def show(self, file: Any = None) -> None:
-        err.print(f"[bold red]liveshop:[/] {self.message}", highlight=False)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -57,70 +50,13 @@ def main(context: click.Context, config: Path | None) -> None:
     context.obj = config
 
 
-def _settings(config: Path | None, **overrides: Any) -> Settings:
-    given = {
-        name.replace("__", "."): value for name, value in overrides.items() if value is not None
-    }
-    try:
-        settings = load_settings(file=config, overrides=given)
-    except BadSettings as error:
-        raise _corrections(error) from error
-    logs.configure(level=settings.log_level, fmt=settings.log_format)
-    return settings
-
-
-def _corrections(error: BadSettings) -> Fault:
-    lines = "\n".join(f"  - {problem}" for problem in error.problems)
-    return Fault(f"the settings need {len(error.problems)} correction(s):\n{lines}")
-
-
-def _run(main_: Coroutine[Any, Any, None]) -> None:
-    """Run to the end; known problems become one line and exit status 1."""
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            try:
-                runner.run(main_)
-            finally:
-                runner.run(_drivers_ended())
-    except ShopError as error:
-        raise Fault(error.detail) from error
-    except BadSettings as error:  # a key or a method that only its room can judge
-        raise _corrections(error) from error
-    except AssetsMissing as error:
-        raise Fault(str(error)) from error
-    except OSError as error:
-        raise Fault(_in_words(error)) from error
-    except KeyboardInterrupt:
-        sys.exit(130)
-
-
-async def _drivers_ended() -> None:
-    """Wait, shortly, for the threads of SQLite connections that were cut off in mid-work.
-
-    They still answer to the loop, and would print a traceback if it were closed by then.
-    """
-    for _ in range(100):
-        if not any("_connection_worker_thread" in one.name for one in threading.enumerate()):
-            return
-        await asyncio.sleep(0.02)
-
-
-def _in_words(error: OSError) -> str:
-    text = str(error)
-    if "address already in use" in text.lower():
-        return f"the port is in use by another program. Choose another with --port. ({text})"
-    if isinstance(error, PermissionError) or "read-only" in text.lower():
-        return f"the data folder cannot be written; check its owner and permissions. ({text})"
-    return text
-
-
 @main.command()
 @click.option("--host", default=None, help="Address to listen on (server.host).")
 @click.option("--port", type=int, default=None, help="Port to listen on (server.port).")
 @click.pass_obj
 def serve(config: Path | None, host: str | None, port: int | None) -> None:
     """Run the server, its worker included."""
-    settings = _settings(config, server__host=host, server__port=port)
+    settings = settings_of(config, server__host=host, server__port=port)
     try:
         browser = Browser.load(settings)
     except AssetsMissing as error:
@@ -133,15 +69,15 @@ def serve(config: Path | None, host: str | None, port: int | None) -> None:
                 err.print(f"Liveshop listens on {settings.public_url}", highlight=False)
                 await until_stopped()
 
-    _make_data_folder(settings)
-    _run(run())
+    make_data_folder(settings)
+    run_to_end(run())
 
 
 @main.command()
 @click.pass_obj
 def worker(config: Path | None) -> None:
     """Run the outbox worker alone, beside `serve` processes on the same database."""
-    settings = _settings(config)
+    settings = settings_of(config)
 
     async def run() -> None:
         async with opened(settings) as shop:
@@ -149,42 +85,44 @@ def worker(config: Path | None) -> None:
             working = [
                 asyncio.create_task(supervised("worker", shop.worker.run)),
                 asyncio.create_task(supervised("slow worker", shop.slow_worker.run)),
+                asyncio.create_task(supervised("export worker", shop.export_worker.run)),
+                asyncio.create_task(supervised("syndication", shop.syndication.runner.run)),
             ]
             await stopped
             for task in working:
                 task.cancel()
             await asyncio.gather(*working, return_exceptions=True)
 
-    _make_data_folder(settings)
-    _run(run())
+    make_data_folder(settings)
+    run_to_end(run())
 
 
 @main.command()
 @click.pass_obj
 def migrate(config: Path | None) -> None:
     """Bring the database up to date."""
-    settings = _settings(config)
+    settings = settings_of(config)
 
     async def run() -> None:
         applied = await run_migrations(settings.database_url)
         out.print(f"applied: {', '.join(applied)}" if applied else "the database is up to date")
 
-    _make_data_folder(settings)
-    _run(run())
+    make_data_folder(settings)
+    run_to_end(run())
 
 
 @main.command()
 @click.pass_obj
 def doctor(config: Path | None) -> None:
     """Say what is wrong with this installation, in words."""
-    settings = _settings(config)
+    settings = settings_of(config)
     problems: list[str] = []
     try:
         web_assets.load()
     except AssetsMissing as error:
         problems.append(str(error))
     try:
-        _make_data_folder(settings)
+        make_data_folder(settings)
     except Fault as error:
         problems.append(error.message)
 
@@ -209,7 +147,7 @@ def doctor(config: Path | None) -> None:
         finally:
             await database.close()
 
-    _run(look())
+    run_to_end(look())
     if settings.server.host not in ("127.0.0.1", "localhost", "::1") and not (
         settings.public_url.startswith("https://")
     ):
@@ -239,7 +177,7 @@ def create_staff(
     config: Path | None, email: str, name: str, roles: tuple[str, ...], password: str
 ) -> None:
     """Add a member of staff, such as the first admin."""
-    settings = _settings(config)
+    settings = settings_of(config)
 
     async def run() -> None:
         async with opened(settings) as shop:
@@ -248,8 +186,11 @@ def create_staff(
             )
             out.print(f"{member.name} ({', '.join(sorted(member.roles))}) may sign in")
 
-    _make_data_folder(settings)
-    _run(run())
+    make_data_folder(settings)
+    run_to_end(run())
+
+
+_FORMATS = {".ndjson": "ndjson", ".jsonl": "ndjson", ".xml": "google_xml"}
 
 
 @main.command("import")
@@ -258,14 +199,14 @@ def create_staff(
     "--format",
     "format_",
     default=None,
-    help="google_csv or ndjson; by default told from the file's name.",
+    help="google_csv, google_xml or ndjson; by default told from the file's name.",
 )
 @click.pass_obj
 def import_file(config: Path | None, file: Path, format_: str | None) -> None:
-    """Import products from FILE: a Google product feed (CSV) or NDJSON."""
-    settings = _settings(config)
+    """Import products from FILE: a Google product feed (CSV or XML) or NDJSON."""
+    settings = settings_of(config)
     size = file.stat().st_size
-    kind = format_ or ("ndjson" if file.suffix in (".ndjson", ".jsonl") else "google_csv")
+    kind = format_ or _FORMATS.get(file.suffix.lower(), "google_csv")
 
     async def run() -> None:
         async with opened(settings) as shop:
@@ -286,8 +227,8 @@ def import_file(config: Path | None, file: Path, format_: str | None) -> None:
         if report.failed:
             sys.exit(2)
 
-    _make_data_folder(settings)
-    _run(run())
+    make_data_folder(settings)
+    run_to_end(run())
 
 
 async def _import_with_progress(shop: Liveshop, file: Path, kind: str, size: int) -> ImportReport:
@@ -307,16 +248,7 @@ async def _import_with_progress(shop: Liveshop, file: Path, kind: str, size: int
         return await shop.catalog.import_file(source, chunks())
 
 
-@main.group()
-def connectors() -> None:
-    """Look at the installed connectors."""
-
-
-@connectors.command("list")
-def connectors_list() -> None:
-    """The connectors that are installed."""
-    for name in Connectors.installed().names:
-        out.print(name)
+main.add_command(connectors)
 
 
 @main.command()
@@ -373,7 +305,7 @@ def demo(
                 environ={},
             )
         except OSError as error:
-            raise Fault(_in_words(error)) from error
+            raise Fault(in_words(error)) from error
         except AssetsMissing as error:
             raise Fault(str(error)) from error
 
@@ -381,14 +313,14 @@ def demo(
         if as_json:
             click.echo(msgspec.json.encode(addresses).decode())
         else:
-            _print_addresses(addresses)
+            _print_addresses(addresses, data / demo_run.SETTINGS_FILE)
 
-    _run(demo_run.run(plan, ready))
+    run_to_end(demo_run.run(plan, ready))
     if not as_json:
         err.print("The demo has ended; its data is kept.")
 
 
-def _print_addresses(addresses: demo_run.Addresses) -> None:
+def _print_addresses(addresses: demo_run.Addresses, settings_file: Path) -> None:
     """Lines, not a table: an address must never be cut to fit a column."""
     server = addresses.studio.removesuffix("/studio")
     rows = (
@@ -400,6 +332,7 @@ def _print_addresses(addresses: demo_run.Addresses) -> None:
         ("  sign in as", f"{seed.MERCHANT_EMAIL} / {seed.PASSWORD}"),
         ("  or as admin", f"{seed.ADMIN_EMAIL} / {seed.PASSWORD}"),
         ("API", f"{server}/api/docs"),
+        ("commands", f"liveshop --config {settings_file} connectors list"),
         ("test cards", "4242 4242 4242 4242 pays, 4000 0000 0000 0002 is declined"),
     )
     out.print(
@@ -409,13 +342,3 @@ def _print_addresses(addresses: demo_run.Addresses) -> None:
     )
     for what, where in rows:
         out.print(f"  {what:<26}{where}", highlight=False, soft_wrap=True)
-
-
-def _make_data_folder(settings: Settings) -> None:
-    try:
-        settings.data_path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Fault(_in_words(error)) from error
-    # Asked here and not left to the database: its driver's thread outlives a failed connection.
-    if not os.access(settings.data_path, os.W_OK | os.X_OK):
-        raise Fault(_in_words(PermissionError(str(settings.data_path))))

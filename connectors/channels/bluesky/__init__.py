@@ -1,0 +1,1 @@
+"""Bluesky. `session` keeps the account signed in; `poster` is the connector."""

@@ -1,0 +1,1 @@
+"""X. `api` speaks to it by tweepy; `poster` is the connector."""

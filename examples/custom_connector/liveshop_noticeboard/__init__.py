@@ -1,0 +1,1 @@
+"""A connector for Liveshop, and the small service that it connects."""

@@ -1,0 +1,1 @@
+"""Syndication: one catalog and one set of prices, true on every channel."""

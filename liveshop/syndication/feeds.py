@@ -1,0 +1,226 @@
+"""Feeds that we serve to whoever has the address: made once per change, kept as a file, streamed.
+
+What stands in a feed is what the listings' rows say, so their digests together are its ETag. It is
+written while it is first fetched; whoever comes after that gets the file.
+"""
+
+import asyncio
+import contextlib
+import gzip
+import io
+import secrets
+import weakref
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import IO, Protocol, cast, runtime_checkable
+
+from aiohttp import web
+
+from liveshop.connect import Feed, FeedInfo, Listing
+from liveshop.connect.connector import Connector
+from liveshop.kernel.clock import Clock
+from liveshop.kernel.errors import NotFound
+from liveshop.settings import Settings
+from liveshop.storage import Database
+from liveshop.syndication import connection_store, feed_store
+from liveshop.syndication.model import Connection
+from liveshop.syndication.runtime import OpenConnections
+from liveshop.web import PUBLIC, Call, Endpoint
+
+_PIECE = 64 * 1024
+_KEPT = 2
+"""Files of one feed: the present one and the one before it, which somebody may still be reading."""
+
+
+class UnknownFeed(NotFound):
+    code = "unknown_feed"
+
+
+@runtime_checkable
+class _HasFile(Protocol):
+    @property
+    def file_name(self) -> str: ...
+
+
+class _Listings(Protocol):
+    """What is needed of the listings; `listings.ListingService` is one."""
+
+    def feed_listings(self, one: Connection, feed: Feed) -> AsyncIterator[Listing]:
+        """All that shall stand in the feed, by variant id."""
+        ...
+
+    async def note_feed_fetched(self, one: Connection) -> None:
+        """Somebody has read all of what the rows say now."""
+        ...
+
+
+def feed_path(connector: Connector, token: str) -> str:
+    """The path under which a feed is fetched."""
+    name = connector.file_name if isinstance(connector, _HasFile) else connector.name
+    return f"/feeds/{token}/{name}"
+
+
+class FeedFiles:
+    """The bytes of feeds; `settings.data_dir` is where their files lie."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        settings: Settings,
+        open_connections: OpenConnections,
+        listings: _Listings,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._settings = settings
+        self._folder = settings.data_path / "feeds"
+        self._open = open_connections
+        self._listings = listings
+        self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
+
+    async def serve(self, call: Call) -> web.StreamResponse:
+        """Answer a request for a feed. Raises UnknownFeed."""
+        async with self._database.read() as conn:
+            found = await feed_store.by_token(conn, call.params["token"])
+            one = None
+            if found is not None:
+                one = await connection_store.by_id(conn, found.connection_id)
+        if found is None or one is None:
+            raise UnknownFeed("There is no feed at this address, or it was withdrawn.")
+        feed: Feed = await self._open.get(one.id)
+        etag = f'"{found.etag}"'
+        headers = {"ETag": etag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+        if etag in call.request.headers.get("If-None-Match", ""):
+            return web.Response(status=304, headers=headers)
+        path = await self._file(one, feed, found.etag)
+        response = await _send(call.request, path, feed.media_type, headers)
+        if call.request.method == "GET":
+            await self._note_fetched(one, found.etag, call)
+        return response
+
+    async def _note_fetched(self, one: Connection, etag: str, call: Call) -> None:
+        by = call.request.headers.get("User-Agent", "")
+        async with self._database.write() as tx:
+            await feed_store.note_fetched(tx.conn, one.id, etag, by=by, now=self._clock.now())
+        await self._listings.note_feed_fetched(one)
+
+    async def _file(self, one: Connection, feed: Feed, etag: str) -> Path:
+        path = self._folder / f"{one.id}-{etag}.gz"
+        lock = self._locks.setdefault(str(path), asyncio.Lock())
+        async with lock:
+            if not await asyncio.to_thread(path.exists):
+                await self._write(one, feed, path)
+                await asyncio.to_thread(_drop_old, self._folder, one.id)
+        return path
+
+    async def _write(self, one: Connection, feed: Feed, path: Path) -> None:
+        """The whole file or none of it, in memory that does not grow with the catalog."""
+        await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+        info = FeedInfo(
+            title=self._settings.shop.name,
+            link=self._settings.public_url,
+            language=one.language,
+            currency=self._settings.shop.currency,
+        )
+        file = await asyncio.to_thread(_ZippedFile, part)
+        try:
+            buffer = io.BytesIO()
+            buffer.write(feed.head(info))
+            is_first = True
+            async for listing in self._listings.feed_listings(one, feed):
+                buffer.write(feed.item(listing, is_first=is_first))
+                is_first = False
+                if buffer.tell() >= _PIECE:
+                    await asyncio.to_thread(file.write, buffer.getvalue())
+                    buffer = io.BytesIO()
+            buffer.write(feed.tail())
+            await asyncio.to_thread(file.write, buffer.getvalue())
+            await asyncio.to_thread(file.close)
+            await asyncio.to_thread(part.replace, path)
+        except BaseException:
+            await asyncio.shield(asyncio.to_thread(_discard, file, part))
+            raise
+
+
+class _ZippedFile:
+    """A file written zipped. Blocking. No time stands in it, so that the same feed is the same
+    bytes."""
+
+    def __init__(self, path: Path) -> None:
+        self._raw = path.open("wb")
+        self._zip = gzip.GzipFile(
+            filename="", mode="wb", fileobj=self._raw, compresslevel=6, mtime=0
+        )
+
+    def write(self, data: bytes) -> None:
+        self._zip.write(data)
+
+    def close(self) -> None:
+        try:
+            self._zip.close()
+        finally:
+            self._raw.close()
+
+
+async def _send(
+    request: web.Request, path: Path, media_type: str, headers: dict[str, str]
+) -> web.StreamResponse:
+    """The file, zipped for those who can read that; returns when all of it is on its way."""
+    is_zipped = "gzip" in request.headers.get("Accept-Encoding", "")
+    response = web.StreamResponse(headers=headers)
+    response.content_type = media_type
+    response.charset = "utf-8"
+    if is_zipped:
+        response.headers["Content-Encoding"] = "gzip"
+        response.content_length = (await asyncio.to_thread(path.stat)).st_size
+    await response.prepare(request)
+    if request.method == "HEAD":
+        return response
+    file = await asyncio.to_thread(_opened, path, is_zipped)
+    try:
+        while piece := await asyncio.to_thread(file.read, _PIECE):
+            await response.write(piece)
+    finally:
+        await asyncio.to_thread(file.close)
+    await response.write_eof()
+    return response
+
+
+def _opened(path: Path, is_zipped: bool) -> IO[bytes]:
+    return path.open("rb") if is_zipped else cast(IO[bytes], gzip.open(path, "rb"))
+
+
+def _discard(file: _ZippedFile, path: Path) -> None:
+    with contextlib.suppress(OSError):
+        file.close()
+        path.unlink()
+
+
+def _drop_old(folder: Path, connection_id: str) -> None:
+    files = sorted(
+        folder.glob(f"{connection_id}-*.gz"), key=lambda path: path.stat().st_mtime, reverse=True
+    )
+    for path in files[_KEPT:]:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def endpoints(feeds: FeedFiles) -> list[Endpoint]:
+    async def feed(call: Call) -> web.StreamResponse:
+        return await feeds.serve(call)
+
+    return [
+        Endpoint(
+            "GET",
+            "/feeds/{token}/{name}",
+            feed,
+            PUBLIC,
+            "A product feed, for whoever has its address",
+            "channels",
+            raw=True,
+            any_origin=True,
+            documented=False,
+        )
+    ]
