@@ -159,7 +159,7 @@ class SyndicationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     """How often a shop system is asked for changes."""
     source_whole_hours: int = 24
     """How often its whole catalog is read, deletions included."""
-    read_back_seconds: int = 900
+    read_back_seconds: int = 6 * 3600
     """How old our knowledge of what a channel shows may become."""
     plan_whole_hours: int = 6
     """How often every listing is planned again, whether or not anything was seen to change."""

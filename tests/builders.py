@@ -307,6 +307,8 @@ class Api:
 
 async def api_of(shop: Liveshop) -> Api:
     """Start the shop's web application on a free loopback port. Close with `api.client.close()`."""
-    client = TestClient(TestServer(shop.web_application()), cookie_jar=aiohttp.DummyCookieJar())
+    server = TestServer(shop.web_application())
+    await server.start_server(access_log=None)  # as the real one is started
+    client = TestClient(server, cookie_jar=aiohttp.DummyCookieJar())
     await client.start_server()
     return Api(client)

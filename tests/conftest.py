@@ -4,6 +4,7 @@ A database is made once per kind, as a template, and copied for each test.
 """
 
 import asyncio
+import functools
 import os
 import shutil
 import tempfile
@@ -13,6 +14,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from argon2 import PasswordHasher
 from blockbuster import BlockBuster, blockbuster_ctx
 
 # Where no login session set it up, the PostgreSQL wheel would warn and fall back by itself.
@@ -61,6 +63,16 @@ def no_blocking_calls() -> Iterator[BlockBuster]:
             "sqlalchemy/dialects/sqlite/pysqlite.py", {"create_connect_args"}
         )
         yield blockbuster
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> Iterator[None]:
+    """argon2id with a thousandth of the work: every wired server hashes, and few tests are about
+    that."""
+    cheap = functools.partial(PasswordHasher, time_cost=1, memory_cost=64, parallelism=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("liveshop.accounts.passwords.PasswordHasher", cheap)
+        yield
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ What is no leak:
 
 A test that tells one on purpose says where: `@pytest.mark.tells_secrets("url")`.
 
-Drivers of databases are heard from INFO on: below it they repeat every value that is stored.
+Drivers of databases are heard from WARNING on: below it they repeat every statement, for each of
+which our engine hides the values.
 """
 
 import base64
@@ -29,7 +30,7 @@ import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 import aiohttp
 import pytest
@@ -44,7 +45,7 @@ Place = Literal["log", "error", "warning", "output", "url"]
 
 _SHORTEST = 8
 _KEPT_CHARACTERS = 1_000_000
-_TELLS_EVERY_VALUE = ("sqlalchemy", "aiosqlite", "asyncpg")
+_TELLS_EVERY_STATEMENT = ("sqlalchemy", "aiosqlite", "asyncpg")
 _HEADERS = ("authorization", "x-shopify-access-token", "vendure-auth-token")
 _IN_ITS_ADDRESS = frozenset({"feed token", "authorisation code"})
 
@@ -239,8 +240,8 @@ def _hear_loggers(undo: pytest.MonkeyPatch) -> None:
 
     undo.setattr(logging.Logger, "callHandlers", heard)
     logging.getLogger().setLevel(logging.DEBUG)
-    for name in _TELLS_EVERY_VALUE:
-        logging.getLogger(name).setLevel(logging.INFO)
+    for name in _TELLS_EVERY_STATEMENT:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _hear_structlog(undo: pytest.MonkeyPatch) -> None:
@@ -303,7 +304,8 @@ def _hear_addresses(undo: pytest.MonkeyPatch) -> None:
 def note_url(url: str) -> None:
     """`where` is the part that is sure to hold no secret: scheme and host."""
     scheme, slashes, rest = url.partition("://")
-    note("url", f"{scheme}{slashes}{rest.split('/')[0]}" if slashes else "a fake", url)
+    where = f"{scheme}{slashes}{rest.split('/')[0]}" if slashes else "a redirect"
+    note("url", where, "\n".join({url, unquote(url), unquote_plus(url)}))
 
 
 def _learn_secrets(undo: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,6 @@ WarningCode = Literal[
     "sold_out",
     "no_products",
     "more_than_stock",
-    "not_on_channels",
 ]
 _NAMED = 3
 

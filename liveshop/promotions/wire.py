@@ -156,7 +156,7 @@ class PreviewInput(Wire):
 class PriceWarning(Wire):
     """Something to think of: allowed, but perhaps not meant."""
 
-    code: WarningCode
+    code: Literal[WarningCode, "not_on_channels"]
     text: str
 
 

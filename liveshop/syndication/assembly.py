@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from liveshop.catalog.display import CatalogDisplay
 from liveshop.catalog.media import MediaService
@@ -71,7 +72,8 @@ def assemble(
     posts = PostService(database, clock, settings, composer, opened)
     sending = PostTurns(database, clock, composer, opened)
     exports = OrderExports(database, clock, opened.get)
-    pushing = ListingTurns(database, clock, opened, links)
+    live_every = timedelta(seconds=settings.syndication.read_back_seconds)
+    pushing = ListingTurns(database, clock, opened, links, live_every=live_every)
     pulling = SourceTurns(
         database,
         clock,

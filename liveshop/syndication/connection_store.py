@@ -117,11 +117,14 @@ async def end_turn(
 ) -> None:
     """Its next turn is then, unless somebody has asked for an earlier one meanwhile. `attention`:
     what the merchant should know of one that goes on by itself."""
+    # A bare moment inside `case` has no column's type: SQLite would store it in a form that sorts
+    # before all others, and every turn would be due at once.
+    given = sa.literal(due_at, connection.c.due_at.type)
     await conn.execute(
         sa.update(connection)
         .where(connection.c.id == id_)
         .values(
-            due_at=sa.case((connection.c.due_at < due_at, connection.c.due_at), else_=due_at),
+            due_at=sa.case((connection.c.due_at < given, connection.c.due_at), else_=given),
             attention=sa.case(
                 (connection.c.state == "active", attention), else_=connection.c.attention
             ),

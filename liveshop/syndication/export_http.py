@@ -43,6 +43,7 @@ def endpoints(exports: OrderExports) -> list[Endpoint]:
             "What became of an order at the shop systems its products came from",
             _TAG,
             answer=wire.OrderExports,
+            errors=(UnknownExport,),
         ),
         Endpoint(
             "POST",

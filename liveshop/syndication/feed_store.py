@@ -9,8 +9,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from liveshop.syndication.model import ConnectionId
-from liveshop.syndication.tables import connection, feed_address, listing
+from liveshop.syndication import connection_store
+from liveshop.syndication.model import Connection, ConnectionId
+from liveshop.syndication.tables import feed_address, listing
 
 _PAGE = 5000
 
@@ -19,7 +20,7 @@ _PAGE = 5000
 class FeedState:
     """Whose feed it is, and the digest of all that stands in it."""
 
-    connection_id: ConnectionId
+    connection: Connection
     etag: str
 
 
@@ -47,22 +48,21 @@ async def fetched_at(
 
 async def by_token(conn: AsyncConnection, token: str) -> FeedState | None:
     """None for a token that opens nothing, or whose connection is not active."""
-    row = (
+    connection_id = (
         await conn.execute(
-            sa.select(feed_address.c.connection_id, connection.c.version)
-            .join(connection, connection.c.id == feed_address.c.connection_id)
-            .where(feed_address.c.digest == _digest(token), connection.c.state == "active")
+            sa.select(feed_address.c.connection_id).where(feed_address.c.digest == _digest(token))
         )
-    ).one_or_none()
-    if row is None:
+    ).scalar_one_or_none()
+    one = None if connection_id is None else await connection_store.by_id(conn, connection_id)
+    if one is None or not one.is_active:
         return None
-    digest = hashlib.blake2b(str(row.version).encode(), digest_size=16)
+    digest = hashlib.blake2b(str(one.version).encode(), digest_size=16)
     after = ""
-    while rows := await _page(conn, row.connection_id, after):
-        for one in rows:
-            digest.update(f"{one.variant_id} {one.wanted}\n".encode())
+    while rows := await _page(conn, one.id, after):
+        for row in rows:
+            digest.update(f"{row.variant_id} {row.wanted}\n".encode())
         after = rows[-1].variant_id
-    return FeedState(ConnectionId(row.connection_id), digest.hexdigest())
+    return FeedState(one, digest.hexdigest())
 
 
 async def _page(conn: AsyncConnection, connection_id: str, after: str) -> Sequence[Any]:

@@ -11,6 +11,7 @@ import io
 import secrets
 import weakref
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Protocol, cast, runtime_checkable
 
@@ -22,12 +23,13 @@ from liveshop.kernel.clock import Clock
 from liveshop.kernel.errors import NotFound
 from liveshop.settings import Settings
 from liveshop.storage import Database
-from liveshop.syndication import connection_store, feed_store
+from liveshop.syndication import feed_store
 from liveshop.syndication.model import Connection
 from liveshop.syndication.runtime import OpenConnections
 from liveshop.web import PUBLIC, Call, Endpoint
 
 _PIECE = 64 * 1024
+_TRIES = 3
 _KEPT = 2
 """Files of one feed: the present one and the one before it, which somebody may still be reading."""
 
@@ -49,8 +51,8 @@ class _Listings(Protocol):
         """All that shall stand in the feed, by variant id."""
         ...
 
-    async def note_feed_fetched(self, one: Connection) -> None:
-        """Somebody has read all of what the rows say now."""
+    async def note_feed_fetched(self, one: Connection, at: datetime) -> None:
+        """Somebody has read all of what the rows said at that moment."""
         ...
 
 
@@ -81,38 +83,48 @@ class FeedFiles:
 
     async def serve(self, call: Call) -> web.StreamResponse:
         """Answer a request for a feed. Raises UnknownFeed."""
-        async with self._database.read() as conn:
-            found = await feed_store.by_token(conn, call.params["token"])
-            one = None
-            if found is not None:
-                one = await connection_store.by_id(conn, found.connection_id)
-        if found is None or one is None:
-            raise UnknownFeed("There is no feed at this address, or it was withdrawn.")
-        feed: Feed = await self._open.get(one.id)
-        etag = f'"{found.etag}"'
-        headers = {"ETag": etag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
-        if etag in call.request.headers.get("If-None-Match", ""):
-            return web.Response(status=304, headers=headers)
-        path = await self._file(one, feed, found.etag)
-        response = await _send(call.request, path, feed.media_type, headers)
+        begun = self._clock.now()
+        found = await self._found(call.params["token"])
+        feed: Feed = await self._open.get(found.connection.id)
+        if _has(call.request, found.etag):
+            return web.Response(status=304, headers=_headers(found.etag))
+        path, etag = await self._file(call.params["token"], found, feed)
+        response = await _send(call.request, path, feed.media_type, _headers(etag))
         if call.request.method == "GET":
-            await self._note_fetched(one, found.etag, call)
+            await self._note_fetched(found.connection, etag, call, begun)
         return response
 
-    async def _note_fetched(self, one: Connection, etag: str, call: Call) -> None:
+    async def _found(self, token: str) -> feed_store.FeedState:
+        async with self._database.read() as conn:
+            found = await feed_store.by_token(conn, token)
+        if found is None:
+            raise UnknownFeed("There is no feed at this address, or it was withdrawn.")
+        return found
+
+    async def _note_fetched(self, one: Connection, etag: str, call: Call, begun: datetime) -> None:
         by = call.request.headers.get("User-Agent", "")
         async with self._database.write() as tx:
             await feed_store.note_fetched(tx.conn, one.id, etag, by=by, now=self._clock.now())
-        await self._listings.note_feed_fetched(one)
+        # What changed while it was on its way, its reader does not have.
+        await self._listings.note_feed_fetched(one, begun)
 
-    async def _file(self, one: Connection, feed: Feed, etag: str) -> Path:
-        path = self._folder / f"{one.id}-{etag}.gz"
-        lock = self._locks.setdefault(str(path), asyncio.Lock())
+    async def _file(self, token: str, found: feed_store.FeedState, feed: Feed) -> tuple[Path, str]:
+        """The file and its digest. One that was overtaken while it was written is written again,
+        a few times: a feed that changes all the time must be had too."""
+        one = found.connection
+        lock = self._locks.setdefault(one.id, asyncio.Lock())
         async with lock:
-            if not await asyncio.to_thread(path.exists):
+            for _ in range(_TRIES):
+                path = self._folder / f"{one.id}-{found.etag}.gz"
+                if await asyncio.to_thread(path.exists):
+                    break
                 await self._write(one, feed, path)
-                await asyncio.to_thread(_drop_old, self._folder, one.id)
-        return path
+                now = await self._found(token)
+                if now.etag == found.etag:
+                    break
+                found = now
+            await asyncio.to_thread(_drop_old, self._folder, one.id)
+        return path, found.etag
 
     async def _write(self, one: Connection, feed: Feed, path: Path) -> None:
         """The whole file or none of it, in memory that does not grow with the catalog."""
@@ -162,6 +174,14 @@ class _ZippedFile:
             self._zip.close()
         finally:
             self._raw.close()
+
+
+def _has(request: web.Request, etag: str) -> bool:
+    return f'"{etag}"' in request.headers.get("If-None-Match", "")
+
+
+def _headers(etag: str) -> dict[str, str]:
+    return {"ETag": f'"{etag}"', "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
 
 
 async def _send(

@@ -85,12 +85,14 @@ class ListingTurns:
         clock: Clock,
         connections: OpenThings,
         images: ChannelImages,
+        *,
+        live_every: timedelta = timedelta(hours=6),
     ) -> None:
         self._database = database
         self._clock = clock
         self._connections = connections
         self._images = images
-        self._reader = ListingReader(database, clock, images)
+        self._reader = ListingReader(database, clock, images, live_every=live_every)
 
     async def turn(self, connection: Connection) -> datetime | None:
         """When it wants the next turn; None: when something changes. Raises what the channel

@@ -21,11 +21,8 @@ from liveshop.syndication.desired import ChannelImages, Described, ListingMaker,
 from liveshop.syndication.model import Connection, Drift, ListingRow, RunId
 from liveshop.syndication.verdicts import wait_after, with_state
 
-READ_EVERY: Mapping[str, timedelta] = {
-    "sent": timedelta(seconds=60),
-    "drifted": timedelta(hours=1),
-    "live": timedelta(hours=6),
-}
+_SENT_EVERY = timedelta(seconds=60)
+_DRIFTED_EVERY = timedelta(hours=1)
 SETTLES_IN = timedelta(seconds=60)
 """A channel may show a listing a while after it took it: before this none is called missing."""
 MOST_REPAIRS = 3
@@ -34,10 +31,19 @@ VISIBILITY = "visibility"
 
 
 class ListingReader:
-    def __init__(self, database: Database, clock: Clock, images: ChannelImages) -> None:
+    """`live_every`: how old the knowledge of a live listing may become."""
+
+    def __init__(
+        self, database: Database, clock: Clock, images: ChannelImages, *, live_every: timedelta
+    ) -> None:
         self._database = database
         self._clock = clock
         self._images = images
+        self._every: Mapping[str, timedelta] = {
+            "sent": min(_SENT_EVERY, live_every),
+            "drifted": min(_DRIFTED_EVERY, live_every),
+            "live": live_every,
+        }
 
     async def turn(self, connection: Connection, channel: Channel, ends: float) -> datetime | None:
         """Look at what is due to be looked at, until `ends` of `time.monotonic`; when to go on."""
@@ -50,7 +56,7 @@ class ListingReader:
                 rows = await store.to_read(
                     conn,
                     connection.id,
-                    {state: now - every for state, every in READ_EVERY.items()},
+                    {state: now - every for state, every in self._every.items()},
                     limit=channel.listing_limits.read_batch,
                 )
             if not rows:
@@ -72,8 +78,8 @@ class ListingReader:
             return self._clock.now()
         await self._end(run_id)
         async with self._database.read() as conn:
-            oldest = await store.oldest_reads(conn, connection.id, READ_EVERY)
-        return min((at + READ_EVERY[state] for state, at in oldest.items()), default=None)
+            oldest = await store.oldest_reads(conn, connection.id, self._every)
+        return min((at + self._every[state] for state, at in oldest.items()), default=None)
 
     async def _end(self, run_id: RunId | None) -> None:
         if run_id is not None:

@@ -12,7 +12,6 @@ from urllib.parse import quote
 
 import aiohttp
 import pytest
-import secrets_watch
 import structlog
 from aiohttp import web
 from fakes.serving import serve
@@ -37,6 +36,7 @@ def log() -> None:
 
 def log_without_handlers() -> None:
     logger = logging.Logger("unheard")
+    logger.addHandler(logging.NullHandler())
     logger.warning("sending %s", TOKEN)
 
 

@@ -191,15 +191,16 @@ export class ChannelCard extends View {
     const name = one.title;
     const isPaused = one.state === "paused";
     const isOff = this.busy !== null;
+    const about = html`<span class="sr-only"> ${name}</span>`;
     const turn = this.t(isPaused ? "channels.resume_one" : "channels.pause_one", { name });
     return html`<footer class="connection-acts">
       ${this.canSync(one) && one.state === "active" && !one.is_leaving && !one.needs_authorisation
-        ? html`<button class="btn btn-outline btn-small" data-testid="sync" aria-label=${this.t("channels.sync_one", { name })} ?disabled=${isOff} @click=${() => void this.sync()}>${icon("refresh")}${this.t("channels.sync")}</button>`
+        ? html`<button class="btn btn-outline btn-small" data-testid="sync" ?disabled=${isOff} @click=${() => void this.sync()}>${icon("refresh")}${this.t("channels.sync")}${about}</button>`
         : nothing}
       ${hasListings(one) && !one.is_leaving
-        ? html`<button class="btn btn-outline btn-small" data-testid="plan" aria-label=${this.t("channels.plan_one", { name })} @click=${() => (this.planning = true)}>${icon("list")}${this.t("channels.plan")}</button>`
+        ? html`<button class="btn btn-outline btn-small" data-testid="plan" @click=${() => (this.planning = true)}>${icon("list")}${this.t("channels.plan")}${about}</button>`
         : nothing}
-      <button class="btn btn-outline btn-small" data-testid="check" aria-label=${this.t("channels.check_one", { name })} ?disabled=${isOff} @click=${() => void this.check()}>${icon("bolt")}${this.t("channels.check")}</button>
+      <button class="btn btn-outline btn-small" data-testid="check" ?disabled=${isOff} @click=${() => void this.check()}>${icon("bolt")}${this.t("channels.check")}${about}</button>
       ${one.roles.includes("poster") ? html`<a class="btn btn-outline btn-small" href="#/posts" data-testid="to-posts">${icon("megaphone")}${this.t("channels.tab_posts")}</a>` : nothing}
       <span class="connection-icons">
       ${this.alone

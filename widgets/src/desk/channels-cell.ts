@@ -57,11 +57,11 @@ function variantRow(listing: Listing, connection: Connection, parts: CellParts):
       ${listing.reason ? html`<p class="truth-reason" data-testid="reason">${listing.reason}</p>` : nothing}</div>
     ${listingBadge(listing.state, words)}
     ${canRepair
-      ? html`<button class="btn btn-outline btn-small" data-testid="send-again" aria-label=${words.t("channels.send_again_one", { name })} ?disabled=${parts.busy !== null} @click=${() => parts.again(listing)}>${icon("refresh")}${words.t("channels.send_again")}</button>`
+      ? html`<button class="btn btn-outline btn-small" data-testid="send-again" ?disabled=${parts.busy !== null} @click=${() => parts.again(listing)}>${icon("refresh")}${words.t("channels.send_again")}<span class="sr-only"> ${name}</span></button>`
       : nothing}</li>`;
 }
 
 function driftWords(drift: Drift, { words }: App): string {
-  const key = `channels.field_${drift.field}`;
+  const key = `channels.part_${drift.field}`;
   return words.t("channels.drift", { field: words.has(key) ? words.t(key) : drift.field, ours: drift.ours, theirs: drift.theirs });
 }

@@ -3,24 +3,23 @@
 import { html, nothing, type PropertyValues, type TemplateResult } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { repeat } from "lit/directives/repeat.js";
-import { ApiProblem } from "../state/api";
 import { selectField } from "../studio/fields";
 import { icon } from "../studio/icons";
 import { explain, LoadingView, empty } from "../studio/view";
 import type { Connection, Connections, ListedProduct, ListedProducts, Listing, Repaired } from "../wire.gen";
 import { staleNote } from "./channels";
 import { cell, variantRows, type CellParts } from "./channels-cell";
-import { Polling } from "./channels-poll";
+import { Polling, UNLOADED_MS } from "./channels-poll";
 import { channelTabs, hasListings, isListingState, LISTING_STATES, listingBadge } from "./channels-words";
 
 const TYPING_PAUSE_MS = 250;
 const LIMIT = 50;
 const PENDING_MS = 2_000;
-const IDLE_MS = 10_000;
+const IDLE_MS = 5_000;
 const WIDE = "(min-width: 62rem)";
 
 interface Page {
-  /** Those that list goods, and removed ones that left something behind. */
+  /** Those that list goods. */
   connections: Connection[];
   products: ListedProduct[];
   next: string | null;
@@ -38,8 +37,7 @@ export class Listings extends LoadingView<Page> {
   private query = "";
   private timer: ReturnType<typeof setTimeout> | undefined;
   private readonly media = matchMedia(WIDE);
-  private readonly gone = new Map<string, Connection | null>();
-  private readonly polling = new Polling(this, () => this.look(), () => (this.isMoving() ? PENDING_MS : IDLE_MS));
+  private readonly polling = new Polling(this, () => this.look(), () => this.pause());
 
   override connectedCallback(): void {
     super.connectedCallback();
@@ -53,13 +51,11 @@ export class Listings extends LoadingView<Page> {
     super.disconnectedCallback();
   }
 
-  protected override updated(changed: PropertyValues<this>): void {
+  protected override willUpdate(changed: PropertyValues<this>): void {
     const isFiltered = changed.has("connectionId") || changed.has("listingState");
-    if (isFiltered && this.hasUpdatedOnce) void this.load(true);
-    this.hasUpdatedOnce = true;
+    if (isFiltered && this.hasUpdated) void this.load(true);
   }
 
-  private hasUpdatedOnce = false;
   private readonly resized = (): void => {
     this.wide = this.media.matches;
   };
@@ -75,38 +71,15 @@ export class Listings extends LoadingView<Page> {
 
   protected override async fetch(): Promise<Page> {
     const [{ connections }, page] = await Promise.all([this.app.api.get<Connections>("/api/connections"), this.app.api.get<ListedProducts>(this.path(null))]);
-    return this.pageOf(connections, page.products, page.next);
+    return { ...page, connections: connections.filter(hasListings) };
   }
 
-  private async pageOf(connections: readonly Connection[], products: readonly ListedProduct[], next: string | null): Promise<Page> {
-    const known = connections.filter(hasListings);
-    const removed = await this.removed(known, products);
-    const shown = new Set([...known, ...removed].map(({ id }) => id));
-    const rows = products.map((product) => ({ ...product, listings: product.listings.filter((one) => shown.has(one.connection_id)) }));
-    return { connections: [...known, ...removed], products: rows.filter(({ listings }) => listings.length > 0), next };
-  }
-
-  /** What was connected once is shown while something of ours may still stand there. */
-  private async removed(known: readonly Connection[], products: readonly ListedProduct[]): Promise<Connection[]> {
-    const ids = new Set(known.map(({ id }) => id));
-    const left = new Set(products.flatMap(({ listings }) => listings.filter((one) => !ids.has(one.connection_id) && one.reason !== null).map((one) => one.connection_id)));
-    for (const id of left) {
-      if (this.gone.has(id)) continue;
-      try {
-        this.gone.set(id, await this.app.api.get<Connection>(`/api/connections/${encodeURIComponent(id)}`));
-      } catch (error) {
-        if (!(error instanceof ApiProblem) || error.unreachable) throw error;
-        this.gone.set(id, null);
-      }
-    }
-    return [...left].map((id) => this.gone.get(id) ?? null).filter((one) => one !== null);
-  }
-
-  private isMoving(): boolean {
-    if (this.loaded.kind !== "ready") return false;
+  private pause(): number {
+    if (this.loaded.kind !== "ready") return UNLOADED_MS;
     const { connections, products } = this.loaded.value;
     const pushed = new Set(connections.filter((one) => one.roles.includes("channel") && one.state === "active").map(({ id }) => id));
-    return products.some(({ listings }) => listings.some((one) => one.state === "pending" && pushed.has(one.connection_id)));
+    const isMoving = products.some(({ listings }) => listings.some((one) => one.state === "pending" && pushed.has(one.connection_id)));
+    return isMoving ? PENDING_MS : IDLE_MS;
   }
 
   /** The first page anew; the pages after it stay as they were read. */
@@ -141,7 +114,7 @@ export class Listings extends LoadingView<Page> {
     try {
       const rest = await this.app.api.get<ListedProducts>(this.path(page.next));
       const known = new Set(page.products.map(({ product_id }) => product_id));
-      this.replace(await this.pageOf(page.connections, [...page.products, ...rest.products.filter(({ product_id }) => !known.has(product_id))], rest.next));
+      this.replace({ ...page, products: [...page.products, ...rest.products.filter(({ product_id }) => !known.has(product_id))], next: rest.next });
     } catch (error) {
       this.moreWhy = explain(error, this.app.words);
     } finally {

@@ -10,11 +10,9 @@ import type { Connection, ConnectionChange, Connector, Connectors, Run, Runs } f
 import { staleNote } from "./channels";
 import type { ChannelCard } from "./channels-card";
 import { configOf, configWhys, connectionFields, type ConfigDraft } from "./channels-fields";
-import { Polling } from "./channels-poll";
-import { ago, runWords } from "./channels-words";
+import { Polling, UNLOADED_MS } from "./channels-poll";
+import { ago, lookAgainMs, runWords } from "./channels-words";
 
-const RUNNING_MS = 1_000;
-const IDLE_MS = 10_000;
 const RUNS_SHOWN = 8;
 
 interface Page {
@@ -33,7 +31,7 @@ export class OneConnection extends LoadingView<Page> {
   @state() private stale = false;
   /** Somebody else saved it in the meantime. */
   @state() private overtaken = false;
-  private readonly polling = new Polling(this, () => this.look(), () => (this.isRunning() ? RUNNING_MS : IDLE_MS));
+  private readonly polling = new Polling(this, () => this.look(), () => (this.loaded.kind === "ready" ? lookAgainMs([this.loaded.value.connection]) : UNLOADED_MS));
 
   override connectedCallback(): void {
     super.connectedCallback();
@@ -53,10 +51,6 @@ export class OneConnection extends LoadingView<Page> {
     ]);
     document.title = `${connection.title} · ${this.app.shop.name}`;
     return { connection, runs, connector: connectors.find(({ name, problem }) => name === connection.connector && !problem) ?? null };
-  }
-
-  private isRunning(): boolean {
-    return this.loaded.kind === "ready" && this.loaded.value.connection.run?.state === "running";
   }
 
   private async look(): Promise<void> {

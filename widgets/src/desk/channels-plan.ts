@@ -30,7 +30,7 @@ export class PlanDialog extends LoadingView<Plan> {
 
   protected override render(): TemplateResult {
     return html`<studio-wide-dialog .open=${true} .label=${this.t("channels.plan_of", { name: this.connection.title })} .closeLabel=${this.t("studio.close")} @ls-close=${() => this.close()}>
-      <div class="plan" data-testid="plan-dialog">${super.render()}</div>
+      <div class="plan" tabindex="0" role="region" aria-label=${this.t("channels.plan_changes")} data-testid="plan-dialog">${super.render()}</div>
       <div slot="foot" class="actions plan-foot"><button class="btn" @click=${() => this.close()}>${this.t("studio.close")}</button>
         ${this.loaded.kind === "ready" && this.canSync
           ? html`<button class="btn btn-primary" data-testid="plan-sync" @click=${() => this.dispatchEvent(new CustomEvent("sync"))}>${icon("refresh")}${this.t("channels.sync")}</button>`
@@ -68,7 +68,7 @@ export class PlanDialog extends LoadingView<Plan> {
 
   private details(change: Change): TemplateResult | typeof nothing {
     const { words } = this.app;
-    const fields = (change.fields ?? []).map((field) => (words.has(`channels.field_${field}`) ? words.t(`channels.field_${field}`) : field));
+    const fields = (change.fields ?? []).map((field) => (words.has(`channels.part_${field}`) ? words.t(`channels.part_${field}`) : field));
     const said = [fields.length > 0 ? this.t("channels.plan_fields", { fields: fields.join(", ") }) : "", change.reason ?? ""].filter(Boolean);
     return said.length > 0 ? html`<span class="quiet">${said.join(" · ")}</span>` : nothing;
   }

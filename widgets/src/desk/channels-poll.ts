@@ -2,10 +2,17 @@
 
 import type { ReactiveController, ReactiveControllerHost } from "lit";
 
+const SOON_MS = 400;
+const KEEN_MS = 2_000;
+const KEEN_FOR_MS = 30_000;
+/** Until the first answer is there, there is nothing to go by. */
+export const UNLOADED_MS = 1_000;
+
 export class Polling implements ReactiveController {
   private timer: ReturnType<typeof setTimeout> | undefined;
   private connected = false;
   private busy = false;
+  private keenUntil = 0;
 
   /** `ask` does not fail. `pause`: milliseconds until the next time, read after each answer. */
   constructor(
@@ -28,9 +35,10 @@ export class Polling implements ReactiveController {
     document.removeEventListener("visibilitychange", this.seen);
   }
 
-  /** Something was begun: look now rather than later. */
+  /** Something was begun: look now, and often for a while. */
   soon(): void {
     clearTimeout(this.timer);
+    this.keenUntil = Date.now() + KEEN_FOR_MS;
     this.timer = setTimeout(() => void this.turn(), SOON_MS);
   }
 
@@ -41,7 +49,9 @@ export class Polling implements ReactiveController {
 
   private plan(): void {
     clearTimeout(this.timer);
-    if (this.connected && !document.hidden) this.timer = setTimeout(() => void this.turn(), this.pause());
+    if (!this.connected || document.hidden) return;
+    const pause = Date.now() < this.keenUntil ? Math.min(KEEN_MS, this.pause()) : this.pause();
+    this.timer = setTimeout(() => void this.turn(), pause);
   }
 
   private async turn(): Promise<void> {
@@ -55,5 +65,3 @@ export class Polling implements ReactiveController {
     }
   }
 }
-
-const SOON_MS = 400;

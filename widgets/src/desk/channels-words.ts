@@ -78,6 +78,16 @@ export function hasListings(one: { readonly roles: readonly Role[] }): boolean {
   return one.roles.includes("channel") || one.roles.includes("feed");
 }
 
+/** How long to wait before looking at these again: a run is watched, what is about to change is looked for. */
+export function lookAgainMs(all: readonly Connection[]): number {
+  if (all.some((one) => one.run?.state === "running")) return 1_000;
+  const isChanging = (one: Connection): boolean => {
+    if (one.state !== "active" || one.needs_authorisation || one.attention) return false;
+    return (one.roles.includes("channel") && (one.listings["pending"] ?? 0) > 0) || (hasListings(one) && one.run === null);
+  };
+  return all.some(isChanging) ? 2_000 : 10_000;
+}
+
 export function connectionLook(one: Connection): { state: string; look: Look; icon: IconName } {
   if (one.is_leaving) return { state: "leaving", look: "warn", icon: "clock" };
   if (one.state === "paused") return { state: "paused", look: "", icon: "pause" };

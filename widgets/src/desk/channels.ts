@@ -7,11 +7,8 @@ import { icon } from "../studio/icons";
 import { LoadingView } from "../studio/view";
 import type { Connection, Connections } from "../wire.gen";
 import "./channels-card";
-import { Polling } from "./channels-poll";
-import { channelTabs } from "./channels-words";
-
-const RUNNING_MS = 1_000;
-const IDLE_MS = 10_000;
+import { Polling, UNLOADED_MS } from "./channels-poll";
+import { channelTabs, lookAgainMs } from "./channels-words";
 
 @customElement("desk-channels")
 export class Channels extends LoadingView<Connection[]> {
@@ -19,7 +16,7 @@ export class Channels extends LoadingView<Connection[]> {
   @property() problem: string | null = null;
   /** What is on the screen may be old. */
   @state() private stale = false;
-  private readonly polling = new Polling(this, () => this.look(), () => (this.isRunning() ? RUNNING_MS : IDLE_MS));
+  private readonly polling = new Polling(this, () => this.look(), () => (this.loaded.kind === "ready" ? lookAgainMs(this.loaded.value) : UNLOADED_MS));
 
   override connectedCallback(): void {
     super.connectedCallback();
@@ -28,10 +25,6 @@ export class Channels extends LoadingView<Connection[]> {
 
   protected override async fetch(): Promise<Connection[]> {
     return (await this.app.api.get<Connections>("/api/connections")).connections;
-  }
-
-  private isRunning(): boolean {
-    return this.loaded.kind === "ready" && this.loaded.value.some((one) => one.run?.state === "running");
   }
 
   private async look(): Promise<void> {

@@ -2,6 +2,7 @@
 
 import { html, nothing, type TemplateResult } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
+import { ApiProblem } from "../state/api";
 import { areaField, focusFirstWrong, inputField, radioField, selectField, whysOf, type Whys } from "../studio/fields";
 import { icon } from "../studio/icons";
 import { Latest } from "../studio/latest";
@@ -9,7 +10,7 @@ import type { Found } from "../studio/product-search";
 import "../studio/product-search";
 import { productFace } from "../studio/product-words";
 import { whenWords as showTime } from "../studio/show-words";
-import { empty, LoadingView } from "../studio/view";
+import { empty, explain, LoadingView } from "../studio/view";
 import { localZone, wallToInstant } from "../studio/zone";
 import type { Connection, Connections, Post, PostInput, PostPreview, Product, Show, ShowState } from "../wire.gen";
 import { languageName } from "./channels-fields";
@@ -19,6 +20,11 @@ import { OWN_TIMING, POST_KINDS, type PostKind } from "./posts-words";
 const FIELDS = ["connection_id", "kind", "show_id", "product_id", "language", "template", "when", "send_at", "minutes_before"];
 const REMINDER_MINUTES = 30;
 const MAX_TEMPLATE = 4_000;
+/** What a template of one's own begins with. */
+const STARTERS = {
+  show: "{{ show_title }}\n{{ when }}\n\n{{ description | may_shorten }}\n\n{{ link }}",
+  product: "{{ product_title }}: {{ price }}\n\n{{ description | may_shorten }}\n\n{{ link }}",
+} as const;
 /** What is to be said of a show in this state. */
 const KIND_OF: Partial<Record<ShowState, PostKind>> = { draft: "announce", scheduled: "announce", live: "live_now", replay: "replay" };
 
@@ -143,11 +149,18 @@ export class PostForm extends LoadingView<Page> {
       this.app.toast(this.t(draft.when === "now" ? "posts.sent_off" : "posts.planned"), "good");
       location.hash = "#/posts";
     } catch (error) {
-      this.whys = whysOf(error, this.app.words, FIELDS);
+      this.whys = this.whysOf(error, draft);
       await this.showFirstWrong();
     } finally {
       this.busy = false;
     }
+  }
+
+  /** What is wrong with the words is wrong with the merchant's template, where it is his. */
+  private whysOf(error: unknown, draft: Draft): Whys {
+    const isOfWords = error instanceof ApiProblem && (error.code === "bad_template" || error.code === "too_long");
+    if (isOfWords && draft.template !== null) return { template: explain(error, this.app.words) };
+    return whysOf(error, this.app.words, FIELDS);
   }
 
   private async showFirstWrong(): Promise<void> {
@@ -163,7 +176,7 @@ export class PostForm extends LoadingView<Page> {
     const { draft } = this;
     if (!draft) return empty(this.t("posts.no_account"), this.t("posts.no_account_hint"), html`<a class="btn btn-primary" href="#/channels/new">${this.t("channels.connect")}</a>`);
     this.latest.ask(this.input(draft));
-    const asked = this.latest.error ? whysOf(this.latest.error, this.app.words, FIELDS) : {};
+    const asked = this.latest.error ? this.whysOf(this.latest.error, draft) : {};
     const whys: Whys = { ...asked, ...this.whys, ...(this.tried ? this.missing(draft) : {}) };
     return html`<div class="with-preview with-bar">
       <form class="sheet" id="post-form" novalidate data-testid="post-form" @submit=${(event: Event) => void this.send(event, draft)}>
@@ -171,7 +184,7 @@ export class PostForm extends LoadingView<Page> {
         <section class="card" aria-labelledby="post-words"><h2 id="post-words">${this.t("posts.section_words")}</h2>${this.wordFields(draft, whys)}</section>
         <section class="card" aria-labelledby="post-when"><h2 id="post-when">${this.t("posts.section_when")}</h2>${this.whenFields(draft, whys)}</section>
       </form>
-      <aside class="card preview" aria-labelledby="post-preview-title" data-testid="post-preview">${this.preview(draft, page, asked)}</aside>
+      <aside class="card preview" tabindex="0" aria-labelledby="post-preview-title" data-testid="post-preview">${this.preview(draft, page, asked)}</aside>
       <div class="save-bar"><div role="alert">${this.whys[""] ? html`<p class="problem" data-testid="post-problem">${icon("warn")}<span>${this.whys[""]}</span></p>` : nothing}</div>
           <a class="btn" href="#/posts">${this.t("studio.cancel")}</a>
           <button class="btn btn-primary" form="post-form" data-testid="send-post" ?disabled=${this.busy}>${this.busy ? html`<span class="spinner" aria-hidden="true"></span>` : icon(draft.when === "now" ? "send" : "clock")}${this.t(draft.when === "now" ? "posts.send" : "posts.schedule")}</button></div>
@@ -242,7 +255,7 @@ export class PostForm extends LoadingView<Page> {
         value: draft.template === null ? "house" : "own",
         testid: "post-text-by",
         inline: true,
-        change: (value) => this.set({ template: value === "house" ? null : (draft.template ?? this.latest.value?.template ?? "") }),
+        change: (value) => this.set({ template: value === "house" ? null : (draft.template ?? STARTERS[draft.kind === "product_moment" ? "product" : "show"]) }),
         choices: ["house", "own"].map((value) => ({ value, label: this.t(`posts.text_${value}`) })),
       })}
       ${draft.template === null

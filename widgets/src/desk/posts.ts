@@ -8,7 +8,7 @@ import { icon } from "../studio/icons";
 import { empty, explain, LoadingView } from "../studio/view";
 import type { Connection, Connections, Post, Posts as PostPage, Product, Show } from "../wire.gen";
 import { staleNote } from "./channels";
-import { Polling } from "./channels-poll";
+import { Polling, UNLOADED_MS } from "./channels-poll";
 import { channelTabs } from "./channels-words";
 import { canCancel, canTakeDown, postBadge, whenWords } from "./posts-words";
 
@@ -30,7 +30,7 @@ export class Posts extends LoadingView<Page> {
   @state() private moreWhy = "";
   /** Titles of products, looked up once; null: it is gone. */
   @state() private titles: ReadonlyMap<string, string | null> = new Map();
-  private readonly polling = new Polling(this, () => this.look(), () => (this.isMoving() ? MOVING_MS : IDLE_MS));
+  private readonly polling = new Polling(this, () => this.look(), () => this.pause());
 
   override connectedCallback(): void {
     super.connectedCallback();
@@ -48,12 +48,13 @@ export class Posts extends LoadingView<Page> {
     return { posts, next, connections, shows };
   }
 
-  private isMoving(): boolean {
-    if (this.loaded.kind !== "ready") return false;
+  private pause(): number {
+    if (this.loaded.kind !== "ready") return UNLOADED_MS;
     const soon = Date.now() + SOON_MS;
-    return this.loaded.value.posts.some(
+    const isMoving = this.loaded.value.posts.some(
       (post) => post.state === "sending" || post.state === "unclear" || (post.state === "scheduled" && post.send_at !== null && Date.parse(post.send_at) < soon),
     );
+    return isMoving ? MOVING_MS : IDLE_MS;
   }
 
   private async look(): Promise<void> {
