@@ -39,7 +39,7 @@ import structlog
 from liveshop.connect import credentials, oauth
 from liveshop.connect.errors import ConnectorError
 from liveshop.kernel.errors import ShopError
-from liveshop.syndication import connections, sealing
+from liveshop.syndication import authorising, sealing
 
 Place = Literal["log", "error", "warning", "output", "url"]
 
@@ -340,7 +340,7 @@ def _learn_secrets(undo: pytest.MonkeyPatch) -> None:
         register(more["code"], "authorisation code")
         return await exchange(*args, **more)
 
-    for module in (oauth, connections):
+    for module in (oauth, authorising):
         _after(undo, module, "begin", lambda told, *_args, **_more: register(told[1], "verifier"))
         undo.setattr(module, "exchange", exchanged)
 

@@ -435,7 +435,7 @@ class Stall:
     async def set_state(self, connection: Connection, to: str) -> None:
         now = self.clock.now()
         async with self.database.write() as tx:
-            state = "active" if to == "removed" else to
+            state = "active" if to in ("removed", "abandoned") else to
             await connection_store.change(tx.conn, connection.id, now, state=state)
             if to == "paused":
                 await self.listings.pause(tx, connection.id, now)
@@ -443,6 +443,8 @@ class Stall:
                 await self.listings.resume(tx, connection.id, now)
             if to == "removed":
                 await self.listings.remove(tx, connection.id, now)
+            if to == "abandoned":
+                await self.listings.remove(tx, connection.id, now, gives_up=True)
             tx.notify(ConnectionsTouched((connection.id,)))
 
     async def plan(self) -> None:

@@ -211,6 +211,8 @@ def import_file(config: Path | None, file: Path, format_: str | None) -> None:
     async def run() -> None:
         async with opened(settings) as shop:
             report = await _import_with_progress(shop, file, kind, size)
+            # The server beside it does not hear of this by itself; the channels shall.
+            await shop.syndication.planner.note()
         for problem in report.problems:
             where = f"line {problem.line}" + (
                 f", id {problem.source_id}" if problem.source_id else ""

@@ -147,7 +147,7 @@ def connect(
         if made.feed_url:
             say(f"its feed: {made.feed_url}")
         if made.needs_authorisation:
-            url = await shop.syndication.connections.authorise(made.id)
+            url = await shop.syndication.authorisations.authorise(made.id)
             say("Open this address in a browser and allow it:")
             say(url)
             say("You come back to this server, which has to run for that: `liveshop serve`.")
@@ -360,6 +360,15 @@ def resume(config: Path | None, connection: str) -> None:
 def remove(config: Path | None, connection: str) -> None:
     """Take everything of ours off CONNECTION and end it."""
     _change_state(config, connection, "removed")
+
+
+@connectors.command("abandon")
+@click.argument("connection")
+@click.confirmation_option(prompt="What is left there has to be taken off by hand. Go on?")
+@click.pass_obj
+def abandon(config: Path | None, connection: str) -> None:
+    """End CONNECTION although what is left there cannot be taken off."""
+    _change_state(config, connection, "abandoned")
 
 
 async def _chosen(shop: Liveshop, connection: str | None) -> list[wire.Connection]:

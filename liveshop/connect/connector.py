@@ -31,50 +31,6 @@ class Memory(Protocol):
     async def forget(self, key: str) -> None: ...
 
 
-class Kit:
-    """What the engine lends a connection; it lives as long as the connection is open.
-
-    `http` is one session for all requests: no cookies, a total time-out of 30 s unless a request
-    says otherwise, redirects not followed.
-    """
-
-    def __init__(
-        self,
-        *,
-        clock: Clock,
-        http: aiohttp.ClientSession,
-        tokens: AccessTokens,
-        memory: Memory,
-        limits: Mapping[str, int] | None = None,
-        max_wait_seconds: float = 10.0,
-    ) -> None:
-        self.clock = clock
-        self.http = http
-        self.tokens = tokens
-        self.memory = memory
-        self._limits = dict(limits or {})
-        self._max_wait_seconds = max_wait_seconds
-        self._budgets: dict[tuple[str, float], _Budget] = {}
-
-    def limit(self, row: Limit) -> int:
-        """The figure to use: the operator's, or else the vendor's."""
-        return self._limits.get(row.name, row.value)
-
-    async def spend(self, row: Limit, *, per_seconds: float, amount: float = 1) -> None:
-        """Take from a rate budget: at once, or after a wait of at most `max_wait_seconds`. Raises
-        RetryLater with the time until there is enough, when that is longer."""
-        most = self.limit(row)
-        if most <= 0:
-            raise NeedsAttention(f"The limit {row.name} is set to {most}: nothing may be sent.")
-        budget = self._budgets.get((row.name, per_seconds))
-        if budget is None:
-            budget = self._budgets[row.name, per_seconds] = _Budget(most, per_seconds)
-        wait = budget.wait_seconds(amount)
-        if wait > self._max_wait_seconds:
-            raise RetryLater(f"The budget {row.name} is used up for now.", after=wait)
-        await budget.take(amount)
-
-
 class _Budget:
     """A leaky bucket. The limiter makes callers wait; beside it stands when the bucket will be
     empty once all who wait were served, for that tells how long the next would have to."""
@@ -101,6 +57,55 @@ class _Budget:
         except asyncio.CancelledError:
             self._empty_at -= took
             raise
+
+
+Budgets = dict[tuple[str, float], _Budget]
+"""Of one account at a vendor, by name and seconds: shared by all kits that spend from it."""
+
+
+class Kit:
+    """What the engine lends a connection; it lives as long as the connection is open.
+
+    `http` is one session for all requests: no cookies, a total time-out of 30 s unless a request
+    says otherwise, redirects not followed.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        http: aiohttp.ClientSession,
+        tokens: AccessTokens,
+        memory: Memory,
+        limits: Mapping[str, int] | None = None,
+        max_wait_seconds: float = 10.0,
+        budgets: Budgets | None = None,
+    ) -> None:
+        self.clock = clock
+        self.http = http
+        self.tokens = tokens
+        self.memory = memory
+        self._limits = dict(limits or {})
+        self._max_wait_seconds = max_wait_seconds
+        self._budgets: Budgets = {} if budgets is None else budgets
+
+    def limit(self, row: Limit) -> int:
+        """The figure to use: the operator's, or else the vendor's."""
+        return self._limits.get(row.name, row.value)
+
+    async def spend(self, row: Limit, *, per_seconds: float, amount: float = 1) -> None:
+        """Take from a rate budget: at once, or after a wait of at most `max_wait_seconds`. Raises
+        RetryLater with the time until there is enough, when that is longer."""
+        most = self.limit(row)
+        if most <= 0:
+            raise NeedsAttention(f"The limit {row.name} is set to {most}: nothing may be sent.")
+        budget = self._budgets.get((row.name, per_seconds))
+        if budget is None:
+            budget = self._budgets[row.name, per_seconds] = _Budget(most, per_seconds)
+        wait = budget.wait_seconds(amount)
+        if wait > self._max_wait_seconds:
+            raise RetryLater(f"The budget {row.name} is used up for now.", after=wait)
+        await budget.take(amount)
 
 
 class Opened(Protocol):

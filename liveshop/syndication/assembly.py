@@ -14,6 +14,7 @@ from liveshop.settings import Settings
 from liveshop.storage import Database
 from liveshop.storage.outbox import Handler
 from liveshop.syndication import export_http, feeds, http, post_http
+from liveshop.syndication.authorising import Authorisations
 from liveshop.syndication.compose import Composer
 from liveshop.syndication.connections import ConnectionService
 from liveshop.syndication.exporting import OrderExports
@@ -38,6 +39,7 @@ class Syndication:
 
     open_connections: OpenConnections
     connections: ConnectionService
+    authorisations: Authorisations
     listings: ListingService
     planner: Planner
     posts: PostService
@@ -83,6 +85,7 @@ def assemble(
         resume_exports=exports.resume,
     )
     connections = ConnectionService(database, clock, settings, connectors, sealer, opened, listings)
+    authorisations = Authorisations(database, clock, settings.public_url, sealer, opened)
     feed_files = FeedFiles(database, clock, settings, opened, listings)
     runner = Runner(
         database,
@@ -93,13 +96,14 @@ def assemble(
     return Syndication(
         open_connections=opened,
         connections=connections,
+        authorisations=authorisations,
         listings=listings,
         planner=planner,
         posts=posts,
         exports=exports,
         runner=runner,
         endpoints=[
-            *http.endpoints(connections, listings, planner),
+            *http.endpoints(connections, authorisations, listings, planner),
             *post_http.endpoints(posts, pictures),
             *export_http.endpoints(exports),
             *feeds.endpoints(feed_files),

@@ -83,10 +83,17 @@ async def due(conn: AsyncConnection, now: datetime) -> list[Connection]:
                 connection.c.due_at <= now,
                 connection.c.lease_until <= now,
             ),
+            sa.or_(connection.c.not_before.is_(None), connection.c.not_before <= now),
         )
         .order_by(connection.c.id)
     )
     return [_connection(row) for row in rows]
+
+
+async def is_active(conn: AsyncConnection, id_: str) -> bool:
+    """Whether it is to be worked on, at this moment."""
+    state = sa.select(connection.c.state).where(connection.c.id == id_)
+    return (await conn.execute(state)).scalar_one_or_none() == "active"
 
 
 async def sealed_of(conn: AsyncConnection, id_: ConnectionId) -> str | None:
@@ -96,27 +103,40 @@ async def sealed_of(conn: AsyncConnection, id_: ConnectionId) -> str | None:
 
 
 async def note_attention(
-    conn: AsyncConnection, id_: ConnectionId, text: str, now: datetime
+    conn: AsyncConnection,
+    id_: ConnectionId,
+    text: str,
+    now: datetime,
+    *,
+    version: int | None = None,
 ) -> None:
-    """It waits for a person; only an active one can come to that."""
+    """It waits for a person; only an active one can come to that, and with `version` only one that
+    nobody has changed since: he may just have mended it."""
+    is_same = sa.true() if version is None else connection.c.version == version
     await conn.execute(
         sa.update(connection)
-        .where(connection.c.id == id_, connection.c.state == "active")
+        .where(connection.c.id == id_, connection.c.state == "active", is_same)
         .values(state="attention", attention=text, updated_at=now)
     )
 
 
 async def set_turn(conn: AsyncConnection, id_: ConnectionId, **values: Any) -> None:
     """Set `due_at`, `whole_at`, `cursor` or `mark`: where the work on it stands."""
-    assert values.keys() <= {"due_at", "whole_at", "cursor", "mark"}
+    assert values.keys() <= {"due_at", "not_before", "whole_at", "cursor", "mark"}
     await conn.execute(sa.update(connection).where(connection.c.id == id_).values(**values))
 
 
 async def end_turn(
-    conn: AsyncConnection, id_: ConnectionId, due_at: datetime, *, attention: str | None
+    conn: AsyncConnection,
+    id_: ConnectionId,
+    due_at: datetime,
+    *,
+    attention: str | None,
+    not_before: datetime | None = None,
 ) -> None:
-    """Its next turn is then, unless somebody has asked for an earlier one meanwhile. `attention`:
-    what the merchant should know of one that goes on by itself."""
+    """Its next turn is then, unless somebody has asked for an earlier one meanwhile; and in no
+    case before `not_before`. `attention`: what the merchant should know of one that goes on by
+    itself."""
     # A bare moment inside `case` has no column's type: SQLite would store it in a form that sorts
     # before all others, and every turn would be due at once.
     given = sa.literal(due_at, connection.c.due_at.type)
@@ -124,7 +144,14 @@ async def end_turn(
         sa.update(connection)
         .where(connection.c.id == id_)
         .values(
-            due_at=sa.case((connection.c.due_at < given, connection.c.due_at), else_=given),
+            due_at=sa.case(
+                (
+                    sa.or_(connection.c.due_at.is_(None), connection.c.due_at < given),
+                    connection.c.due_at,
+                ),
+                else_=given,
+            ),
+            not_before=not_before,
             attention=sa.case(
                 (connection.c.state == "active", attention), else_=connection.c.attention
             ),
@@ -152,11 +179,17 @@ async def take_lease(conn: AsyncConnection, id_: str, owner: str, now: datetime)
     return result.rowcount == 1
 
 
-async def leave_lease(conn: AsyncConnection, id_: str, owner: str) -> None:
+async def leave_lease(
+    conn: AsyncConnection, id_: str, owner: str, *, due_at: datetime | None = None
+) -> None:
+    """`due_at`: when its turn comes again, where this one did not come to its end."""
+    values: dict[str, Any] = {"lease_owner": None, "lease_until": None}
+    if due_at is not None:
+        values["due_at"] = due_at
     await conn.execute(
         sa.update(connection)
         .where(connection.c.id == id_, connection.c.lease_owner == owner)
-        .values(lease_owner=None, lease_until=None)
+        .values(**values)
     )
 
 
@@ -186,6 +219,15 @@ async def forget(conn: AsyncConnection, id_: str, key: str) -> None:
     await conn.execute(
         sa.delete(connection_memory).where(
             connection_memory.c.connection_id == id_, connection_memory.c.key == key
+        )
+    )
+
+
+async def forget_all(conn: AsyncConnection, id_: str, *, prefix: str) -> None:
+    await conn.execute(
+        sa.delete(connection_memory).where(
+            connection_memory.c.connection_id == id_,
+            connection_memory.c.key.startswith(prefix, autoescape=True),
         )
     )
 

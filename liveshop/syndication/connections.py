@@ -1,9 +1,8 @@
 """What merchants do with connections: connect, configure, authorise, check, pause, remove."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
 import msgspec
@@ -11,20 +10,19 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from liveshop.connect import ConnectorError, Connectors, NeedsAttention
-from liveshop.connect.config import BadConfig, decode_config, fields_of, split_config, texts_of
+from liveshop.connect.config import BadConfig, decode_config, fields_of, split_config
 from liveshop.connect.connector import Connector
-from liveshop.connect.oauth import begin, exchange
 from liveshop.kernel.clock import Clock
-from liveshop.kernel.errors import ShopError, Unavailable
+from liveshop.kernel.errors import ShopError
 from liveshop.kernel.ids import new_id, new_secret
 from liveshop.kernel.text import clean_line
 from liveshop.settings import Settings
 from liveshop.storage import Database, Tx
 from liveshop.syndication import connection_store as store
 from liveshop.syndication import feed_store, wire
+from liveshop.syndication.authorising import ASKED
 from liveshop.syndication.feeds import feed_path
 from liveshop.syndication.model import (
-    BadAuthorisation,
     BadConfiguration,
     Connection,
     ConnectionChanged,
@@ -41,15 +39,6 @@ from liveshop.syndication.runtime import OpenConnections, write_credentials
 from liveshop.syndication.sealing import Credentials, Sealer
 from liveshop.syndication.tables import connection
 
-_AUTHORISING = "oauth:authorising"
-_AUTHORISATION_LIFE = timedelta(minutes=30)
-
-
-class VendorAway(Unavailable):
-    """The other side cannot answer now; `detail` says what it said."""
-
-    code = "vendor_away"
-
 
 class _Listings(Protocol):
     """What is needed of the listings; `listings.ListingService` is one."""
@@ -64,15 +53,9 @@ class _Listings(Protocol):
 
     async def resume(self, tx: Tx, connection_id: ConnectionId, now: datetime) -> None: ...
 
-    async def remove(self, tx: Tx, connection_id: ConnectionId, now: datetime) -> None: ...
-
-
-class _Pending(msgspec.Struct):
-    """An authorisation under way."""
-
-    state: str
-    verifier: str
-    until: datetime
+    async def remove(
+        self, tx: Tx, connection_id: ConnectionId, now: datetime, *, gives_up: bool
+    ) -> None: ...
 
 
 class ConnectionService:
@@ -188,8 +171,14 @@ class ConnectionService:
                 # What was wrong may be mended now.
                 if present.state == "attention":
                     values |= {"state": "active", "attention": None}
-            values["due_at"] = None
-            values["whole_at"] = None if _is_new_content(given) else present.whole_at
+            values |= {"due_at": now, "not_before": None}
+            if given.config is not None or given.language is not None:
+                values["whole_at"] = None
+            if given.config is not None:
+                # It may be another shop now: where reading stood means nothing there.
+                values |= {"cursor": None, "mark": None}
+                await store.forget_all(tx.conn, present.id, prefix="pull:")
+            await store.forget_all(tx.conn, present.id, prefix=ASKED)
             await store.change(tx.conn, present.id, now, **values)
             tx.notify(ConnectionsTouched((present.id,)))
         return await self.connection(connection_id)
@@ -204,15 +193,25 @@ class ConnectionService:
             secrets = self._sealer.open(sealed).secrets
         except NeedsAttention:  # of another server secret: what is given now replaces them
             secrets = {}
-            empty = self._sealer.seal(Credentials())
-            await store.change(conn, present.id, self._clock.now(), sealed=empty)
+            await self._begin_anew(conn, present)
         plain, changed = split_config(connector.config, given)
         merged, all_secrets = _checked(connector, {**present.config, **plain, **secrets, **changed})
         await write_credentials(conn, self._sealer, present.id, secrets=all_secrets)
         return merged
 
+    async def _begin_anew(self, conn: AsyncConnection, present: Connection) -> None:
+        """Of what was sealed nothing can be read any more; a feed gets another address."""
+        credentials = Credentials()
+        if "feed" in present.roles:
+            credentials = replace(credentials, feed_token=new_secret())
+            await feed_store.drop(conn, present.id)
+            await feed_store.add(conn, present.id, credentials.feed_token or "")
+        sealed = self._sealer.seal(credentials)
+        await store.change(conn, present.id, self._clock.now(), sealed=sealed)
+
     async def change_state(self, connection_id: str, to: str) -> wire.Connection:
-        """Pause it, resume it, or take everything off the channel and end it for good.
+        """Pause it, resume it, or take everything off the channel and end it for good; or give up
+        a channel from which nothing can be taken off any more.
 
         Raises UnknownConnection.
         """
@@ -224,24 +223,28 @@ class ConnectionService:
                 await self._listings.pause(tx, present.id, now)
             if to == "active" and present.state != "active":
                 await store.change(
-                    tx.conn, present.id, now, state="active", attention=None, due_at=None
+                    tx.conn,
+                    present.id,
+                    now,
+                    state="active",
+                    attention=None,
+                    due_at=now,
+                    not_before=None,
                 )
                 await self._listings.resume(tx, present.id, now)
-            if to == "removed":
-                await self._remove(tx, present, now)
+            if to in ("removed", "abandoned"):
+                await self._remove(tx, present, now, gives_up=to == "abandoned")
             tx.notify(ConnectionsTouched((present.id,)))
         return await self.connection(connection_id)
 
-    async def _remove(self, tx: Tx, present: Connection, now: datetime) -> None:
+    async def _remove(self, tx: Tx, present: Connection, now: datetime, *, gives_up: bool) -> None:
         await feed_store.drop(tx.conn, present.id)
         if "channel" in present.roles:
             # It goes when the channel has confirmed that nothing of ours stands there any more.
-            await store.change(
-                tx.conn, present.id, now, state="active", attention=None, due_at=None
-            )
+            await store.change(tx.conn, present.id, now, state="active", attention=None, due_at=now)
         else:
             await store.change(tx.conn, present.id, now, state="removed", attention=None)
-        await self._listings.remove(tx, present.id, now)
+        await self._listings.remove(tx, present.id, now, gives_up=gives_up)
 
     async def connections(self) -> list[wire.Connection]:
         async with self._database.read() as conn:
@@ -272,7 +275,8 @@ class ConnectionService:
         async with self._database.write() as tx:
             one = await self._locked(tx.conn, connection_id)
             await self._listings.look_again(tx, one.id)
-            await store.set_turn(tx.conn, one.id, due_at=None, whole_at=None)
+            now = self._clock.now()
+            await store.set_turn(tx.conn, one.id, due_at=now, not_before=None, whole_at=None)
             tx.notify(ConnectionsTouched((one.id,)))
         return await self.connection(connection_id)
 
@@ -289,79 +293,6 @@ class ConnectionService:
         if found is None:
             raise UnknownRun("There is no such run, or it is too long ago.")
         return run_out(found)
-
-    # Authorisation
-
-    @property
-    def redirect_uri(self) -> str:
-        """Where vendors send the merchant back to: it has to be registered with them."""
-        return f"{self._settings.public_url}/oauth/callback"
-
-    async def authorise(self, connection_id: str) -> str:
-        """Begin: the address where the merchant allows it. Raises UnknownConnection,
-        WrongRole."""
-        now = self._clock.now()
-        async with self._database.write() as tx:
-            one = await self._locked(tx.conn, connection_id)
-            connector = await self._open.connector(one.connector)
-            if connector.oauth is None:
-                raise WrongRole(f"{connector.title} needs no authorisation.")
-            state = f"{one.id}.{new_secret()}"
-            url, verifier = begin(
-                connector.oauth,
-                texts_of(connector.config, one.config, {}),
-                redirect_uri=self.redirect_uri,
-                state=state,
-            )
-            pending = _Pending(_digest(state), verifier, now + _AUTHORISATION_LIFE)
-            text = msgspec.json.encode(pending).decode()
-            sealed = self._sealer.seal(Credentials({"pending": text}))
-            await store.remember(tx.conn, one.id, _AUTHORISING, sealed)
-        return url
-
-    async def authorised(self, state: str, code: str | None, error: str | None) -> wire.Connection:
-        """End it with what the vendor sent back. Raises BadAuthorisation, VendorAway."""
-        connection_id = state.partition(".")[0]
-        bad = BadAuthorisation(
-            "This authorisation was not begun here, or too long ago. Begin again in the desk."
-        )
-        async with self._database.write() as tx:
-            one = await store.by_id(tx.conn, connection_id)
-            text = await store.recall(tx.conn, connection_id, _AUTHORISING)
-            sealed = await store.sealed_of(tx.conn, ConnectionId(connection_id))
-            if one is None or text is None or sealed is None:
-                raise bad
-            pending = msgspec.json.decode(self._sealer.open(text).secrets["pending"], type=_Pending)
-            if pending.state != _digest(state) or pending.until <= self._clock.now():
-                raise bad
-            await store.forget(tx.conn, connection_id, _AUTHORISING)  # an answer counts once
-        if error is not None or not code:
-            raise BadAuthorisation("The vendor says that it was not allowed. Nothing was changed.")
-        connector = await self._open.connector(one.connector)
-        assert connector.oauth is not None
-        fields = texts_of(connector.config, one.config, self._sealer.open(sealed).secrets)
-        try:
-            async with self._open.session() as http:
-                tokens = await exchange(
-                    http,
-                    connector.oauth,
-                    fields,
-                    code=code,
-                    verifier=pending.verifier,
-                    redirect_uri=self.redirect_uri,
-                    now=self._clock.now(),
-                )
-        except NeedsAttention as refused:
-            raise BadAuthorisation(refused.detail) from refused
-        except ConnectorError as away:
-            raise VendorAway(away.detail) from away
-        now = self._clock.now()
-        async with self._database.write() as tx:
-            await write_credentials(tx.conn, self._sealer, one.id, tokens=tokens)
-            state_now = {"state": "active"} if one.state == "attention" else {}
-            await store.change(tx.conn, one.id, now, attention=None, due_at=None, **state_now)
-            tx.notify(ConnectionsTouched((one.id,)))
-        return await self.connection(one.id)
 
     # Inside
 
@@ -381,7 +312,9 @@ class ConnectionService:
 
     async def _locked(self, conn: AsyncConnection, connection_id: str) -> Connection:
         await conn.execute(
-            sa.select(connection.c.id).where(connection.c.id == connection_id).with_for_update()
+            sa.select(connection.c.id)
+            .where(connection.c.id == connection_id)
+            .with_for_update(key_share=True)
         )
         one = await self._known(conn, connection_id)
         if one.state == "removed":
@@ -460,14 +393,6 @@ def _checked(
         words = " ".join(f"{field}: {text}" for field, text in error.problems.items())
         raise BadConfiguration(words, data={"fields": dict(error.problems)}) from error
     return plain, secrets
-
-
-def _is_new_content(given: wire.ConnectionChange) -> bool:
-    return given.config is not None or given.language is not None
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def run_out(run: Run) -> wire.Run:

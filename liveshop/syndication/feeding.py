@@ -14,8 +14,9 @@ from liveshop.connect import Feed, Listing
 from liveshop.kernel.clock import Clock
 from liveshop.storage import Database
 from liveshop.syndication import store
-from liveshop.syndication.desired import ChannelImages, Described, ListingMaker, shape_of
+from liveshop.syndication.desired import ChannelImages, ListingMaker
 from liveshop.syndication.model import Connection, ConnectionId, ListingRow
+from liveshop.syndication.outlets import CheckedMaker
 from liveshop.syndication.tables import listing
 
 _PAGE = 250
@@ -31,8 +32,7 @@ class FeedListings:
         self, connection: Connection, feed: Feed, after: str | None = None
     ) -> AsyncIterator[Listing]:
         """In the order of variant ids, from the one after `after` on; memory for one page."""
-        shape = shape_of(connection.connector, connection.language, feed.feed_limits)
-        maker = ListingMaker(shape, feed, self._images, Described())
+        maker = CheckedMaker(connection, feed, feed.feed_limits, self._images)
         while True:
             async with self._database.read() as conn:
                 rows = await store.after(conn, connection.id, after, _PAGE)

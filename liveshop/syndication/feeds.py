@@ -17,10 +17,10 @@ from typing import IO, Protocol, cast, runtime_checkable
 
 from aiohttp import web
 
-from liveshop.connect import Feed, FeedInfo, Listing
+from liveshop.connect import ConnectorError, Feed, FeedInfo, Listing
 from liveshop.connect.connector import Connector
 from liveshop.kernel.clock import Clock
-from liveshop.kernel.errors import NotFound
+from liveshop.kernel.errors import NotFound, Unavailable
 from liveshop.settings import Settings
 from liveshop.storage import Database
 from liveshop.syndication import feed_store
@@ -36,6 +36,12 @@ _KEPT = 2
 
 class UnknownFeed(NotFound):
     code = "unknown_feed"
+
+
+class FeedAway(Unavailable):
+    """Its connection cannot be opened now; who fetches it keeps what he has."""
+
+    code = "feed_away"
 
 
 @runtime_checkable
@@ -85,12 +91,19 @@ class FeedFiles:
         """Answer a request for a feed. Raises UnknownFeed."""
         begun = self._clock.now()
         found = await self._found(call.params["token"])
-        feed: Feed = await self._open.get(found.connection.id)
+        try:
+            feed: Feed = await self._open.get(found.connection.id)
+        except ConnectorError as error:
+            raise FeedAway("The feed cannot be made at the moment. Try again.") from error
         if _has(call.request, found.etag):
             return web.Response(status=304, headers=_headers(found.etag))
         path, etag = await self._file(call.params["token"], found, feed)
-        response = await _send(call.request, path, feed.media_type, _headers(etag))
-        if call.request.method == "GET":
+        try:
+            response = await _send(call.request, path, feed.media_type, _headers(etag))
+        finally:
+            if etag is None:
+                await asyncio.to_thread(path.unlink, missing_ok=True)
+        if call.request.method == "GET" and etag is not None:
             await self._note_fetched(found.connection, etag, call, begun)
         return response
 
@@ -108,28 +121,38 @@ class FeedFiles:
         # What changed while it was on its way, its reader does not have.
         await self._listings.note_feed_fetched(one, begun)
 
-    async def _file(self, token: str, found: feed_store.FeedState, feed: Feed) -> tuple[Path, str]:
+    async def _file(
+        self, token: str, found: feed_store.FeedState, feed: Feed
+    ) -> tuple[Path, str | None]:
         """The file and its digest. One that was overtaken while it was written is written again,
-        a few times: a feed that changes all the time must be had too."""
+        a few times; a feed that changes all the time is served once, without a digest."""
         one = found.connection
-        lock = self._locks.setdefault(one.id, asyncio.Lock())
-        async with lock:
+        async with self._locks.setdefault(one.id, asyncio.Lock()):
+            path = self._path(one, found.etag)
+            if await asyncio.to_thread(path.exists):
+                return path, found.etag
+            left: Path | None = None
             for _ in range(_TRIES):
-                path = self._folder / f"{one.id}-{found.etag}.gz"
-                if await asyncio.to_thread(path.exists):
-                    break
-                await self._write(one, feed, path)
+                if left is not None:
+                    await asyncio.to_thread(left.unlink, missing_ok=True)
+                part = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+                await self._write(one, feed, part)
                 now = await self._found(token)
                 if now.etag == found.etag:
-                    break
-                found = now
-            await asyncio.to_thread(_drop_old, self._folder, one.id)
-        return path, found.etag
+                    await asyncio.to_thread(part.replace, path)
+                    await asyncio.to_thread(_drop_old, self._folder, one.id)
+                    return path, found.etag
+                found, path = now, self._path(one, now.etag)
+                left = part
+            assert left is not None
+            return left, None
 
-    async def _write(self, one: Connection, feed: Feed, path: Path) -> None:
+    def _path(self, one: Connection, etag: str) -> Path:
+        return self._folder / f"{one.id}-{etag}.gz"
+
+    async def _write(self, one: Connection, feed: Feed, part: Path) -> None:
         """The whole file or none of it, in memory that does not grow with the catalog."""
-        await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+        await asyncio.to_thread(part.parent.mkdir, parents=True, exist_ok=True)
         info = FeedInfo(
             title=self._settings.shop.name,
             link=self._settings.public_url,
@@ -150,7 +173,6 @@ class FeedFiles:
             buffer.write(feed.tail())
             await asyncio.to_thread(file.write, buffer.getvalue())
             await asyncio.to_thread(file.close)
-            await asyncio.to_thread(part.replace, path)
         except BaseException:
             await asyncio.shield(asyncio.to_thread(_discard, file, part))
             raise
@@ -180,8 +202,9 @@ def _has(request: web.Request, etag: str) -> bool:
     return f'"{etag}"' in request.headers.get("If-None-Match", "")
 
 
-def _headers(etag: str) -> dict[str, str]:
-    return {"ETag": f'"{etag}"', "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+def _headers(etag: str | None) -> dict[str, str]:
+    headers = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+    return headers if etag is None else {"ETag": f'"{etag}"', **headers}
 
 
 async def _send(
@@ -203,7 +226,7 @@ async def _send(
         while piece := await asyncio.to_thread(file.read, _PIECE):
             await response.write(piece)
     finally:
-        await asyncio.to_thread(file.close)
+        file.close()  # here and at once: a thread would not get to it when the server stops
     await response.write_eof()
     return response
 

@@ -6,7 +6,8 @@ from liveshop.connect import UnknownConnector
 from liveshop.connect.registry import BrokenConnector
 from liveshop.kernel.errors import Invalid, ShopError
 from liveshop.syndication import model, wire
-from liveshop.syndication.connections import ConnectionService, VendorAway
+from liveshop.syndication.authorising import Authorisations, VendorAway
+from liveshop.syndication.connections import ConnectionService
 from liveshop.syndication.listings import ListingService
 from liveshop.syndication.planning import Planner
 from liveshop.web import PUBLIC, Call, Endpoint, permission
@@ -19,7 +20,10 @@ _BAD = (Invalid, UnknownConnector, BrokenConnector, model.WrongRole)
 
 
 def endpoints(
-    connections: ConnectionService, listings: ListingService, planner: Planner
+    connections: ConnectionService,
+    authorisations: Authorisations,
+    listings: ListingService,
+    planner: Planner,
 ) -> list[Endpoint]:
     async def list_connectors(_: Call) -> wire.Connectors:
         return wire.Connectors(connectors=await connections.connectors())
@@ -43,7 +47,7 @@ def endpoints(
         return wire.Diagnosis(missing=await connections.diagnose(_id(call)))
 
     async def authorise_connection(call: Call) -> wire.AuthorisationStart:
-        return wire.AuthorisationStart(url=await connections.authorise(_id(call)))
+        return wire.AuthorisationStart(url=await authorisations.authorise(_id(call)))
 
     async def plan_connection(call: Call) -> wire.Plan:
         await connections.connection(_id(call))
@@ -68,12 +72,12 @@ def endpoints(
     async def authorised(call: Call) -> web.StreamResponse:
         query = call.request.query
         try:
-            one = await connections.authorised(
+            connection_id = await authorisations.authorised(
                 query.get("state", ""), query.get("code"), query.get("error")
             )
         except (model.BadAuthorisation, VendorAway) as error:
             return _redirect(f"/desk#/channels?problem={error.code}")
-        return _redirect(f"/desk#/channels/{one.id}")
+        return _redirect(f"/desk#/channels/{connection_id}")
 
     def endpoint(
         method: str,
@@ -160,7 +164,7 @@ def endpoints(
             authorise_connection,
             "Begin its authorisation at the vendor",
             wire.AuthorisationStart,
-            errors=(*_UNKNOWN, model.WrongRole),
+            errors=(*_UNKNOWN, model.WrongRole, model.BadConfiguration),
         ),
         endpoint(
             "GET",

@@ -115,7 +115,7 @@ class ListingService:
                     )
                 )
             ids = await tx.conn.execute(sa.select(listing.c.product_id).where(*wanted).distinct())
-            await store.touch(tx.conn, ids.scalars().all(), now)
+            product_ids = ids.scalars().all()
             # An outcome nobody can be sure of: it is sent whatever was accepted last.
             sent = await store.set_where(
                 tx.conn,
@@ -139,6 +139,7 @@ class ListingService:
                 attempts=0,
                 due_at=now,
             )
+            await store.touch(tx.conn, product_ids, now)
             await connection_store.set_turn(tx.conn, ConnectionId(connection_id), due_at=now)
             tx.notify(ConnectionsTouched((ConnectionId(connection_id),)))
         return sent + taken_off
@@ -148,7 +149,7 @@ class ListingService:
         await store.set_where(
             tx.conn,
             listing.c.connection_id == connection_id,
-            listing.c.state.in_(("sent", "live", "drifted")),
+            listing.c.state.in_(("sent", "live", "drifted", "rejected")),
             read_at=None,
         )
 
@@ -185,22 +186,25 @@ class ListingService:
         await store.set_where(tx.conn, *mine, state="pending", since=now)
         await store.touch(tx.conn, [store.EVERYTHING], now)
 
-    async def remove(self, tx: Tx, connection_id: ConnectionId, now: datetime) -> None:
+    async def remove(
+        self, tx: Tx, connection_id: ConnectionId, now: datetime, *, gives_up: bool = False
+    ) -> None:
         """Take everything off, and then remove the connection: `ListingTurns` does that when the
-        channel has confirmed that nothing is left. It has to be active for that.
+        channel has confirmed that nothing is left. It has to be active for that. Asked again while
+        it is under way, it has no effect.
 
-        Asked again while it is under way, it gives up what is still there: the channel may be gone
-        for good. Raises UnknownConnection.
+        `gives_up`: remove it at once with what is still there; the channel may be gone for good.
+        Raises UnknownConnection.
         """
         connection = await connection_store.by_id(tx.conn, connection_id)
         if connection is None:
             raise UnknownConnection("There is no such connection.")
         is_pushed = "channel" in connection.roles
-        is_second = await connection_store.recall(tx.conn, connection_id, LEAVING) is not None
-        await store.touch(tx.conn, await store.products_under_way(tx.conn), now)
-        if is_pushed and not is_second and await store.is_present(tx.conn, connection_id):
-            await connection_store.remember(tx.conn, connection_id, LEAVING, "yes")
-            await self._take_off(tx, connection_id, now)
+        if is_pushed and not gives_up and await store.is_present(tx.conn, connection_id):
+            if await connection_store.recall(tx.conn, connection_id, LEAVING) is None:
+                await connection_store.remember(tx.conn, connection_id, LEAVING, "yes")
+                await self._take_off(tx, connection_id, now)
+                await store.touch(tx.conn, await store.products_under_way(tx.conn), now)
             return
         given_up = sa.case((store.may_be_there(), _GIVEN_UP), else_=None) if is_pushed else None
         await store.set_where(
@@ -214,6 +218,7 @@ class ListingService:
             may_show=False,
             due_at=None,
         )
+        await store.touch(tx.conn, await store.products_under_way(tx.conn), now)
         await connection_store.forget(tx.conn, connection_id, LEAVING)
         if connection.state != "removed":
             await connection_store.change(tx.conn, connection_id, now, state="removed")

@@ -18,6 +18,7 @@ from liveshop.catalog import store as catalog_store
 from liveshop.catalog.model import Product, ProductsTouched, StockTouched, Variant
 from liveshop.connect import Listing
 from liveshop.kernel.clock import Clock
+from liveshop.kernel.errors import Unavailable
 from liveshop.kernel.ids import VariantId
 from liveshop.promotions.lowest import LowestPrices
 from liveshop.promotions.model import OtherCurrency, Promotion, PromotionsTouched
@@ -45,12 +46,13 @@ from liveshop.syndication.model import (
     RunId,
     UnknownConnection,
 )
-from liveshop.syndication.outlets import Outlet, Outlets, outlets_in
+from liveshop.syndication.outlets import Outlet, Outlets, outlets_in, stamps_in
 from liveshop.syndication.says import AHEAD, Announced, PriceSchedule, Schedules, Step, step
 
 _log = structlog.get_logger("syndication")
 PAGE = 250
 WHOLE_EVERY = timedelta(hours=24)
+_WHOLE_AGAIN = timedelta(seconds=5)
 _MOST_NAMED = 5000
 """More products than this noted at once, such as by an import, stand for all."""
 _YIELD_EVERY = 20
@@ -181,8 +183,10 @@ class Planner:
             if is_whole or ids or turned:
                 outlets = await self.outlets.all()
                 if is_whole:
-                    await self._plan_all(outlets)
-                    whole_at = now + WHOLE_EVERY
+                    await self._plan_all(outlets, now)
+                    async with self._database.read() as conn:
+                        changed_at = _whole_due(await outlets_in(conn), now)
+                    whole_at = max(changed_at, now + _WHOLE_AGAIN)
                 elif outlets:
                     await self._plan_some(outlets, sorted({*ids, *turned}))
                 await self._settle(ids)
@@ -211,21 +215,21 @@ class Planner:
                 raise UnknownConnection("There is no such channel or feed.")
             async with self._database.read() as conn:
                 ids = await store.touched(conn)
-            await self._plan_all(outlets, connection_id)
+            await self._plan_all(outlets, now, connection_id)
             await self._settle(ids)
             self._turned_until = now
 
     async def dry_run(self, connection_id: str) -> wire.Plan:
         """What planning and sending everything would do on this connection. Writes nothing.
 
-        Raises UnknownConnection, NeedsAttention where it cannot be opened.
+        Raises UnknownConnection, WrongRole, and NotAuthorised or Unavailable where it cannot be
+        opened.
         """
         outlets = await self.outlets.all()
-        asked = [one for one in outlets if one.id == connection_id]
+        asked = [one for one in outlets if one.id == connection_id and one.maker is not None]
         if not asked:
-            raise UnknownConnection("There is no such channel or feed.")
-        if asked[0].maker is None:
-            await self.outlets.open_or_raise(asked[0].id)
+            await self.outlets.open_or_raise(connection_id)
+            raise Unavailable("The channel could not be opened just now. Try again.")
         tally = Tally(asked[0])
         carrying = Carried((), ())
         after: str | None = None
@@ -250,11 +254,14 @@ class Planner:
         turning = await store.promotions_turning(conn, since, now, ahead=AHEAD)
         return await store.products_of_promotions(conn, self._prices.definitions, turning)
 
-    async def _plan_all(self, outlets: Sequence[Outlet], connection_id: str | None = None) -> None:
-        now = self._clock.now()
+    async def _plan_all(
+        self, outlets: Sequence[Outlet], begun_at: datetime, connection_id: str | None = None
+    ) -> None:
+        """`begun_at`: before the outlets were read. What has changed since is planned again."""
         if not outlets:
             return
-        runs = await self._begin(outlets, connection_id, now)
+        planned_first = outlets
+        runs = await self._begin(outlets, connection_id, self._clock.now())
         done = changed = 0
         after: str | None = None
         try:
@@ -263,17 +270,21 @@ class Planner:
                     ids = await store.product_ids_after(conn, after, PAGE)
                 if not ids:
                     break
-                changed += await self._plan_page(outlets, ids)
+                written, outlets = await self._plan_page(outlets, ids)
+                changed += written
                 after, done = ids[-1], done + len(ids)
                 await self._progress(runs, done, changed)
             async with self._database.read() as conn:
                 gone = await store.orphans(conn, PAGE)
             if gone:
-                changed += await self._plan_page(outlets, gone)
+                await self._plan_page(outlets, gone)
         except Exception:
-            await self._end(runs, outlets, problem="It was broken off.")
+            await self._end(runs, problem="It was broken off.")
             raise
-        await self._end(runs, outlets, problem=None)
+        await self._end(runs)
+        async with self._database.write() as tx:
+            for one in planned_first:
+                await connection_store.set_turn(tx.conn, one.id, whole_at=begun_at)
 
     async def _begin(
         self, outlets: Sequence[Outlet], connection_id: str | None, now: datetime
@@ -293,34 +304,34 @@ class Planner:
                     tx.conn, run, done=done, counts={"changed": changed}
                 )
 
-    async def _end(
-        self, runs: Sequence[RunId], outlets: Sequence[Outlet], *, problem: str | None
-    ) -> None:
+    async def _end(self, runs: Sequence[RunId], *, problem: str | None = None) -> None:
         now = self._clock.now()
         async with self._database.write() as tx:
             for run in runs:
                 await connection_store.end_run(tx.conn, run, now, problem=problem)
-            for one in outlets if problem is None else ():
-                await connection_store.set_turn(tx.conn, one.id, whole_at=now)
 
     async def _plan_some(self, outlets: Sequence[Outlet], product_ids: Sequence[str]) -> None:
         for start in range(0, len(product_ids), PAGE):
-            await self._plan_page(outlets, product_ids[start : start + PAGE])
+            _, outlets = await self._plan_page(outlets, product_ids[start : start + PAGE])
 
-    async def _plan_page(self, outlets: Sequence[Outlet], product_ids: Sequence[str]) -> int:
-        """How many listings it changed."""
-        for _ in range(_TRIES):
+    async def _plan_page(
+        self, outlets: Sequence[Outlet], product_ids: Sequence[str]
+    ) -> tuple[int, Sequence[Outlet]]:
+        """How many listings it changed, and the outlets as they were then."""
+        for attempt in range(_TRIES):
+            if attempt:
+                outlets = await self.outlets.all()
             async with self._database.read() as conn:
                 page = await self._read(conn, product_ids, outlets)
             changes = await self._decide(page, outlets, self._clock.now())
             if not changes.variants:
-                return 0
+                return 0, outlets
             written = await self._write(page, outlets, changes)
             if written is not None:
-                return written
+                return written, outlets
         async with self._database.write() as tx:
             await store.touch(tx.conn, product_ids, self._clock.now())
-        return 0
+        return 0, outlets
 
     async def _write(self, page: _Page, outlets: Sequence[Outlet], changes: _Changes) -> int | None:
         """None where something it was worked out from has changed in the meantime."""
@@ -334,13 +345,14 @@ class Planner:
             versions = await store.versions_of(tx.conn, of_products)
             if any(versions.get(id_) != page.versions.get(id_) for id_ in of_products):
                 return None
-            if [one.id for one in await outlets_in(tx.conn)] != [one.id for one in outlets]:
-                return None
             reaches = self.outlets.reaches(outlets)
             now_carried = await carried(tx.conn, self._prices.definitions, reaches, now)
             if now_carried.stamp != page.carried.stamp:
                 return None
             rows = await store.of_variants(tx.conn, changes.variants, [one.id for one in outlets])
+            # Once the rows are locked, or a pause could slip in between.
+            if await stamps_in(tx.conn) != [one.stamp for one in outlets]:
+                return None
             if present != _only(page.announced, changes.variants) or rows != _only(
                 page.rows, changes.variants
             ):
@@ -477,7 +489,7 @@ def _decide_one(
             changes.rows.append(after)
             changes.variants.add(id_)
         if note is not None:
-            title = sold.product.title if sold is not None else ""
+            title = "" if sold is None else _told_apart(sold.product, sold.variant)
             note(Decided(outlet, id_, product_id, title, row, after, goal, move))
 
 
@@ -520,6 +532,10 @@ def _goal(outlet: Outlet, sold: _Sold | None, move: Step | None, row: ListingRow
         return Show(digest)  # it could be made before
     made = outlet.maker.make(sold.product, sold.variant, says, sold.available)
     return Show(digest) if isinstance(made, Listing) else Blocked(desired.in_words(made))
+
+
+def _told_apart(product: Product, variant: Variant) -> str:
+    return ", ".join((product.title, *variant.values))
 
 
 def _digest(outlet: Outlet, sold: _Sold, says: PriceSchedule) -> str:

@@ -32,10 +32,16 @@ from liveshop.kernel.clock import Clock
 from liveshop.kernel.ids import VariantId
 from liveshop.storage import Database
 from liveshop.syndication import connection_store, desired, store
-from liveshop.syndication.desired import ChannelImages, Described, ListingMaker, shape_of
+from liveshop.syndication.desired import ChannelImages
 from liveshop.syndication.goals import PRICE_WAITS, TAKEN_OFF, is_there
-from liveshop.syndication.model import Connection, ConnectionsTouched, ListingRow, RunId
-from liveshop.syndication.outlets import LEAVING, OpenThings, outlets_in
+from liveshop.syndication.model import (
+    Connection,
+    ConnectionId,
+    ConnectionsTouched,
+    ListingRow,
+    RunId,
+)
+from liveshop.syndication.outlets import LEAVING, CheckedMaker, OpenThings, outlets_in
 from liveshop.syndication.reading import ListingReader
 from liveshop.syndication.says import Announced
 from liveshop.syndication.store import HIDDEN
@@ -92,6 +98,7 @@ class ListingTurns:
         self._clock = clock
         self._connections = connections
         self._images = images
+        self._faulty: set[ConnectionId] = set()
         self._reader = ListingReader(database, clock, images, live_every=live_every)
 
     async def turn(self, connection: Connection) -> datetime | None:
@@ -138,10 +145,13 @@ class ListingTurns:
     async def _take(
         self, connection: Connection, channel: Channel, progress: _Progress
     ) -> _Taken | None:
-        """The next batch, marked as being sent; None: nothing is due."""
+        """The next batch, marked as being sent; None: nothing is due, or somebody has paused it
+        since this turn began."""
         now = self._clock.now()
         limits = channel.listing_limits
         async with self._database.write() as tx:
+            if not await connection_store.is_active(tx.conn, connection.id):
+                return None
             off = True
             rows = await store.due(tx.conn, connection.id, now, limit=limits.batch, off=True)
             if not rows:
@@ -158,7 +168,7 @@ class ListingTurns:
             # Again, now that nobody else moves them.
             present = await store.some_of(tx.conn, connection.id, [row.variant_id for row in rows])
             rows = [present[row.variant_id] for row in rows if row.variant_id in present]
-            making = _Making(self._images, connection, channel, announced)
+            making = _Making(self._images, connection, channel, announced, self._faulty)
             await making.read(tx.conn, rows, now)
             taken = making.off(rows) if off else making.shown(rows, now)
             await store.put_moved(tx.conn, making.marked)
@@ -336,9 +346,11 @@ class _Making:
         connection: Connection,
         channel: Channel,
         announced: Mapping[VariantId, Announced],
+        faulty: set[ConnectionId] | None = None,
     ) -> None:
-        shape = shape_of(connection.connector, connection.language, channel.listing_limits)
-        self._maker = ListingMaker(shape, channel, images, Described())
+        self._maker = CheckedMaker(
+            connection, channel, channel.listing_limits, images, faulty=faulty
+        )
         self._connection = connection
         self._can_hide = channel.listing_limits.can_hide
         self._announced = announced

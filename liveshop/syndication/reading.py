@@ -6,28 +6,46 @@ the channel changes time and again stays drifted, with words that say so.
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from liveshop.catalog import store as catalog_store
-from liveshop.connect import Channel, Listing, Seen
+from liveshop.connect import Channel, ConnectorError, Listing, Seen
 from liveshop.kernel.clock import Clock
 from liveshop.kernel.ids import VariantId
 from liveshop.storage import Database
 from liveshop.syndication import connection_store, store
-from liveshop.syndication.desired import ChannelImages, Described, ListingMaker, shape_of
+from liveshop.syndication.desired import ChannelImages
 from liveshop.syndication.model import Connection, Drift, ListingRow, RunId
+from liveshop.syndication.outlets import CheckedMaker
+from liveshop.syndication.says import Announced
 from liveshop.syndication.verdicts import wait_after, with_state
 
 _SENT_EVERY = timedelta(seconds=60)
 _DRIFTED_EVERY = timedelta(hours=1)
+_REJECTED_EVERY = timedelta(hours=6)
+"""What a channel took and does not show, it may yet approve."""
 SETTLES_IN = timedelta(seconds=60)
 """A channel may show a listing a while after it took it: before this none is called missing."""
 MOST_REPAIRS = 3
 MISSING = "missing"
 VISIBILITY = "visibility"
+
+
+@dataclass(slots=True)
+class _Looked:
+    """The run of a turn; begun with the first batch."""
+
+    run_id: RunId | None = None
+    done: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def add(self, rows: Sequence[ListingRow]) -> None:
+        self.done += len(rows)
+        for row in rows:
+            self.counts[row.state] = self.counts.get(row.state, 0) + 1
 
 
 class ListingReader:
@@ -43,13 +61,31 @@ class ListingReader:
             "sent": min(_SENT_EVERY, live_every),
             "drifted": min(_DRIFTED_EVERY, live_every),
             "live": live_every,
+            "rejected": min(_REJECTED_EVERY, live_every),
         }
 
     async def turn(self, connection: Connection, channel: Channel, ends: float) -> datetime | None:
         """Look at what is due to be looked at, until `ends` of `time.monotonic`; when to go on."""
-        done = 0
-        counts: dict[str, int] = {}
-        run_id: RunId | None = None
+        progress = _Looked()
+        problem: str | None = "It was broken off."
+        try:
+            is_done = await self._look(connection, channel, progress, ends)
+            problem = None
+        except ConnectorError as error:
+            problem = error.detail
+            raise
+        finally:
+            await self._end(progress, problem)
+        if not is_done:
+            return self._clock.now()
+        async with self._database.read() as conn:
+            oldest = await store.oldest_reads(conn, connection.id, self._every)
+        return min((at + self._every[state] for state, at in oldest.items()), default=None)
+
+    async def _look(
+        self, connection: Connection, channel: Channel, progress: "_Looked", ends: float
+    ) -> bool:
+        """False where there was no time for everything."""
         while time.monotonic() < ends:
             now = self._clock.now()
             async with self._database.read() as conn:
@@ -60,31 +96,27 @@ class ListingReader:
                     limit=channel.listing_limits.read_batch,
                 )
             if not rows:
-                break
+                return True
             seen = await channel.read_back([row.variant_id for row in rows])
             async with self._database.write() as tx:
                 moved = await self._compare(tx.conn, connection, channel, rows, seen)
                 await store.put_moved(tx.conn, moved)
-                if run_id is None:
-                    run_id = await connection_store.begin_run(
+                if progress.run_id is None:
+                    progress.run_id = await connection_store.begin_run(
                         tx.conn, connection.id, "read_back", now
                     )
-                done += len(moved)
-                for row in moved:
-                    counts[row.state] = counts.get(row.state, 0) + 1
-                await connection_store.progress_run(tx.conn, run_id, done=done, counts=counts)
-        else:
-            await self._end(run_id)
-            return self._clock.now()
-        await self._end(run_id)
-        async with self._database.read() as conn:
-            oldest = await store.oldest_reads(conn, connection.id, self._every)
-        return min((at + self._every[state] for state, at in oldest.items()), default=None)
+                progress.add(moved)
+                await connection_store.progress_run(
+                    tx.conn, progress.run_id, done=progress.done, counts=progress.counts
+                )
+        return False
 
-    async def _end(self, run_id: RunId | None) -> None:
-        if run_id is not None:
+    async def _end(self, progress: "_Looked", problem: str | None) -> None:
+        if progress.run_id is not None:
             async with self._database.write() as tx:
-                await connection_store.end_run(tx.conn, run_id, self._clock.now())
+                await connection_store.end_run(
+                    tx.conn, progress.run_id, self._clock.now(), problem=problem
+                )
 
     async def _compare(
         self,
@@ -96,10 +128,12 @@ class ListingReader:
     ) -> list[ListingRow]:
         now = self._clock.now()
         ids = [row.variant_id for row in rows]
-        # What was planned or sent anew while the channel answered is compared another time.
+        # Locked from here on: what was planned or sent anew while the channel answered is compared
+        # another time, and nothing is while this is written.
+        announced = await store.announced(conn, ids, lock=True)
         present = await store.some_of(conn, connection.id, ids)
         asked = [row for row in rows if present.get(row.variant_id) == row]
-        sent = await self._as_sent(conn, connection, channel, asked, now)
+        sent = await self._as_sent(conn, connection, channel, asked, announced, now)
         return [
             compared(
                 row,
@@ -117,16 +151,15 @@ class ListingReader:
         connection: Connection,
         channel: Channel,
         rows: Sequence[ListingRow],
+        announced: Mapping[VariantId, Announced],
         now: datetime,
     ) -> dict[VariantId, Listing]:
         """The listings the channel accepted last; those that would be others by now left out."""
-        shape = shape_of(connection.connector, connection.language, channel.listing_limits)
-        maker = ListingMaker(shape, channel, self._images, Described())
+        maker = CheckedMaker(connection, channel, channel.listing_limits, self._images)
         products = await catalog_store.products_by_ids(conn, [row.product_id for row in rows])
         available = await catalog_store.available_by_variant(
             conn, [row.variant_id for row in rows], now
         )
-        announced = await store.announced(conn, [row.variant_id for row in rows])
         variants = {own.id: own for one in products.values() for own in one.variants}
         found = {}
         for row in rows:
@@ -157,7 +190,8 @@ def compared(
     any more. `title` names the connection."""
     looked = replace(row, read_at=now)
     if seen is None:
-        if row.state == "sent" and now - row.since < SETTLES_IN:
+        is_settling = row.state == "sent" and now - row.since < SETTLES_IN
+        if is_settling or row.state == "rejected":  # a channel need not keep what it rejected
             return looked
         return _drifted(looked, Drift(MISSING, "listed", "nothing"), now, title)
     looked = replace(looked, remote_id=seen.remote_id or row.remote_id)
@@ -171,9 +205,9 @@ def compared(
         case "hidden":
             return _drifted(looked, Drift(VISIBILITY, "shown", "hidden"), now, title)
     theirs = seen.shown or {}
-    for field, value in (ours or {}).items():
-        if field in theirs and theirs[field] != value:
-            return _drifted(looked, Drift(field, value, theirs[field]), now, title)
+    for name, value in (ours or {}).items():
+        if name in theirs and theirs[name] != value:
+            return _drifted(looked, Drift(name, value, theirs[name]), now, title)
     return with_state(replace(looked, reason=None, drift=None, attempts=0), "live", now)
 
 

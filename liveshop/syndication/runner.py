@@ -33,6 +33,8 @@ _FIRST_WAIT = timedelta(seconds=5)
 _LONGEST_WAIT = timedelta(minutes=15)
 _TOLD_AFTER = 3
 """Failures in a row after which the merchant reads of them."""
+_LONGEST_TURN = timedelta(minutes=30)
+"""A turn that hangs must not keep the others waiting for ever; what it did stands in the rows."""
 _GIVEN_UP_AFTER = 8
 """Faults of a connector in a row after which it waits for a person."""
 
@@ -56,21 +58,31 @@ class Runner:
         self._owner = new_secret()
         self._failures: dict[ConnectionId, int] = {}
         self._busy: dict[ConnectionId, asyncio.Task[None]] = {}
-        self._room = asyncio.Semaphore(_AT_ONCE)
+        # One for each role: imports that take an hour keep no post waiting.
+        self._rooms = {role: asyncio.Semaphore(_AT_ONCE) for role in turns}
 
     async def run(self) -> None:
         """Work until cancelled. A database that is away is waited for."""
+        jobs = [*self._before, self._begin_due]
+        tasks = [asyncio.create_task(self._for_ever(job)) for job in jobs]
         try:
-            while True:
-                try:
-                    await self._round()
-                except ShopError as error:
-                    _log.warning("syndication_waits", reason=error.detail)
-                await asyncio.sleep(_POLL_SECONDS)
+            await asyncio.gather(*tasks)
         finally:
-            for task in self._busy.values():
+            left = [*tasks, *self._busy.values()]
+            for task in left:
                 task.cancel()
-            await asyncio.gather(*self._busy.values(), return_exceptions=True)
+            await asyncio.gather(*left, return_exceptions=True)
+
+    async def _for_ever(self, job: Step) -> None:
+        """Once a second. What fails, fails alone: the others go on."""
+        while True:
+            try:
+                await job()
+            except ShopError as error:
+                _log.warning("syndication_waits", reason=error.detail)
+            except Exception:
+                _log.exception("syndication_step_broke")
+            await asyncio.sleep(_POLL_SECONDS)
 
     async def run_due(self) -> int:
         """Everything that is due now, to its end; how many turns were taken."""
@@ -81,9 +93,7 @@ class Runner:
             await self._take(one)
         return len(due)
 
-    async def _round(self) -> None:
-        for step in self._before:
-            await step()
+    async def _begin_due(self) -> None:
         for one in await self._due():
             if one.id not in self._busy:
                 task = asyncio.create_task(self._take(one), name=f"turn of {one.id}")
@@ -100,7 +110,7 @@ class Runner:
 
     async def _take(self, one: Connection) -> None:
         """One turn of one connection, whatever comes of it."""
-        async with self._room:
+        async with self._rooms[next(role for role in self._turns if role in one.roles)]:
             try:
                 await self._take_leased(one)
             except ShopError as error:  # the database: the turn comes again
@@ -112,19 +122,33 @@ class Runner:
         async with self._leased(one.id) as is_ours:
             if not is_ours:
                 return
-            begun = self._clock.now()
             async with self._database.write() as tx:
                 # Whatever asks for a turn from now on sets an earlier time, and is not lost.
-                await store.set_turn(tx.conn, one.id, due_at=begun + timedelta(days=1))
+                later = self._clock.now() + timedelta(days=1)
+                await store.set_turn(tx.conn, one.id, due_at=later)
             try:
-                wanted = await self._turn(one)
+                async with asyncio.timeout(_LONGEST_TURN.total_seconds()):
+                    wanted = await self._turn(one)
             except Exception as error:
                 await self._failed(one, error)
                 return
             self._failures.pop(one.id, None)
-            now = self._clock.now()
-            async with self._database.write() as tx:
-                await store.end_turn(tx.conn, one.id, wanted or now + _IDLE, attention=None)
+            next_at = wanted or self._clock.now() + _IDLE
+            await self._end(one, next_at, attention=None)
+
+    async def _end(
+        self,
+        one: Connection,
+        next_at: datetime,
+        *,
+        attention: str | None,
+        not_before: datetime | None = None,
+    ) -> None:
+        async with self._database.write() as tx:
+            await store.end_turn(
+                tx.conn, one.id, next_at, attention=attention, not_before=not_before
+            )
+            await store.leave_lease(tx.conn, one.id, self._owner)
 
     async def _turn(self, one: Connection) -> datetime | None:
         times: list[datetime] = []
@@ -146,14 +170,14 @@ class Runner:
             _log.warning(
                 "turn_failed", connection=one.id, error=type(error).__name__, exc_info=True
             )
-        async with self._database.write() as tx:
-            if needs_person(error) or (
-                failures >= _GIVEN_UP_AFTER and not isinstance(error, ConnectorError | ShopError)
-            ):
-                told = detail or "The connector has a fault; the server's log names it."
-                await store.note_attention(tx.conn, one.id, told, now)
-            attention = detail if failures >= _TOLD_AFTER else None
-            await store.end_turn(tx.conn, one.id, again_at, attention=attention)
+        if needs_person(error) or (
+            failures >= _GIVEN_UP_AFTER and not isinstance(error, ConnectorError | ShopError)
+        ):
+            told = detail or "The connector has a fault; the server's log names it."
+            async with self._database.write() as tx:
+                await store.note_attention(tx.conn, one.id, told, now, version=one.version)
+        attention = detail if failures >= _TOLD_AFTER else None
+        await self._end(one, again_at, attention=attention or None, not_before=again_at)
 
     @asynccontextmanager
     async def _leased(self, id_: ConnectionId) -> AsyncIterator[bool]:
@@ -169,8 +193,9 @@ class Runner:
         finally:
             keeper.cancel()
             await asyncio.gather(keeper, return_exceptions=True)
+            # Left already, unless the turn broke off: then it comes again at once.
             async with self._database.write() as tx:
-                await store.leave_lease(tx.conn, id_, self._owner)
+                await store.leave_lease(tx.conn, id_, self._owner, due_at=self._clock.now())
 
     async def _keep(self, id_: ConnectionId) -> None:
         while True:

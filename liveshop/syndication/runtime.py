@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from liveshop import __version__
 from liveshop.connect import Connector, Connectors, Kit, NeedsAttention, RetryLater
 from liveshop.connect.config import decode_config, texts_of
+from liveshop.connect.connector import Budgets
 from liveshop.connect.oauth import TokenKeeper, Tokens
 from liveshop.kernel.clock import Clock
 from liveshop.kernel.ids import new_secret
@@ -23,7 +24,6 @@ from liveshop.syndication import connection_store as store
 from liveshop.syndication.model import (
     Connection,
     ConnectionId,
-    ConnectionsTouched,
     UnknownConnection,
 )
 from liveshop.syndication.sealing import Credentials, Sealer
@@ -31,6 +31,7 @@ from liveshop.syndication.tables import connection, connection_memory
 from liveshop.web import outgoing
 
 _TIMEOUT_SECONDS = 30.0
+_RETIRED_SECONDS = 31 * 60.0
 _REFRESHING = "oauth:refreshing"
 _REFRESH = timedelta(seconds=45)
 _REFRESH_TRIES = 300
@@ -44,10 +45,8 @@ class _Open:
 
 
 class OpenConnections:
-    """Opens a connection when it is first asked for, and again when its configuration changed.
-
-    Close it with `close()`.
-    """
+    """Opens a connection when it is first asked for, and again when its configuration changed,
+    here or in another process. Close it with `close()`."""
 
     def __init__(
         self,
@@ -64,8 +63,8 @@ class OpenConnections:
         self._settings = settings
         self._open: dict[str, _Open] = {}
         self._locks: dict[str, asyncio.Lock] = {}
-        database.listen(ConnectionsTouched, self._note_touched)
-        self._stale: set[str] = set()
+        self._budgets: dict[str, Budgets] = {}
+        self._retired: list[tuple[float, AsyncExitStack]] = []
 
     async def connector(self, name: str) -> Connector:
         """Loaded when first asked for, which reads files. Raises UnknownConnector,
@@ -73,29 +72,29 @@ class OpenConnections:
         return await asyncio.to_thread(self._connectors.connector, name)
 
     async def get(self, connection_id: str) -> Any:
-        """The opened thing: a Source, Channel, Feed or Poster, or several of them.
+        """The opened thing: a Source, Channel, Feed or Poster, or several of them. It may be used
+        for half an hour, whatever happens to the connection meanwhile.
 
         Raises UnknownConnection, UnknownConnector, NeedsAttention.
         """
-        lock = self._locks.setdefault(connection_id, asyncio.Lock())
-        async with lock:
-            if connection_id in self._stale:
-                self._stale.discard(connection_id)
-                await self._close_one(connection_id)
+        async with self._locks.setdefault(connection_id, asyncio.Lock()):
+            async with self._database.read() as conn:
+                one = await store.by_id(conn, connection_id)
+                sealed = await store.sealed_of(conn, ConnectionId(connection_id))
+            if one is None or sealed is None:
+                raise UnknownConnection("There is no such connection.")
+            await self._close_retired()
             known = self._open.get(connection_id)
-            if known is None:
-                known = await self._open_one(connection_id)
+            if known is None or known.version != one.version:
+                self._retire(connection_id)
+                known = await self._open_one(one, sealed)
                 self._open[connection_id] = known
             return known.thing
 
-    async def forget(self, connection_id: str) -> None:
-        """Close it, so that it is opened anew."""
-        async with self._locks.setdefault(connection_id, asyncio.Lock()):
-            await self._close_one(connection_id)
-
     async def close(self) -> None:
         for connection_id in list(self._open):
-            await self._close_one(connection_id)
+            self._retire(connection_id)
+        await self._close_retired(all_of_them=True)
 
     def session(self) -> aiohttp.ClientSession:
         """A session of the kind that connectors get; close it."""
@@ -105,15 +104,21 @@ class OpenConnections:
             user_agent=f"Liveshop/{__version__}",
         )
 
-    def _note_touched(self, touched: ConnectionsTouched) -> None:
-        self._stale.update(touched.connection_ids)
+    def _retire(self, connection_id: str) -> None:
+        """Close it, but later: a turn that is under way may still be using it."""
+        known = self._open.pop(connection_id, None)
+        if known is not None:
+            closes_at = asyncio.get_running_loop().time() + _RETIRED_SECONDS
+            self._retired.append((closes_at, known.stack))
 
-    async def _open_one(self, connection_id: str) -> _Open:
-        async with self._database.read() as conn:
-            one = await store.by_id(conn, connection_id)
-            sealed = await store.sealed_of(conn, ConnectionId(connection_id))
-        if one is None or sealed is None:
-            raise UnknownConnection("There is no such connection.")
+    async def _close_retired(self, *, all_of_them: bool = False) -> None:
+        now = asyncio.get_running_loop().time()
+        due = [one for one in self._retired if all_of_them or one[0] <= now]
+        self._retired = [one for one in self._retired if one not in due]
+        for _, stack in due:
+            await stack.aclose()
+
+    async def _open_one(self, one: Connection, sealed: str) -> _Open:
         stack = AsyncExitStack()
         try:
             thing = await self._enter(stack, one, self._sealer.open(sealed))
@@ -144,13 +149,10 @@ class OpenConnections:
             tokens=tokens,
             memory=StoredMemory(self._database, one.id),
             limits=self._settings.limits,
+            # Those of the account, which does not change with our configuration.
+            budgets=self._budgets.setdefault(one.id, {}),
         )
         return await stack.enter_async_context(connector.open(config, kit))
-
-    async def _close_one(self, connection_id: str) -> None:
-        known = self._open.pop(connection_id, None)
-        if known is not None:
-            await known.stack.aclose()
 
 
 class NoTokens:
@@ -258,7 +260,11 @@ async def write_credentials(
     tokens: Tokens | None = None,
 ) -> None:
     """Replace the secrets, the tokens or both; the row is locked, so neither loses the other."""
-    row = sa.select(connection.c.sealed).where(connection.c.id == connection_id).with_for_update()
+    row = (
+        sa.select(connection.c.sealed)
+        .where(connection.c.id == connection_id)
+        .with_for_update(key_share=True)
+    )
     sealed = (await conn.execute(row)).scalar_one()
     present = sealer.open(sealed)
     changed = replace(

@@ -161,8 +161,10 @@ class PostTurns:
 
     async def _claim(self, row: PostRow, post: Post, now: datetime) -> bool:
         """Write down what is about to be sent: from here on nobody can say that it was not.
-        Whether it was still there to be sent."""
+        Whether it was still there to be sent, on a connection that nobody has paused meanwhile."""
         async with self._database.write() as tx:
+            if not await connection_store.is_active(tx.conn, row.connection_id):
+                return False
             tx.notify(PostsTouched((row.id,), row.show_id))
             return await post_store.move(
                 tx.conn,

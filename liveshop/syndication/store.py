@@ -30,6 +30,7 @@ EVERYTHING = "*"
 HIDDEN = "hidden"
 """In place of a digest: known to the channel, shown to nobody."""
 
+_TICK = timedelta(microseconds=1)
 _KEY = ("connection_id", "variant_id")
 _PLANNED = (
     *("product_id", "state", "since", "reason", "drift"),
@@ -45,17 +46,39 @@ _MOVED = (
 
 
 async def touch(conn: AsyncConnection, product_ids: Iterable[str], at: datetime) -> None:
-    """Note products; `EVERYTHING` among them stands for all."""
-    rows = [{"product_id": id_, "at": at} for id_ in dict.fromkeys(product_ids)]
-    if not rows:
+    """Note products; `EVERYTHING` among them stands for all.
+
+    `at` may be before the last time a product was noted, as whoever notes it has read the clock
+    some while ago: the moment only ever grows, so that `settle_touched` does not take this for the
+    time before.
+    """
+    ids = sorted(set(product_ids))
+    if not ids:
         return
     statement = insert(conn, touched_product)
+    moment: sa.ColumnElement[datetime] = statement.excluded.at
+    known: Mapping[str, datetime] = {}
+    if conn.dialect.name == "postgresql":
+        moment = sa.func.greatest(moment, touched_product.c.at + sa.literal(_TICK, sa.Interval()))
+    else:  # its moments are texts; nobody else writes while this does
+        known = await _touched_among(conn, ids)
     await conn.execute(
-        statement.on_conflict_do_update(
-            index_elements=["product_id"], set_={"at": statement.excluded.at}
-        ),
-        rows,
+        statement.on_conflict_do_update(index_elements=["product_id"], set_={"at": moment}),
+        [
+            {"product_id": id_, "at": max(at, known[id_] + _TICK) if id_ in known else at}
+            for id_ in ids
+        ],
     )
+
+
+async def _touched_among(conn: AsyncConnection, ids: Sequence[str]) -> dict[str, datetime]:
+    found: dict[str, datetime] = {}
+    for some in in_chunks(ids):
+        rows = await conn.execute(
+            sa.select(touched_product).where(touched_product.c.product_id.in_(some))
+        )
+        found.update((row.product_id, row.at) for row in rows)
+    return found
 
 
 async def touched(conn: AsyncConnection) -> dict[str, datetime]:
@@ -263,10 +286,13 @@ async def of_products(
 async def of_variants(
     conn: AsyncConnection, variant_ids: Iterable[str], connection_ids: Sequence[str]
 ) -> dict[VariantId, dict[ConnectionId, ListingRow]]:
+    """Nobody else moves them until this ends."""
     found: dict[VariantId, dict[ConnectionId, ListingRow]] = {}
-    for ids in in_chunks(variant_ids):
+    for ids in in_chunks(sorted(variant_ids)):
         rows = await conn.execute(
             _ALL.where(listing.c.connection_id.in_(connection_ids), listing.c.variant_id.in_(ids))
+            .order_by(listing.c.connection_id, listing.c.variant_id)
+            .with_for_update()
         )
         _file(found, rows)
     return found
@@ -280,11 +306,13 @@ def _file(found: dict[VariantId, dict[ConnectionId, ListingRow]], rows: Iterable
 async def some_of(
     conn: AsyncConnection, connection_id: ConnectionId, variant_ids: Iterable[str]
 ) -> dict[VariantId, ListingRow]:
-    """On one connection."""
+    """On one connection. Nobody else moves them until this ends."""
     found: dict[VariantId, ListingRow] = {}
-    for ids in in_chunks(variant_ids):
+    for ids in in_chunks(sorted(variant_ids)):
         rows = await conn.execute(
             _ALL.where(listing.c.connection_id == connection_id, listing.c.variant_id.in_(ids))
+            .order_by(listing.c.variant_id)
+            .with_for_update()
         )
         found.update((row.variant_id, row) for row in map(row_of, rows))
     return found

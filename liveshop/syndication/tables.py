@@ -32,6 +32,8 @@ connection = sa.Table(
     sa.Column("mark", sa.Text),
     # When its next turn is: to read changes from a source, to send to a channel after a wait.
     sa.Column("due_at", UtcDateTime),
+    # After a failure: whatever asks for a turn, none before then.
+    sa.Column("not_before", UtcDateTime),
     sa.Column("whole_at", UtcDateTime),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("updated_at", UtcDateTime, nullable=False),

@@ -78,7 +78,7 @@ class ConnectionChange(Wire):
 
 
 class NextConnectionState(Wire):
-    to: Literal["active", "paused", "removed"]
+    to: Literal["active", "paused", "removed", "abandoned"]
 
 
 class Connection(Wire):

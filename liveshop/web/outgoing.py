@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
 
 from liveshop.kernel.errors import Invalid
 
@@ -73,6 +74,7 @@ def session(
     if not private_allowed:
         resolver = GuardedResolver(resolver)
         trace.on_request_start.append(_refuse_private)
+        trace.on_request_redirect.append(_refuse_private_hop)
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(resolver=resolver, limit=16),
         timeout=aiohttp.ClientTimeout(total=timeout_seconds, connect=10),
@@ -87,6 +89,21 @@ async def _refuse_private(
     _: aiohttp.ClientSession, __: SimpleNamespace, params: aiohttp.TraceRequestStartParams
 ) -> None:
     """An address given as such is never shown to the resolver."""
-    host = params.url.host or ""
+    _check(params.url)
+
+
+async def _refuse_private_hop(
+    _: aiohttp.ClientSession, __: SimpleNamespace, params: aiohttp.TraceRequestRedirectParams
+) -> None:
+    """Of those who follow redirects: each leads where it likes."""
+    location = params.response.headers.get("Location", "")
+    try:
+        _check(params.url.join(URL(location)))
+    except ValueError:
+        raise AddressRefused("A redirect leads to no address.") from None
+
+
+def _check(url: URL) -> None:
+    host = url.host or ""
     if is_address(host) and not is_public(host):
         raise AddressRefused(f"{host} is a private address and is not fetched from.")

@@ -1,4 +1,4 @@
-"""Draws the README's pictures: `python tests/e2e/screenshots.py`.
+"""Draws the README's pictures: `PYTHONPATH=tests python tests/e2e/screenshots.py`.
 
 A demo of its own, two guests and the host with a conversation of their own, then one picture per
 screen, reduced to a palette so that the repository stays small.
@@ -13,6 +13,8 @@ from pathlib import Path
 import house as demo
 import people
 from aiohttp import ClientWebSocketResponse
+from fakes import meta
+from fakes.serving import serve
 from PIL import Image
 from playwright.async_api import Browser, async_playwright, expect
 
@@ -218,7 +220,31 @@ async def draw_staff(running: demo.House, browser: Browser) -> None:
     await merchant.see("promotion-row").filter(has_text="Warm light week").click()
     await expect(merchant.see("preview-variant").first).to_be_visible()
     await take(merchant, "promotion-1440.png")
+    await draw_channels(running, merchant)
     await merchant.leave()
+
+
+async def draw_channels(running: demo.House, merchant: people.Person) -> None:
+    """A catalog that refuses one item, and a feed that was fetched."""
+    app, fake = meta.make_app()
+    refused = (await running.product(SWEATER))["variants"][0]["id"]
+    fake.faults.refused_items[refused] = "The picture is too small for clothes."
+    async with serve(app) as api_url:
+        config = {
+            "catalog_id": meta.CATALOG_ID,
+            "access_token": meta.USER_TOKEN,
+            "app_secret": meta.APP_SECRET,
+            "api_url": api_url,
+        }
+        for connector, title, given in (
+            ("meta_catalog", "Meta catalog", config),
+            ("google_feed", "Google Merchant", {}),
+        ):
+            body = {"connector": connector, "title": title, "config": given}
+            await running.merchant("POST", "/api/connections", body)
+        await merchant.page.goto(f"{running.desk}#/channels/listings")
+        await expect(merchant.see("filter-live")).to_be_visible(timeout=60_000)
+        await take(merchant, "channels-1440.png")
 
 
 async def studio_film_runs(host: people.Person) -> None:

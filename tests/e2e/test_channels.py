@@ -39,7 +39,7 @@ async def clean(house: House) -> AsyncIterator[None]:
     yield
     for _ in range(2):  # the first time it is taken off, the second time it is given up
         for one in await _connections(house):
-            await _move(house, one, "removed")
+            await _move(house, one, "abandoned" if one["is_leaving"] else "removed")
     assert not await _connections(house)
 
 

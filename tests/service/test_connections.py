@@ -160,9 +160,9 @@ def given(base_url: str, **changes: Any) -> ConnectionInput:
 
 
 async def authorised(shop: Liveshop, connection_id: str) -> None:
-    url = await shop.syndication.connections.authorise(connection_id)
+    url = await shop.syndication.authorisations.authorise(connection_id)
     state = parse_qs(urlsplit(url).query)["state"][0]
-    await shop.syndication.connections.authorised(state, "good-code", None)
+    await shop.syndication.authorisations.authorised(state, "good-code", None)
 
 
 async def stored(shop: Liveshop) -> str:
@@ -234,17 +234,17 @@ async def test_an_authorisation_leads_through_the_vendor_and_back_once(
     service = shop.syndication.connections
     made = await service.create(given(base_url))
     assert await service.diagnose(made.id) != []
-    url = await service.authorise(made.id)
+    url = await shop.syndication.authorisations.authorise(made.id)
     asked = parse_qs(urlsplit(url).query)
     assert url.startswith(f"{base_url}/authorize?")
-    assert asked["redirect_uri"] == [service.redirect_uri]
+    assert asked["redirect_uri"] == [shop.syndication.authorisations.redirect_uri]
     state = asked["state"][0]
-    back = await service.authorised(state, "good-code", None)
-    assert not back.needs_authorisation
+    assert await shop.syndication.authorisations.authorised(state, "good-code", None) == made.id
+    assert not (await service.connection(made.id)).needs_authorisation
     assert vendor.forms[0]["code_verifier"]
     assert await service.diagnose(made.id) == []
     with pytest.raises(BadAuthorisation):
-        await service.authorised(state, "good-code", None)
+        await shop.syndication.authorisations.authorised(state, "good-code", None)
 
 
 @pytest.mark.parametrize("kind", ["another", "old", "refused", "unknown"])
@@ -253,7 +253,9 @@ async def test_an_answer_that_does_not_belong_to_an_authorisation_changes_nothin
 ) -> None:
     service = shop.syndication.connections
     made = await service.create(given(base_url))
-    state = parse_qs(urlsplit(await service.authorise(made.id)).query)["state"][0]
+    state = parse_qs(urlsplit(await shop.syndication.authorisations.authorise(made.id)).query)[
+        "state"
+    ][0]
     error = None
     if kind == "another":
         state = f"{made.id}.{'x' * 22}"
@@ -264,7 +266,9 @@ async def test_an_answer_that_does_not_belong_to_an_authorisation_changes_nothin
     if kind == "refused":
         error = "access_denied"
     with pytest.raises(BadAuthorisation):
-        await service.authorised(state, None if error else "good-code", error)
+        await shop.syndication.authorisations.authorised(
+            state, None if error else "good-code", error
+        )
     assert (await service.connection(made.id)).needs_authorisation
 
 
@@ -316,17 +320,43 @@ async def test_another_server_secret_asks_for_the_credentials_again(
     made = await service.create(given(base_url))
     async with shop.database.write() as tx:
         foreign = Sealer("another secret of at least 32 characters").seal(Credentials())
-        await tx.conn.execute(sa.update(connection).values(sealed=foreign))
+        await tx.conn.execute(sa.update(connection).values(sealed=foreign, version=7))
     shown = await service.connection(made.id)
     assert shown.attention is not None
     assert "again" in shown.attention
-    await shop.syndication.open_connections.forget(made.id)
     with pytest.raises(NeedsAttention):
         await shop.syndication.open_connections.get(made.id)
     changed = await service.change(made.id, ConnectionChange(config={"client_secret": "hush-hush"}))
     assert changed.attention is None
     await authorised(shop, made.id)
     assert await service.diagnose(made.id) == []
+
+
+async def test_a_changed_configuration_reaches_other_processes_and_breaks_off_no_turn(
+    shop: Liveshop, base_url: str, clock: ManualClock
+) -> None:
+    service = shop.syndication.connections
+    made = await service.create(given(base_url))
+    await authorised(shop, made.id)
+    other = OpenConnections(
+        shop.database,
+        clock,
+        Connectors.of(Pad()),
+        Sealer(shop.settings.server.secret),
+        shop.settings.syndication,
+    )
+    try:
+        before: OpenPad = await other.get(made.id)
+        assert await other.get(made.id) is before
+        await service.change(made.id, ConnectionChange(config={"size": 9}))
+        after: OpenPad = await other.get(made.id)
+        assert after.config.size == 9
+        # Whoever was at work with the old one comes to his end.
+        assert list(await before.diagnose()) == []
+        await service.sync_soon(made.id)
+        assert await other.get(made.id) is after
+    finally:
+        await other.close()
 
 
 async def test_a_removed_connection_is_gone(shop: Liveshop, base_url: str) -> None:

@@ -417,7 +417,7 @@ async def test_a_removed_connection_goes_when_its_channel_shows_nothing_any_more
     assert {state for state, _ in await stall.states(connection)} == {"withdrawn"}
 
 
-async def test_a_connection_removed_twice_is_given_up_with_a_word_about_what_is_left(
+async def test_a_connection_that_is_abandoned_goes_with_a_word_about_what_is_left(
     stall: Stall,
 ) -> None:
     await stall.product()
@@ -426,7 +426,7 @@ async def test_a_connection_removed_twice_is_given_up_with_a_word_about_what_is_
     await stall.set_state(connection, "removed")
     channel.faults.before.append(NeedsAttention("The account was closed."))
     await stall.work()
-    await stall.set_state(connection, "removed")
+    await stall.set_state(connection, "abandoned")
     assert (await stall.connection(connection.id)).state == "removed"
     ((state, reason),) = await stall.states(connection)
     assert state == "withdrawn"

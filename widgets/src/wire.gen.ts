@@ -451,7 +451,7 @@ export interface NewApiKey {
 }
 
 export interface NextConnectionState {
-  to: "active" | "paused" | "removed";
+  to: "abandoned" | "active" | "paused" | "removed";
 }
 
 export interface Numbers {

@@ -34,6 +34,7 @@ def upgrade() -> None:
     sa.Column('cursor', sa.Text(), nullable=True),
     sa.Column('mark', sa.Text(), nullable=True),
     sa.Column('due_at', UtcDateTime(), nullable=True),
+    sa.Column('not_before', UtcDateTime(), nullable=True),
     sa.Column('whole_at', UtcDateTime(), nullable=True),
     sa.Column('created_at', UtcDateTime(), nullable=False),
     sa.Column('updated_at', UtcDateTime(), nullable=False),

@@ -87,7 +87,9 @@ export class ChannelCard extends View {
       if (answer === null) return;
     }
     await this.act("state", async () => {
-      const changed = await this.app.api.post<Connection>(`${this.path}/state`, { to });
+      // One that is leaving already is only given up when the merchant says so once more.
+      const state = to === "removed" && this.connection.is_leaving ? "abandoned" : to;
+      const changed = await this.app.api.post<Connection>(`${this.path}/state`, { to: state });
       this.app.toast(this.t(changed.is_leaving ? "channels.done_leaving" : `channels.done_${to}`, { name }), "good");
       this.tell(changed);
     });

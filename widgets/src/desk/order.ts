@@ -2,6 +2,7 @@
 
 import { html, nothing, type TemplateResult } from "lit";
 import { customElement, property } from "lit/decorators.js";
+import "./order-exports";
 import { icon } from "../studio/icons";
 import { orderBadge, paymentBadge } from "../studio/order-words";
 import { variantName } from "../studio/product-words";
@@ -57,6 +58,7 @@ export class OrderDetail extends LoadingView<Order> {
           ${payment.reference ? html`<p class="quiet">${this.t("desk.reference")} <code>${payment.reference}</code></p>` : nothing}
           ${order.show_id ? html`<p><a class="link" href="/studio#/shows/${order.show_id}">${this.t("desk.from_show")}</a></p>` : nothing}</section>
       </div>
+      <desk-order-exports .app=${this.app} .orderId=${order.id}></desk-order-exports>
     </article>`;
   }
 
