@@ -161,8 +161,6 @@ class SyndicationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     """How often its whole catalog is read, deletions included."""
     read_back_seconds: int = 6 * 3600
     """How old our knowledge of what a channel shows may become."""
-    plan_whole_hours: int = 6
-    """How often every listing is planned again, whether or not anything was seen to change."""
     private_addresses: bool = False
     """Whether connectors may talk to loopback and private networks, such as a shop system on the
     same machine."""
@@ -337,7 +335,13 @@ def _contradictions(settings: Settings) -> list[str]:
         found.append("customers.key: storefront sign-on needs its key (32 characters or a PEM)")
     if not settings.payments.methods:
         found.append("payments.methods: name at least one, or nobody can buy")
-    return found + _bad_addresses(settings.server) + _bad_shop(settings.shop) + _bad_times(settings)
+    return [
+        *found,
+        *_bad_addresses(settings.server),
+        *_bad_shop(settings.shop),
+        *_bad_times(settings),
+        *_bad_syndication(settings.syndication),
+    ]
 
 
 def _bad_addresses(server: ServerSettings) -> list[str]:
@@ -413,4 +417,20 @@ def _bad_times(settings: Settings) -> list[str]:
         found.append("checkout.waitlist_seconds: at least 30, or nobody can take his turn")
     if checkout.payment_hold_seconds <= settings.payments.timeout_seconds:
         found.append("checkout.payment_hold_seconds: longer than payments.timeout_seconds")
+    return found
+
+
+def _bad_syndication(syndication: SyndicationSettings) -> list[str]:
+    found: list[str] = []
+    if syndication.source_seconds < 5:
+        found.append("syndication.source_seconds: at least 5, or a shop system does nothing else")
+    if syndication.source_whole_hours < 1:
+        found.append("syndication.source_whole_hours: at least 1")
+    if syndication.read_back_seconds < 60:
+        found.append("syndication.read_back_seconds: at least 60, or it uses up a channel's limits")
+    found += [
+        f"syndication.limits.{name}: 0 or more"
+        for name, figure in sorted(syndication.limits.items())
+        if figure < 0
+    ]
     return found

@@ -126,6 +126,10 @@ def test_what_no_setting_can_be_is_a_problem_and_not_a_crash(
         ({"shop__tax_permille": {"standard": 190}}, "shop.tax_permille"),
         ({"shop__languages": ["tlh"]}, "shop.languages"),
         ({"shop__languages": []}, "shop.languages"),
+        ({"syndication__source_seconds": 1}, "syndication.source_seconds"),
+        ({"syndication__source_whole_hours": 0}, "syndication.source_whole_hours"),
+        ({"syndication__read_back_seconds": 5}, "syndication.read_back_seconds"),
+        ({"syndication__limits": {"x.text": -1}}, "syndication.limits.x.text"),
     ],
 )
 def test_what_cannot_work_or_would_be_dangerous_does_not_start(
