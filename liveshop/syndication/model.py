@@ -7,7 +7,7 @@ from typing import Literal, NewType
 
 from liveshop.connect import Role
 from liveshop.kernel.errors import Conflict, Invalid, NotFound
-from liveshop.kernel.ids import ProductId, ShowId, VariantId
+from liveshop.kernel.ids import ProductId, VariantId
 
 ConnectionId = NewType("ConnectionId", str)
 """`con_...`; also the catalog's name for a source."""
@@ -17,7 +17,6 @@ PostId = NewType("PostId", str)
 ConnectionState = Literal["active", "paused", "attention", "removed"]
 ListingState = Literal["pending", "sent", "live", "rejected", "drifted", "paused", "withdrawn"]
 PostState = Literal[
-    "draft",
     "scheduled",
     "sending",
     "unclear",
@@ -187,9 +186,3 @@ class ConnectionsTouched:
     """These connections are new or were changed, paused or removed."""
 
     connection_ids: tuple[ConnectionId, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PostsTouched:
-    post_ids: tuple[PostId, ...]
-    show_id: ShowId | None = None

@@ -23,7 +23,6 @@ from liveshop.syndication.model import (
     ConnectionId,
     PostId,
     PostSent,
-    PostsTouched,
     UnknownConnection,
     UnknownPost,
     WrongRole,
@@ -147,7 +146,7 @@ class PostService:
             was_waiting = await post_store.move(
                 tx.conn,
                 row.id,
-                expected=("draft", "scheduled"),
+                expected=("scheduled",),
                 state="cancelled",
                 since=now,
                 due_at=None,
@@ -158,7 +157,6 @@ class PostService:
                     "This post has been sent, or is being sent. Take it off the channel instead.",
                     data={"state": row.state},
                 )
-            tx.notify(PostsTouched((row.id,), row.show_id))
         return post_out(row)
 
     async def remove(self, post_id: str) -> wire.Post:
@@ -170,7 +168,7 @@ class PostService:
             row = await _known(conn, post_id)
         if row.state in ("removed", *_NEVER_SENT):
             return post_out(row)
-        if row.state in ("draft", "scheduled"):
+        if row.state == "scheduled":
             return await self.cancel(post_id)
         if row.remote_id is None:
             raise PostSent(
@@ -189,7 +187,6 @@ class PostService:
                 reason=None,
                 due_at=None,
             )
-            tx.notify(PostsTouched((row.id,), row.show_id))
             return post_out(await _known(tx.conn, post_id))
 
     # Inside
@@ -238,7 +235,6 @@ class PostService:
     async def _add(self, tx: Tx, row: PostRow, now: datetime) -> None:
         if await post_store.add(tx.conn, row):
             await connection_store.set_turn(tx.conn, row.connection_id, due_at=now)
-            tx.notify(PostsTouched((row.id,), row.show_id))
 
     @asynccontextmanager
     async def _poster(self, connection_id: ConnectionId) -> AsyncIterator[Poster]:

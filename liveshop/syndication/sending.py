@@ -27,7 +27,7 @@ from liveshop.shows import store as shows
 from liveshop.storage import Database
 from liveshop.syndication import connection_store, post_store
 from liveshop.syndication.compose import Composer, created_at
-from liveshop.syndication.model import Connection, PostState, PostsTouched
+from liveshop.syndication.model import Connection, PostState
 from liveshop.syndication.post_model import Missed, PostRow, Wait, hindrance, moment_of
 from liveshop.syndication.runtime import OpenConnections
 
@@ -126,7 +126,6 @@ class PostTurns:
             )
             if moved and moment is not None:
                 await connection_store.set_turn(tx.conn, row.connection_id, due_at=now)
-            tx.notify(PostsTouched((row.id,), row.show_id))
 
     # Sending
 
@@ -165,7 +164,6 @@ class PostTurns:
         async with self._database.write() as tx:
             if not await connection_store.is_active(tx.conn, row.connection_id):
                 return False
-            tx.notify(PostsTouched((row.id,), row.show_id))
             return await post_store.move(
                 tx.conn,
                 row.id,
@@ -293,7 +291,6 @@ class PostTurns:
         if state not in (row.state, "unclear"):
             values["since"] = self._clock.now()
         async with self._database.write() as tx:
-            tx.notify(PostsTouched((row.id,), row.show_id))
             await post_store.move(
                 tx.conn, row.id, expected=_COMES_FROM[state], state=state, **values
             )

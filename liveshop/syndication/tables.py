@@ -159,7 +159,7 @@ post = sa.Table(
     sa.Column("product_id", sa.String(40)),
     # announce, reminder, live_now, product_moment, replay
     sa.Column("kind", sa.String(20), nullable=False),
-    # draft, scheduled, sending, unclear, sent, live, refused, cancelled, removed
+    # scheduled, sending, unclear, sent, live, refused, cancelled, removed
     sa.Column("state", sa.String(12), nullable=False),
     sa.Column("since", UtcDateTime, nullable=False),
     sa.Column("reason", sa.Text),

@@ -12,7 +12,6 @@ ConnectionState = Literal["active", "paused", "attention", "removed"]
 ListingState = Literal["pending", "sent", "live", "rejected", "drifted", "paused", "withdrawn"]
 PostKind = Literal["announce", "reminder", "live_now", "product_moment", "replay"]
 PostState = Literal[
-    "draft",
     "scheduled",
     "sending",
     "unclear",

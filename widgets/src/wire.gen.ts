@@ -669,7 +669,7 @@ export interface Post {
   id: string;
   connection_id: string;
   kind: "announce" | "live_now" | "product_moment" | "reminder" | "replay";
-  state: "cancelled" | "draft" | "live" | "refused" | "removed" | "scheduled" | "sending" | "sent" | "unclear";
+  state: "cancelled" | "live" | "refused" | "removed" | "scheduled" | "sending" | "sent" | "unclear";
   since: string;
   reason: string | null;
   show_id: string | null;

@@ -20,7 +20,6 @@ export const OWN_TIMING: Readonly<Record<PostKind, PostTiming>> = {
 };
 
 const LOOKS: Record<Post["state"], { look: Look; icon: IconName }> = {
-  draft: { look: "", icon: "edit" },
   scheduled: { look: "accent", icon: "clock" },
   sending: { look: "accent", icon: "send" },
   unclear: { look: "warn", icon: "warn" },
@@ -39,7 +38,7 @@ export function postBadge(post: Post, words: I18n): TemplateResult {
 /** "today, 20:00", or what it waits for. */
 export function whenWords(post: Post, words: I18n): string {
   const at = post.send_at ? words.date(post.send_at, { dateStyle: "medium", timeStyle: "short" }) : "";
-  if (post.state === "scheduled" || post.state === "draft") {
+  if (post.state === "scheduled") {
     if (post.when !== "at") return at ? `${words.t(`posts.when_${post.when}`)} · ${at}` : words.t(`posts.when_${post.when}`);
     return at ? words.t("posts.due", { at }) : words.t("posts.when_at");
   }
@@ -47,7 +46,7 @@ export function whenWords(post: Post, words: I18n): string {
 }
 
 export function canCancel(post: Post): boolean {
-  return post.state === "draft" || post.state === "scheduled";
+  return post.state === "scheduled";
 }
 
 export function canTakeDown(post: Post): boolean {
