@@ -5,6 +5,7 @@ transaction in two more. Here a statement with its rows is one, BEGIN goes with 
 and nobody waits for the ROLLBACK that ends a transaction of a reader.
 """
 
+import asyncio
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -54,6 +55,7 @@ class Connection(aiosqlite.Connection):
     """Open with `connect`. Transactions begin where `begin_with_next` was called, not elsewhere."""
 
     is_reader = False
+    _is_stopped = False
     _begin: str | None = None
     _is_begun = False
 
@@ -77,6 +79,15 @@ class Connection(aiosqlite.Connection):
         # Before the trip: whoever is cancelled on the way must still roll back.
         self._is_begun = True
         await self._execute(begin_and_run, self._conn)  # type: ignore[no-untyped-call]
+
+    def stop(self) -> asyncio.Future[None] | None:
+        """Once only: a thread that has ended answers nobody. SQLAlchemy stops a connection that it
+        is closing already when whoever closes it is cancelled a second time; the first one would
+        then wait for ever, and the process with it."""
+        if self._is_stopped:
+            return None
+        self._is_stopped = True
+        return super().stop()
 
     async def commit(self) -> None:
         self._begin = None

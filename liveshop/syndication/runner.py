@@ -66,7 +66,9 @@ class Runner:
         jobs = [*self._before, self._begin_due]
         tasks = [asyncio.create_task(self._for_ever(job)) for job in jobs]
         try:
-            await asyncio.gather(*tasks)
+            # Not gathered: that would cancel them a first time, and the end of this a second time,
+            # in the middle of their rolling back.
+            await asyncio.wait(tasks)
         finally:
             left = [*tasks, *self._busy.values()]
             for task in left:

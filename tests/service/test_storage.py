@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 from liveshop.kernel.clock import ManualClock
 from liveshop.storage import Database, Jobs, Published, StorageUnavailable, Worker
 from liveshop.storage.outbox import MAX_ATTEMPTS, job
+from liveshop.storage.sqlite_driver import connect
 
 
 class Note(msgspec.Struct):
@@ -257,3 +259,16 @@ async def test_deadlocked_transactions_are_told_to_try_again(database: Database)
     [refused] = [one for one in ended if one is not None]
     assert isinstance(refused, StorageUnavailable)
     assert (refused.retryable, refused.retry_after) == (True, 0.1)
+
+
+async def test_a_connection_that_is_stopped_while_it_is_closed_comes_to_its_end(
+    tmp_path: Path,
+) -> None:
+    """As SQLAlchemy does when whoever is cancelled in mid-statement is cancelled once more."""
+    path = str(tmp_path / "stopped.sqlite3")
+    connection = await connect(path, timeout_seconds=5, is_reader=False)
+    closing = asyncio.create_task(connection.close())
+    await asyncio.sleep(0)
+    connection.stop()
+    _, waiting = await asyncio.wait([closing], timeout=10)
+    assert not waiting
