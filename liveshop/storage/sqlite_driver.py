@@ -7,10 +7,13 @@ and nobody waits for the ROLLBACK that ends a transaction of a reader.
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import Callable, Iterable, Sequence
+from queue import SimpleQueue
 from typing import Any
 
 import aiosqlite
+from aiosqlite import core
 
 
 class Cursor:
@@ -124,6 +127,32 @@ async def connect(path: str, *, timeout_seconds: float, is_reader: bool) -> Conn
     connection = Connection(connector, iter_chunk_size=64)
     connection.is_reader = is_reader
     # A process that ends without closing must not wait for this thread.
-    connection._thread.daemon = True  # as SQLAlchemy's own adapter does
+    connection._thread = threading.Thread(target=_work, args=(connection._tx,), daemon=True)
     await connection
     return connection
+
+
+def _work(calls: SimpleQueue[tuple[asyncio.Future[Any] | None, Callable[[], Any]]]) -> None:
+    """The connection's thread, as in aiosqlite, which however breaks where the loop of whoever
+    asked is closed by the time of the answer, and then leaves the file open."""
+    while True:
+        future, function = calls.get()
+        try:
+            result = function()
+        except BaseException as error:
+            _tell(future, core.set_exception, error)
+            continue
+        _tell(future, core.set_result, result)
+        if result is core._STOP_RUNNING_SENTINEL:
+            return
+
+
+def _tell(
+    future: asyncio.Future[Any] | None, how: Callable[[asyncio.Future[Any], Any], None], what: Any
+) -> None:
+    if future is None:
+        return
+    try:
+        future.get_loop().call_soon_threadsafe(how, future, what)
+    except RuntimeError:
+        return  # That loop is closed: nobody waits any more.

@@ -1,6 +1,8 @@
 """The unit of work on both databases: what commits, what is told after it, what survives."""
 
 import asyncio
+import sqlite3
+import threading
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import sqlalchemy as sa
 from liveshop.kernel.clock import ManualClock
 from liveshop.storage import Database, Jobs, Published, StorageUnavailable, Worker
 from liveshop.storage.outbox import MAX_ATTEMPTS, job
-from liveshop.storage.sqlite_driver import connect
+from liveshop.storage.sqlite_driver import Connection, connect
 
 
 class Note(msgspec.Struct):
@@ -272,3 +274,27 @@ async def test_a_connection_that_is_stopped_while_it_is_closed_comes_to_its_end(
     connection.stop()
     _, waiting = await asyncio.wait([closing], timeout=10)
     assert not waiting
+
+
+def test_a_connection_outlives_a_loop_that_is_closed_before_the_answer(tmp_path: Path) -> None:
+    """The thread must answer nobody, and end when it is told to."""
+    is_asked, is_closed = threading.Event(), threading.Event()
+
+    async def leave_in_mid_statement() -> Connection:
+        path = str(tmp_path / "left.sqlite3")
+        connection = await connect(path, timeout_seconds=5, is_reader=False)
+
+        def slow(_: sqlite3.Connection) -> None:
+            is_asked.set()
+            assert is_closed.wait(10)
+
+        asked = asyncio.create_task(connection.run(slow))
+        await asyncio.to_thread(is_asked.wait, 10)
+        asked.cancel()
+        connection.stop()
+        return connection
+
+    connection = asyncio.run(leave_in_mid_statement())
+    is_closed.set()
+    connection._thread.join(10)
+    assert not connection._thread.is_alive()
