@@ -2,9 +2,10 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,9 +28,9 @@ from liveshop.chat import live as chat_live
 from liveshop.chat import snapshot as chat_snapshot
 from liveshop.chat.service import ChatService
 from liveshop.checkout import http as checkout_http
+from liveshop.checkout import payment_http
 from liveshop.checkout.model import OrderSettled
-from liveshop.checkout.place import REFUND_TOPIC as REFUND
-from liveshop.checkout.place import TOPIC as SETTLE
+from liveshop.checkout.payment_history import note_captured, note_dispute, note_refund
 from liveshop.checkout.place import PlaceOrder
 from liveshop.checkout.service import CartService
 from liveshop.checkout.waitlist import WaitlistService
@@ -40,11 +41,27 @@ from liveshop.insights import http as insights_http
 from liveshop.kernel.clock import Clock, SystemClock
 from liveshop.kernel.errors import ShopError
 from liveshop.kernel.ids import ShowId
+from liveshop.mail import http as mail_http
+from liveshop.mail import sending as mail_sending
+from liveshop.mail.sending import MailRoom, transport_of
 from liveshop.migrations import migrate
+from liveshop.orders import desk_http, invoice_http
+from liveshop.orders import history as order_history
 from liveshop.orders import http as orders_http
-from liveshop.payments.model import PaymentProvider
-from liveshop.payments.providers.invoice import Invoice
-from liveshop.payments.providers.sandbox import Sandbox
+from liveshop.orders.desk import OnCancelled, OrderDesk
+from liveshop.orders.feedback import FeedbackService
+from liveshop.orders.fulfilling import Fulfilments
+from liveshop.orders.invoices import Invoices
+from liveshop.orders.letters import Letters
+from liveshop.orders.model import Order
+from liveshop.orders.progress import Progress
+from liveshop.orders.returns import Returns
+from liveshop.pages.orders import OrderPages
+from liveshop.payments import http as hooks_http
+from liveshop.payments.assembly import providers_of
+from liveshop.payments.inbox import Inbox
+from liveshop.payments.reconciler import Reconciler
+from liveshop.payments.service import Payments
 from liveshop.promotions import http as promotions_http
 from liveshop.promotions.prices import Prices
 from liveshop.promotions.service import PromotionService
@@ -52,15 +69,15 @@ from liveshop.realtime.broker import MemoryBroker
 from liveshop.realtime.hub import Hub
 from liveshop.realtime.publisher import RoomPublisher
 from liveshop.realtime.socket import RoomSocket
-from liveshop.settings import BadSettings, Settings
+from liveshop.settings import Settings
 from liveshop.shows import http as shows_http
-from liveshop.shows import reminders
+from liveshop.shows import reminders, shelf_codes
 from liveshop.shows import store as shows_store
 from liveshop.shows.model import ShowEnded
 from liveshop.shows.offers import OfferService
 from liveshop.shows.service import ShowService
 from liveshop.shows.stock_board import StockBoard
-from liveshop.storage import Database, Worker
+from liveshop.storage import Database, Tx, Worker
 from liveshop.storage.outbox import Handler
 from liveshop.syndication.assembly import Syndication, assemble
 from liveshop.video import http as video_http
@@ -73,6 +90,7 @@ from liveshop.web.server import WebKit, mount
 _log = structlog.get_logger("app")
 _SWEEP_SECONDS = 1.0
 _HOUSEKEEPING_SECONDS = 3600.0
+_LETTERS_AT_ONCE = 8
 
 
 class Authentication:
@@ -114,7 +132,14 @@ class Liveshop:
     chat: ChatService
     carts: CartService
     waitlist: WaitlistService
+    payments: Payments
     orders: PlaceOrder
+    reconciler: Reconciler
+    fulfilments: Fulfilments
+    desk: OrderDesk
+    returns: Returns
+    feedback: FeedbackService
+    progress: Progress
     video: VideoService
     syndication: Syndication
     hub: Hub
@@ -124,7 +149,13 @@ class Liveshop:
     """Fetches pictures, so that nothing else waits for other people's servers."""
     export_worker: Worker
     """Hands orders to shop systems; not behind pictures."""
+    mail_worker: Worker
+    """Speaks to the mail server, which may be slow."""
+    reminder_worker: Worker
+    """The same for the many reminders of a show, so that no buyer's mail waits for them."""
     stock_board: StockBoard
+    chores: Sequence[Callable[[], Awaitable[None]]]
+    """Done every hour: what need not be kept any longer is dropped."""
     endpoints: list[Endpoint]
     kit: WebKit
 
@@ -152,6 +183,10 @@ class Liveshop:
             "worker": self.worker.run,
             "slow worker": self.slow_worker.run,
             "export worker": self.export_worker.run,
+            "mail worker": self.mail_worker.run,
+            "reminder worker": self.reminder_worker.run,
+            "payments": self.reconciler.run,
+            "overdue pickups": self.fulfilments.run,
             "syndication": self.syndication.runner.run,
             "stock board": self.stock_board.run,
             "hub": self.hub.run,
@@ -176,10 +211,11 @@ class Liveshop:
 
     async def _keep_house(self) -> None:
         while True:
-            try:
-                await self.chat.forget_addresses()
-            except ShopError as error:
-                _log.warning("housekeeping_waits", reason=error.detail)
+            for chore in self.chores:
+                try:
+                    await chore()
+                except ShopError as error:
+                    _log.warning("housekeeping_waits", reason=error.detail)
             await asyncio.sleep(_HOUSEKEEPING_SECONDS)
 
 
@@ -208,19 +244,6 @@ async def supervised(name: str, job: Callable[[], Awaitable[None]]) -> None:
             await asyncio.sleep(1.0)
 
 
-def payment_providers(settings: Settings, database: Database) -> dict[str, PaymentProvider]:
-    """The configured providers by method. Raises BadSettings for one that does not exist."""
-    found: dict[str, PaymentProvider] = {}
-    for method in settings.payments.methods:
-        if method == "invoice":
-            found[method] = Invoice()
-        elif method == "sandbox":
-            found[method] = Sandbox(database, mode=settings.mode)
-        else:
-            raise BadSettings([f"payments.methods: there is no method {method!r}"])
-    return found
-
-
 @asynccontextmanager
 async def opened(
     settings: Settings,
@@ -238,6 +261,8 @@ async def opened(
         settings.database_url,
         pool_size=settings.database.pool_size,
         busy_timeout_seconds=settings.database.busy_timeout_seconds,
+        lock_timeout_seconds=settings.database.lock_timeout_seconds,
+        idle_in_transaction_seconds=settings.database.idle_in_transaction_seconds,
     )
     try:
         shop = wire(settings, database, browser, clock or SystemClock(), connectors)
@@ -245,6 +270,7 @@ async def opened(
             yield shop
         finally:
             await shop.syndication.close()
+            await shop.payments.close()
             shop.media.close()
     finally:
         await database.close()
@@ -283,14 +309,29 @@ def wire(
         links=links,
     )
     promotions.left_out = syndication.listings.warnings_for
+    payments = Payments(
+        database, clock, settings.payments, providers_of(settings, database), note_captured
+    )
+    carts.deliveries.providers = payments.all
+    fulfilments = Fulfilments(database, clock, settings, payments)
+    on_cancelled = _each_of(
+        syndication.exports.on_cancelled,
+        lambda tx, order, now: orders.let_go(tx, order, now),  # noqa: PLW0108  # made below
+    )
+    desk = OrderDesk(database, clock, payments, fulfilments, on_cancelled)
     orders = PlaceOrder(
         database,
         clock,
         settings,
         carts,
-        payment_providers(settings, database),
+        payments,
         on_confirmed=syndication.exports.on_confirmed,
+        on_lost=desk.cancel_lost,
     )
+    reconciler = Reconciler(database, clock, payments, orders.settle, note_refund, orders.number_of)
+    returns = Returns(database, clock, settings, payments)
+    feedback = FeedbackService(database, clock)
+    progress = Progress(database, clock, settings, payments, returns)
     video = VideoService(clock=clock)
     broker = MemoryBroker(log_size=settings.realtime.log_size)
 
@@ -357,20 +398,37 @@ def wire(
     async def viewers_now(show_id: str) -> int:
         return hub.viewers(show_id)
 
-    worker_jobs: dict[str, Handler] = {SETTLE: orders.settle_job, REFUND: orders.refund_job}
-    mailer = reminders.mailer_of(settings.mail)
-    if mailer is not None:
-        worker_jobs[reminders.TOPIC] = reminders.SendReminders(
-            database, clock, settings.mail, mailer, lambda show: f"{settings.public_url}/s/{show}"
-        )
-    worker = Worker(database, worker_jobs, clock, never_given_up=[SETTLE, REFUND])
+    transport = transport_of(settings)
+    mail_room = MailRoom(database, clock, settings.mail, transport)
+    invoices = Invoices(database, clock, settings)
+    letters = Letters(database, clock, settings, mail_room, invoices)
+    customers.on_forgotten = letters.forget
+    inbox = Inbox(database, clock, payments, note_dispute)
+    worker_jobs: dict[str, Handler] = {order_history.TOPIC: letters.letter_job}
+    mail_jobs: dict[str, Handler] = {mail_sending.TOPIC: mail_room.send_job}
+    reminder_jobs: dict[str, Handler] = {}
+    if transport is not None:
+        reminder_jobs = reminders.SendReminders(
+            database,
+            clock,
+            settings.mail,
+            transport,
+            lambda show: f"{settings.public_url}/s/{show}",
+        ).handlers
+    worker = Worker(
+        database, worker_jobs, clock, never_given_up=list(worker_jobs), at_once=_LETTERS_AT_ONCE
+    )
     slow_worker = Worker(database, catalog_jobs.handlers(media), clock)
+    mail_worker = Worker(database, mail_jobs, clock, never_given_up=[mail_sending.TOPIC])
+    reminder_worker = Worker(database, reminder_jobs, clock)
     export_worker = Worker(database, syndication.jobs, clock, never_given_up=list(syndication.jobs))
 
     def wake_workers() -> None:
         worker.wake()
         slow_worker.wake()
         export_worker.wake()
+        mail_worker.wake()
+        reminder_worker.wake()
 
     database.on_enqueue = wake_workers
 
@@ -388,10 +446,16 @@ def wire(
         ),
         *promotions_http.endpoints(promotions),
         *shows_http.endpoints(shows, offers, database),
+        *shelf_codes.endpoints(catalog, shows, settings.public_url),
         *chat_http.endpoints(chat),
         *chat_snapshot.endpoints(database, shows, chat, hub),
         *checkout_http.endpoints(carts, orders, waitlist, settings),
-        *orders_http.endpoints(database),
+        *payment_http.endpoints(orders),
+        *hooks_http.endpoints(inbox),
+        *orders_http.endpoints(database, progress, fulfilments),
+        *desk_http.endpoints(desk, returns, feedback, progress.for_staff),
+        *invoice_http.endpoints(invoices),
+        *mail_http.endpoints(database),
         *syndication.endpoints,
         *insights_http.endpoints(database, settings, shows, chat, viewers_now),
         *video_http.endpoints(video),
@@ -407,6 +471,14 @@ def wire(
             settings,
             lambda: shop.openapi(),  # noqa: PLW0108  # shop is made below
         )
+        endpoints += OrderPages(
+            browser.pages,
+            database,
+            settings,
+            returns,
+            feedback,
+            invoices,
+        ).endpoints()
 
     async def openapi_json(_: Call) -> web.Response:
         return web.json_response(shop.openapi())
@@ -438,7 +510,14 @@ def wire(
         chat=chat,
         carts=carts,
         waitlist=waitlist,
+        payments=payments,
         orders=orders,
+        reconciler=reconciler,
+        fulfilments=fulfilments,
+        desk=desk,
+        returns=returns,
+        feedback=feedback,
+        progress=progress,
         video=video,
         syndication=syndication,
         hub=hub,
@@ -446,11 +525,24 @@ def wire(
         worker=worker,
         slow_worker=slow_worker,
         export_worker=export_worker,
+        mail_worker=mail_worker,
+        reminder_worker=reminder_worker,
         stock_board=StockBoard(database, display, clock, prices),
+        chores=(chat.forget_addresses, mail_room.drop_old, inbox.drop_old),
         endpoints=endpoints,
         kit=kit,
     )
     return shop
+
+
+def _each_of(*hooks: OnCancelled) -> OnCancelled:
+    """One after the other, in the same transaction."""
+
+    async def told(tx: Tx, order: Order, now: datetime) -> None:
+        for hook in hooks:
+            await hook(tx, order, now)
+
+    return told
 
 
 @asynccontextmanager

@@ -7,11 +7,14 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from datetime import date
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import holidays
 import msgspec
 
 Mode = Literal["production", "demo", "test"]
@@ -37,6 +40,13 @@ class DatabaseSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`postgresql+asyncpg://...` or `sqlite+aiosqlite:///...`; empty: SQLite in the data folder."""
     pool_size: int = 8
     busy_timeout_seconds: float = 10.0
+    """How long a request waits for SQLite's one writer, or for a free connection."""
+    lock_timeout_seconds: float = 10.0
+    """PostgreSQL: how long a statement waits for what somebody else is changing. Transactions here
+    take milliseconds, so whoever waits longer had better be told to come again."""
+    idle_in_transaction_seconds: float = 30.0
+    """PostgreSQL: after this a transaction in which nothing happens is ended by the server, so that
+    a process that hangs does not keep what it has locked from all others."""
 
 
 class ShippingStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -94,9 +104,76 @@ class CheckoutSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_lines: int = 50
 
 
+PAYMENT_METHODS = frozenset({"stripe", "invoice", "at_pickup", "sandbox"})
+
+
 class PaymentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     methods: tuple[str, ...] = ("invoice",)
+    """Of `stripe`, `invoice`, `at_pickup` and, in demo and test, `sandbox`; the first is offered
+    first."""
     timeout_seconds: float = 20.0
+    capture: Literal["placing", "shipping"] = "placing"
+    """When a provider that can keep an amount for us is told to take it."""
+    action_minutes: int = 15
+    """How long a buyer may take to confirm a payment, before his cart is given back."""
+
+
+class StripeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    secret_key: str = ""
+    publishable_key: str = ""
+    webhook_secret: str = ""
+    """Of the webhook endpoint `https://.../hooks/stripe`, such as `whsec_...`."""
+    api_url: str = "https://api.stripe.com"
+    method_types: tuple[str, ...] = ()
+    """Payment method types, such as `card`; empty: whatever the account has switched on."""
+
+
+class DeliverySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """From an order to its goods: what the promises that buyers see are made of."""
+
+    cut_off: str = "14:00"
+    """Orders placed until then, in the shop's time, leave the same working day."""
+    handling_days: int = 0
+    """Working days between an order and its parcel, beside the cut-off."""
+    transit_days: dict[str, tuple[int, int]] = msgspec.field(
+        default_factory=lambda: {"DE": (1, 3), "AT": (2, 4)}
+    )
+    """Country -> working days a parcel takes, at best and at worst. Without an entry nothing is
+    promised there."""
+    store_transit_days: tuple[int, int] = (1, 2)
+    """Working days from a warehouse to a store."""
+    working_days: tuple[int, ...] = (1, 2, 3, 4, 5)
+    """ISO weekdays (1: Monday) on which parcels leave and arrive."""
+    holidays: str = "DE"
+    """Whose public holidays are no working days: ISO 3166, with a subdivision as `DE-BY`; empty:
+    none."""
+    closed_on: tuple[str, ...] = ()
+    """More days on which nothing leaves, such as 2026-12-24."""
+    pickup_minutes: int = 60
+    """Opening time a store needs until what lies there is ready."""
+    keep_days: int = 7
+    """How long a store keeps goods for their buyer once they are ready."""
+    return_days: int = 30
+    """How long after they have arrived goods can be sent or brought back."""
+
+
+class CompanySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who sells: printed on invoices and under mails."""
+
+    name: str = ""
+    """Its name in law; empty: the shop's."""
+    address: tuple[str, ...] = ()
+    """Line by line, as on a letter."""
+    vat_id: str = ""
+    """Such as DE123456789 (Council Directive 2006/112/EC, article 226)."""
+    email: str = ""
+    phone: str = ""
+    bank: str = ""
+    iban: str = ""
+    """Where invoices are paid to."""
+    bic: str = ""
+    register: str = ""
+    """Commercial register and number, and who manages it, in one line."""
 
 
 class MailSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -111,6 +188,8 @@ class MailSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     folder: str = ""
     reminder_minutes: int = 15
     """How long before a show its reminders are sent."""
+    keep_days: int = 90
+    """So long after it was written the desk can read a mail."""
 
     @property
     def is_configured(self) -> bool:
@@ -176,6 +255,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shop: ShopSettings = ShopSettings()
     checkout: CheckoutSettings = CheckoutSettings()
     payments: PaymentSettings = PaymentSettings()
+    stripe: StripeSettings = StripeSettings()
+    delivery: DeliverySettings = DeliverySettings()
+    company: CompanySettings = CompanySettings()
     mail: MailSettings = MailSettings()
     chat: ChatSettings = ChatSettings()
     realtime: RealtimeSettings = RealtimeSettings()
@@ -338,10 +420,27 @@ def _contradictions(settings: Settings) -> list[str]:
     return [
         *found,
         *_bad_addresses(settings.server),
+        *_bad_database(settings.database),
         *_bad_shop(settings.shop),
         *_bad_times(settings),
+        *_bad_promises(settings.delivery),
+        *_bad_payments(settings),
         *_bad_syndication(settings.syndication),
+        *_bad_company(settings.company),
+        *_bad_mail(settings.mail),
     ]
+
+
+def _bad_database(database: DatabaseSettings) -> list[str]:
+    found: list[str] = []
+    if database.pool_size < 1:
+        found.append("database.pool_size: at least 1 connection")
+    found += [
+        f"database.{name}: more than 0"
+        for name in ("busy_timeout_seconds", "lock_timeout_seconds", "idle_in_transaction_seconds")
+        if getattr(database, name) <= 0
+    ]
+    return found
 
 
 def _bad_addresses(server: ServerSettings) -> list[str]:
@@ -420,6 +519,108 @@ def _bad_times(settings: Settings) -> list[str]:
     return found
 
 
+def _bad_payments(settings: Settings) -> list[str]:
+    found: list[str] = []
+    methods, stripe = settings.payments.methods, settings.stripe
+    unknown = sorted(set(methods) - PAYMENT_METHODS)
+    if unknown:
+        found.append(
+            f"payments.methods: there is no method {', '.join(unknown)} "
+            f"(one of {', '.join(sorted(PAYMENT_METHODS))})"
+        )
+    if len(set(methods)) < len(methods):
+        found.append("payments.methods: name each only once")
+    if "stripe" in methods:
+        needed = {
+            "secret_key": stripe.secret_key,
+            "publishable_key": stripe.publishable_key,
+            "webhook_secret": stripe.webhook_secret,
+        }
+        found += [
+            f"stripe.{name}: payment by stripe needs it "
+            f"(LIVESHOP_STRIPE__{name.upper()} or LIVESHOP_STRIPE__{name.upper()}_FILE)"
+            for name, value in needed.items()
+            if not value
+        ]
+        if not _is_http(stripe.api_url):
+            found.append("stripe.api_url: write it like https://api.stripe.com")
+        found += _bad_stripe_keys(settings)
+    if settings.payments.timeout_seconds <= 0:
+        found.append("payments.timeout_seconds: more than 0")
+    if settings.payments.action_minutes < 1:
+        found.append("payments.action_minutes: at least 1, or nobody can confirm a payment")
+    if settings.payments.action_minutes * 60 >= settings.checkout.payment_hold_seconds:
+        found.append(
+            "payments.action_minutes: shorter than checkout.payment_hold_seconds, or the goods of "
+            "a buyer who takes his time are sold to others"
+        )
+    return found
+
+
+def _bad_stripe_keys(settings: Settings) -> list[str]:
+    """Goods for money that is none, and money for goods that are none. Never a key in it."""
+    is_real = settings.mode == "production"
+    wrong, words = (
+        ("_test_", "this is a test key, which takes no money; production needs one of live mode")
+        if is_real
+        else (
+            "_live_",
+            f"this key takes real money, which mode {settings.mode} must not; use a test key",
+        )
+    )
+    keys = {
+        "secret_key": settings.stripe.secret_key,
+        "publishable_key": settings.stripe.publishable_key,
+    }
+    return [f"stripe.{name}: {words}" for name, key in keys.items() if wrong in key]
+
+
+def _bad_promises(delivery: DeliverySettings) -> list[str]:
+    is_good = {
+        "cut_off: a time of day, such as 14:00": bool(_CLOCK.fullmatch(delivery.cut_off)),
+        f"handling_days: 0 to {_MOST_DAYS}": 0 <= delivery.handling_days <= _MOST_DAYS,
+        "transit_days: by country (ISO 3166) at best and at worst, such as DE = [1, 3]": all(
+            re.fullmatch("[A-Z]{2}", country) and _is_range(days)
+            for country, days in delivery.transit_days.items()
+        ),
+        "store_transit_days: at best and at worst, such as [1, 2]": _is_range(
+            delivery.store_transit_days
+        ),
+        "working_days: one or more of 1 (Monday) to 7 (Sunday)": (
+            bool(delivery.working_days) and set(delivery.working_days) <= set(range(1, 8))
+        ),
+        "holidays: a country, or a part of one, such as DE or DE-BY": (
+            not delivery.holidays or _is_holiday_calendar(delivery.holidays)
+        ),
+        "closed_on: days, such as 2026-12-24": all(map(_is_date, delivery.closed_on)),
+        "pickup_minutes: 0 to a week of minutes": 0 <= delivery.pickup_minutes <= 7 * 24 * 60,
+        "keep_days: 1 to 365": 1 <= delivery.keep_days <= 365,
+        "return_days: 0 to 3650": 0 <= delivery.return_days <= 3650,
+    }
+    return [f"delivery.{rule}" for rule, is_kept in is_good.items() if not is_kept]
+
+
+_CLOCK = re.compile("([01][0-9]|2[0-3]):[0-5][0-9]")
+_MOST_DAYS = 60
+
+
+def _is_range(days: tuple[int, int]) -> bool:
+    return 0 <= days[0] <= days[1] <= _MOST_DAYS
+
+
+def _is_holiday_calendar(name: str) -> bool:
+    country, dash, part = name.partition("-")
+    parts = holidays.list_supported_countries(include_aliases=False).get(country)
+    return parts is not None and (part in parts if dash else True)
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
 def _bad_syndication(syndication: SyndicationSettings) -> list[str]:
     found: list[str] = []
     if syndication.source_seconds < 5:
@@ -433,4 +634,48 @@ def _bad_syndication(syndication: SyndicationSettings) -> list[str]:
         for name, figure in sorted(syndication.limits.items())
         if figure < 0
     ]
+    return found
+
+
+_VAT_ID = r"[A-Z]{2}[0-9A-Z+*.]{2,13}|CHE-?[0-9.]{9,11}( (MWST|TVA|IVA))?"
+_MAX_ADDRESS_LINES = 6
+
+
+def _bad_company(company: CompanySettings) -> list[str]:
+    found: list[str] = []
+    if len(company.address) > _MAX_ADDRESS_LINES:
+        found.append(f"company.address: at most {_MAX_ADDRESS_LINES} lines")
+    if company.vat_id and not re.fullmatch(_VAT_ID, company.vat_id):
+        found.append("company.vat_id: the country's letters and the number, such as DE123456789")
+    if company.email and not _is_address(company.email):
+        found.append("company.email: an e-mail address")
+    if company.iban and not _is_iban(company.iban):
+        found.append("company.iban: its check digits are wrong (ISO 13616)")
+    if company.bic and not re.fullmatch("[A-Z]{6}[A-Z0-9]{2}([A-Z0-9]{3})?", company.bic):
+        found.append("company.bic: 8 or 11 letters and digits (ISO 9362)")
+    return found
+
+
+def _is_iban(text: str) -> bool:
+    iban = text.replace(" ", "")
+    if not re.fullmatch("[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}", iban):
+        return False
+    turned = iban[4:] + iban[:4]
+    return int("".join(str(int(character, 36)) for character in turned)) % 97 == 1
+
+
+def _is_address(text: str) -> bool:
+    return bool(re.fullmatch(r"[^\s@<>,]+@[^\s@<>,]+\.[^\s@<>,]+", text))
+
+
+def _bad_mail(mail: MailSettings) -> list[str]:
+    found: list[str] = []
+    if (mail.smtp_host or mail.folder) and not _is_address(parseaddr(mail.sender)[1]):
+        found.append("mail.sender: who mails are from, such as Shop <orders@shop.example>")
+    if not 0 < mail.smtp_port <= 65535:
+        found.append("mail.smtp_port: must be between 1 and 65535")
+    if not 4 < mail.keep_days <= 36_500:
+        found.append("mail.keep_days: 5 or more, because so long a mail may wait to be sent")
+    if mail.smtp_user and not (mail.smtp_starttls or mail.smtp_port == 465):
+        found.append("mail.smtp_starttls: a password is sent over TLS only")
     return found

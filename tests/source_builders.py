@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from checkout_builders import Bank, viewer, wish
+from checkout_builders import Bank, payments_of, viewer, wish
 
 from liveshop.app import Liveshop
 from liveshop.catalog.model import Product
@@ -21,9 +21,10 @@ from liveshop.connect import (
     Verdict,
 )
 from liveshop.kernel.clock import ManualClock
-from liveshop.kernel.ids import OrderId, VariantId
+from liveshop.kernel.ids import LocationId, OrderId, VariantId
 from liveshop.kernel.money import Money
 from liveshop.orders.model import Order
+from liveshop.payments.model import Delivery
 from liveshop.settings import SyndicationSettings
 from liveshop.storage import Worker
 from liveshop.syndication import connection_store
@@ -175,7 +176,7 @@ class House:
             self.clock,
             settings,
             self.shop.carts,
-            {"bank": Bank()},
+            payments_of(self.shop, Bank()),
             on_confirmed=self.exports.on_confirmed,
         )
         self._orders = 0
@@ -240,15 +241,18 @@ class House:
         """Put into a cart, ordered and paid."""
         return await self.buy_variants({await self.variant_id(one): quantity for one in source_ids})
 
-    async def buy_variants(self, wanted: Mapping[VariantId, int]) -> Order:
+    async def buy_variants(
+        self, wanted: Mapping[VariantId, int], store_id: LocationId | None = None
+    ) -> Order:
+        """Shipped, or collected at that store."""
         self._orders += 1
         buyer = viewer(self._orders)
         for variant_id, quantity in wanted.items():
             await self.shop.carts.add_to_cart(buyer, variant_id, quantity, None)
-        quote = await self.shop.carts.quote(buyer, "DE")
-        return await self.checkout.place_order(
-            buyer, f"key-{self._orders}", wish(quote.total, method="bank")
-        )
+        way: Delivery = "pickup" if store_id else "ship"
+        quote = await self.shop.carts.quote(buyer, "DE", delivery=way, store_id=store_id)
+        wished = replace(wish(quote.total, method="bank"), delivery=way, store_id=store_id)
+        return await self.checkout.place_order(buyer, f"key-{self._orders}", wished)
 
     async def cancel(self, order: Order) -> None:
         async with self.shop.database.write() as tx:

@@ -13,6 +13,7 @@ const ROOT = path.dirname(fileURLToPath(import.meta.url));
 const DIST = path.join(ROOT, "dist");
 const LOADER_MAX_BYTES = 5_000;
 const PLAYER_MAX_BYTES = 60_000;
+const PAYING_MAX_BYTES = 15_000;
 const TARGET = ["chrome109", "firefox115", "safari16.4"];
 const here = (...parts) => path.join(ROOT, ...parts);
 
@@ -104,11 +105,13 @@ async function main() {
   const manifest = {};
 
   const player = outputsOf(
-    await modules({ player: here("src/player.ts"), hls: here("src/elements/hls.ts") }),
+    await modules({
+      player: here("src/player.ts"),
+      hls: here("src/elements/hls.ts"),
+      paying: here("src/paying.ts"),
+    }),
   );
-  for (const [source, { file }] of player) {
-    manifest[source.endsWith("player.ts") ? "player.js" : "hls.js"] = file;
-  }
+  for (const [source, { file }] of player) manifest[path.basename(source).replace(/ts$/, "js")] = file;
 
   const pages = {};
   for (const name of ["studio", "desk"]) {
@@ -123,7 +126,7 @@ async function main() {
   }
 
   // Stylesheets of whole pages; the other files in styles/ are parts that components or these import.
-  const sheets = readdirSync(here("styles")).filter((file) => /^(page|studio|desk|docs)\.css$/.test(file));
+  const sheets = readdirSync(here("styles")).filter((file) => /^(page|studio|desk|docs|order)\.css$/.test(file));
   if (sheets.length > 0) {
     const { metafile } = await build({
       ...common,
@@ -161,6 +164,7 @@ if (process.argv.includes("--size")) {
   const verdicts = [
     ["loader embed.js", loader, LOADER_MAX_BYTES],
     ["player with chat and cart, without hls.js", player, PLAYER_MAX_BYTES],
+    ["checkout and payment, fetched with the first item", weigh(manifest["paying.js"]), PAYING_MAX_BYTES],
   ];
   for (const [what, bytes, limit] of verdicts) {
     console.log(`${bytes <= limit ? "ok  " : "OVER"} ${what}: ${bytes} of ${limit} B gzip`);

@@ -108,6 +108,8 @@ def _typescript(schema: dict[str, Any]) -> str:
     if "const" in schema:
         return msgspec.json.encode(schema["const"]).decode()
     kind = schema.get("type")
+    if kind == "array" and "prefixItems" in schema:
+        return f"[{', '.join(map(_typescript, schema['prefixItems']))}]"
     if kind == "array":
         items = _typescript(schema.get("items", {}))
         return f"({items})[]" if " | " in items else f"{items}[]"

@@ -122,6 +122,7 @@ def _product_out(
         max_per_customer=product.max_per_customer,
         active=product.is_active,
         version=product.version,
+        fit=product.fit,  # type: ignore[arg-type]  # counted by ourselves
     )
 
 

@@ -26,7 +26,7 @@ from liveshop.catalog.shelves import Shelf
 from liveshop.catalog.tables import bundle_part, hold
 from liveshop.kernel.errors import Conflict
 from liveshop.kernel.ids import LocationId, VariantId, new_id
-from liveshop.storage import UtcDateTime
+from liveshop.storage import Rows, UtcDateTime
 
 
 class OutOfStock(Conflict):
@@ -202,20 +202,35 @@ async def hand_over(
     conn: AsyncConnection, owner: str, to: str, *, expires_at: datetime | None
 ) -> int:
     """Pass what one owner holds to another, such as a cart line's to its order; how many pieces."""
-    return await hand_over_all(conn, [owner], to, expires_at=expires_at)
+    return sum((await hand_over_all(conn, [owner], to, expires_at=expires_at)).values())
 
 
 async def hand_over_all(
     conn: AsyncConnection, owners: Sequence[str], to: str, *, expires_at: datetime | None
-) -> int:
-    """Pass what these owners hold to one other; how many pieces that is in all."""
-    moved = await conn.execute(
+) -> dict[Shelf, int]:
+    """Pass what these owners hold to one other; how many pieces of what, and where."""
+    moved = await hand_over_each(conn, dict.fromkeys(owners, to), expires_at=expires_at)
+    return moved.get(to, {})
+
+
+async def hand_over_each(
+    conn: AsyncConnection, owners: Mapping[str, str], *, expires_at: datetime | None
+) -> dict[str, dict[Shelf, int]]:
+    """Pass what each of these owners holds to another, such as the lines of many carts to their
+    orders; how many pieces of what each of those got, and where."""
+    moved = await _HAND_OVER(conn, sorted(owners.items()), until=expires_at)
+    return _by_owner(moved)
+
+
+_HAND_OVER = Rows(
+    {"of": sa.String, "to": sa.String},
+    lambda given: (
         sa.update(hold)
-        .where(hold.c.owner.in_(owners))
-        .values(owner=to, expires_at=expires_at)
-        .returning(hold.c.quantity)
-    )
-    return sum(row.quantity for row in moved)
+        .where(hold.c.owner == given["of"])
+        .values(owner=given["to"], expires_at=sa.bindparam("until", type_=UtcDateTime))
+        .returning(hold.c.owner, hold.c.variant_id, hold.c.location_id, hold.c.quantity)
+    ),
+)
 
 
 async def hand_back(conn: AsyncConnection, owner: str, wanted: Sequence[Wanted]) -> None:
@@ -248,11 +263,72 @@ async def hand_back(conn: AsyncConnection, owner: str, wanted: Sequence[Wanted])
         await conn.execute(sa.insert(hold), [*kept, *given])
 
 
-async def sell(conn: AsyncConnection, owner: str) -> set[VariantId]:
-    """What the owner holds leaves the shelf for good. The caller has locked the variants."""
-    pieces = _by_shelf(await _delete(conn, hold.c.owner == owner))
-    await shelves.sell(conn, pieces)
-    return {variant_id for variant_id, _ in pieces}
+async def relocate(
+    conn: AsyncConnection,
+    owner: str,
+    locations: Sequence[LocationId],
+    *,
+    store: LocationId | None = None,
+) -> dict[Shelf, int] | None:
+    """Move all an owner holds onto the shelves of these locations, the first to be asked first,
+    and as much of it as can be onto those of the store; how many pieces lie where then.
+
+    None where they have not as many free: nothing has moved then. The caller has locked the
+    variants, and given back what has lapsed.
+    """
+    rows = await conn.execute(sa.select(hold).where(hold.c.owner == owner).order_by(hold.c.id))
+    held = [row._asdict() for row in rows]
+    before = _by_shelf(
+        ((VariantId(row["variant_id"]), LocationId(row["location_id"])), row["quantity"])
+        for row in held
+    )
+    on_shelves = await shelves.load(conn, {variant_id for variant_id, _ in before})
+    after = on_shelves.rearranged(before, locations, store=store)
+    if after is None or after == before:
+        return after
+    await _delete(conn, hold.c.owner == owner)
+    await shelves.give_back(conn, _less(before, after))
+    more = _less(after, before)
+    reserved = await _reserve(conn, more)
+    assert len(reserved) == len(more), "the variants are locked"
+    origin = {row["variant_id"]: row for row in held}
+    await conn.execute(
+        sa.insert(hold),
+        [
+            origin[variant_id]
+            | {
+                "id": new_id("hld", origin[variant_id]["created_at"]),
+                "location_id": location_id,
+                "quantity": quantity,
+            }
+            for (variant_id, location_id), quantity in after.items()
+        ],
+    )
+    return after
+
+
+def _less(pieces: Mapping[Shelf, int], others: Mapping[Shelf, int]) -> dict[Shelf, int]:
+    """What `pieces` has more than `others`."""
+    rest = {shelf: quantity - others.get(shelf, 0) for shelf, quantity in pieces.items()}
+    return {shelf: quantity for shelf, quantity in rest.items() if quantity > 0}
+
+
+async def sell(conn: AsyncConnection, owner: str) -> dict[Shelf, int]:
+    """What the owner holds leaves the shelf for good; how many pieces of what, from where. The
+    caller has locked the variants."""
+    return (await sell_each(conn, [owner])).get(owner, {})
+
+
+async def sell_each(conn: AsyncConnection, owners: Collection[str]) -> dict[str, dict[Shelf, int]]:
+    """The same for many; of each owner who held something."""
+    rows = await conn.execute(
+        sa.delete(hold)
+        .where(hold.c.owner.in_(owners))
+        .returning(hold.c.owner, hold.c.variant_id, hold.c.location_id, hold.c.quantity)
+    )
+    sold = _by_owner(rows)
+    await shelves.sell(conn, _by_shelf(one for pieces in sold.values() for one in pieces.items()))
+    return sold
 
 
 async def held_by(
@@ -270,12 +346,38 @@ async def held_by(
     return {row[0]: (int(row[1]), row[2]) for row in rows}
 
 
-async def _pieces_of(conn: AsyncConnection, owners: Collection[str]) -> dict[str, dict[Shelf, int]]:
+async def in_reach(
+    conn: AsyncConnection, owners: Sequence[str], parts: Collection[str], now: datetime
+) -> tuple[dict[Shelf, int], dict[Shelf, int]]:
+    """What these owners hold of these variants, none of them a bundle; and what of them is held
+    too long by anybody, which is free for whoever takes it."""
+    is_lapsed = hold.c.expires_at <= now
     rows = await conn.execute(
-        sa.select(hold.c.owner, hold.c.variant_id, hold.c.location_id, hold.c.quantity).where(
-            hold.c.owner.in_(owners)
+        sa.select(hold.c.variant_id, hold.c.location_id, hold.c.quantity, hold.c.expires_at).where(
+            hold.c.variant_id.in_(parts), sa.or_(hold.c.owner.in_(owners), is_lapsed)
         )
     )
+    own: list[tuple[Shelf, int]] = []
+    lapsed: list[tuple[Shelf, int]] = []
+    for variant_id, location_id, quantity, expires_at in rows:
+        is_own = expires_at is None or expires_at > now
+        shelf = (VariantId(variant_id), LocationId(location_id))
+        (own if is_own else lapsed).append((shelf, quantity))
+    return _by_shelf(own), _by_shelf(lapsed)
+
+
+async def _pieces_of(conn: AsyncConnection, owners: Collection[str]) -> dict[str, dict[Shelf, int]]:
+    return _by_owner(
+        await conn.execute(
+            sa.select(hold.c.owner, hold.c.variant_id, hold.c.location_id, hold.c.quantity).where(
+                hold.c.owner.in_(owners)
+            )
+        )
+    )
+
+
+def _by_owner(rows: Iterable[Any]) -> dict[str, dict[Shelf, int]]:
+    """Of rows (owner, variant, location, quantity)."""
     found: dict[str, dict[Shelf, int]] = {}
     for owner, variant_id, location_id, quantity in rows:
         pieces = found.setdefault(owner, {})

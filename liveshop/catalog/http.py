@@ -12,6 +12,7 @@ from liveshop.catalog.channel_pictures import STEPS_KB
 from liveshop.catalog.display import CatalogDisplay
 from liveshop.catalog.media import MediaService
 from liveshop.catalog.model import (
+    BadLocation,
     BadProduct,
     BundleHasNoStock,
     ImageTooLarge,
@@ -69,6 +70,7 @@ def endpoints(
 ) -> list[Endpoint]:
     return [
         *_product_endpoints(catalog, display),
+        *_location_endpoints(catalog),
         *_stock_endpoints(catalog),
         _import_endpoint(catalog, connectors),
         *_media_endpoints(media, links, max_image_bytes),
@@ -157,18 +159,19 @@ def _product_endpoints(catalog: CatalogService, display: CatalogDisplay) -> list
     ]
 
 
-def _stock_endpoints(catalog: CatalogService) -> list[Endpoint]:
+def _location_endpoints(catalog: CatalogService) -> list[Endpoint]:
     async def list_locations(_: Call) -> wire.Locations:
         return wire.locations_out(await catalog.locations())
 
-    async def get_stock(call: Call) -> wire.Stock:
-        return wire.stock_out(await catalog.stock_of(call.params["variant_id"]))
+    async def create_location(call: Call) -> wire.Location:
+        return wire.location_out(await catalog.places.create(wire.location_of("", call.body)))
 
-    async def set_stock(call: Call) -> wire.Stock:
-        levels = await catalog.set_stock(
-            call.params["variant_id"], call.body.location_id, call.body.on_hand
-        )
-        return wire.stock_out(levels)
+    async def replace_location(call: Call) -> wire.Location:
+        changed = wire.location_of(call.params["location_id"], call.body)
+        return wire.location_out(await catalog.places.replace(changed))
+
+    async def list_stores(_: Call) -> wire.Stores:
+        return wire.stores_out(await catalog.places.stores(), catalog.places.time_zone)
 
     return [
         Endpoint(
@@ -180,6 +183,52 @@ def _stock_endpoints(catalog: CatalogService) -> list[Endpoint]:
             _TAG,
             answer=wire.Locations,
         ),
+        Endpoint(
+            "POST",
+            "/api/locations",
+            create_location,
+            _WRITE,
+            "add a warehouse or a store",
+            _TAG,
+            body=wire.LocationInput,
+            answer=wire.Location,
+            status=201,
+            errors=(BadLocation, BadText),
+        ),
+        Endpoint(
+            "PUT",
+            "/api/locations/{location_id}",
+            replace_location,
+            _WRITE,
+            "replace a warehouse or a store; its stock stays",
+            _TAG,
+            body=wire.LocationInput,
+            answer=wire.Location,
+            errors=(UnknownLocation, BadLocation, BadText),
+        ),
+        Endpoint(
+            "GET",
+            "/api/stores",
+            list_stores,
+            PUBLIC,
+            "the stores in which buyers can collect",
+            _TAG,
+            answer=wire.Stores,
+        ),
+    ]
+
+
+def _stock_endpoints(catalog: CatalogService) -> list[Endpoint]:
+    async def get_stock(call: Call) -> wire.Stock:
+        return wire.stock_out(await catalog.stock_of(call.params["variant_id"]))
+
+    async def set_stock(call: Call) -> wire.Stock:
+        levels = await catalog.set_stock(
+            call.params["variant_id"], call.body.location_id, call.body.on_hand
+        )
+        return wire.stock_out(levels)
+
+    return [
         Endpoint(
             "GET",
             "/api/variants/{variant_id}/stock",

@@ -1,11 +1,14 @@
 """SQL of locations, and of the stock a merchant counts at each."""
 
+from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from liveshop.catalog.model import Location, StockLevel
+from liveshop.catalog.model import Hours, Location, LocationAddress, StockLevel
 from liveshop.catalog.tables import hold, location, stock
 from liveshop.kernel.ids import LocationId, VariantId
 from liveshop.storage import insert
@@ -53,13 +56,31 @@ async def set_on_hand(
 
 async def locations_by_priority(conn: AsyncConnection) -> list[Location]:
     statement = sa.select(location).order_by(location.c.priority, location.c.id)
-    return [
-        Location(LocationId(row.id), row.name, row.kind, row.priority)
-        for row in await conn.execute(statement)
-    ]
+    return [_location(row) for row in await conn.execute(statement)]
 
 
 async def add_location(conn: AsyncConnection, new: Location) -> None:
-    await conn.execute(
-        sa.insert(location).values(id=new.id, name=new.name, kind=new.kind, priority=new.priority)
+    await conn.execute(sa.insert(location).values(**asdict(new)))
+
+
+async def change_location(conn: AsyncConnection, changed: Location) -> bool:
+    """False when there is no such location."""
+    values = asdict(changed)
+    id_ = values.pop("id")
+    result = await conn.execute(sa.update(location).where(location.c.id == id_).values(**values))
+    return result.rowcount == 1
+
+
+def _location(row: sa.Row[Any]) -> Location:
+    return Location(
+        id=LocationId(row.id),
+        name=row.name,
+        kind=row.kind,
+        priority=row.priority,
+        address=msgspec.convert(row.address, LocationAddress) if row.address else None,
+        hours=msgspec.convert(row.hours, Hours) if row.hours else None,
+        time_zone=row.time_zone,
+        phone=row.phone,
+        is_pickup=row.is_pickup,
+        is_shipping=row.is_shipping,
     )

@@ -4,7 +4,7 @@ A variant that is gone is withdrawn, never deleted: orders and carts still point
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from liveshop.kernel.errors import Conflict, Invalid, NotFound, Unavailable
@@ -41,6 +41,12 @@ class BadProduct(Invalid):
     """A product or variant that breaks a rule; `data.field` names where."""
 
     code = "bad_product"
+
+
+class BadLocation(Invalid):
+    """A location that breaks a rule; `data.field` names where."""
+
+    code = "bad_location"
 
 
 class StockHeld(Conflict):
@@ -159,6 +165,8 @@ class Product:
     created_at: datetime
     updated_at: datetime
     max_per_customer: int | None = None
+    fit: str | None = None
+    """`runs_small` or `runs_large`: what returns say of its size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +178,29 @@ class StockedProduct:
 
 
 @dataclass(frozen=True, slots=True)
+class LocationAddress:
+    line1: str
+    postal_code: str
+    city: str
+    country: str
+    line2: str | None = None
+
+
+Span = tuple[str, str]
+"""From and until, as `("09:00", "18:30")`; the end may be `24:00`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """When a place is open, in its local time: by ISO weekday (`"1"`: Monday), and by ISO date,
+    which counts before the weekday. No span: closed.
+    """
+
+    weekly: Mapping[str, tuple[Span, ...]]
+    exceptions: Mapping[str, tuple[Span, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Location:
     """Where stock lies. The lowest `priority` is asked first, and imports put their stock there."""
 
@@ -177,6 +208,12 @@ class Location:
     name: str
     kind: str
     priority: int
+    address: LocationAddress | None = None
+    hours: Hours | None = None
+    time_zone: str | None = None
+    phone: str | None = None
+    is_pickup: bool = False
+    is_shipping: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,10 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from liveshop.catalog import holds, locations, media_store, store, wire, writing
-from liveshop.catalog.checks import check_label, check_quantity, checked
+from liveshop.catalog.checks import check_quantity, checked
 from liveshop.catalog.display import CatalogDisplay
 from liveshop.catalog.importer import Importer, ImportReport, Progress
 from liveshop.catalog.model import (
-    LOCATION_KINDS,
     BadProduct,
     BundleHasNoStock,
     Location,
@@ -29,6 +28,7 @@ from liveshop.catalog.model import (
     Variant,
     VariantDraft,
 )
+from liveshop.catalog.places import PlaceService
 from liveshop.connect import FileSource
 from liveshop.kernel.clock import Clock
 from liveshop.kernel.errors import Invalid
@@ -56,6 +56,7 @@ class CatalogService:
         self._database = database
         self._clock = clock
         self._currency = shop.currency
+        self.places = PlaceService(database, clock, shop)
 
     async def create_product(self, draft: ProductDraft) -> StockedProduct:
         """Raises BadProduct, BadText."""
@@ -185,23 +186,13 @@ class CatalogService:
 
     async def locations(self) -> list[Location]:
         """By priority, the one asked first first."""
-        async with self._database.read() as conn:
-            return await locations.locations_by_priority(conn)
+        return await self.places.all()
 
     async def create_location(
         self, name: str, *, kind: str = "warehouse", priority: int = 0
     ) -> Location:
-        cleaned = check_label(name, "name", 200)
-        if cleaned is None:
-            raise BadProduct("A location needs a name.", data={"field": "name"})
-        if kind not in LOCATION_KINDS:
-            raise BadProduct(
-                f"kind must be one of {', '.join(LOCATION_KINDS)}", data={"field": "kind"}
-            )
-        new = Location(LocationId(new_id("loc", self._clock.now())), cleaned, kind, priority)
-        async with self._database.write() as tx:
-            await locations.add_location(tx.conn, new)
-        return new
+        """One that ships, and in which nobody collects. Raises BadLocation, BadText."""
+        return await self.places.create(Location(LocationId(""), name, kind, priority))
 
     async def stock_of(self, variant_id: str) -> list[StockLevel]:
         """One level for each location; none for a bundle. Raises UnknownVariant."""

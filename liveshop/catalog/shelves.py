@@ -4,7 +4,7 @@ A shelf is a variant at a location. All that happens to several shelves at once 
 whatever their number: it is given the moves as one list, which each database spells its own way.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from liveshop.catalog.store import in_chunks
 from liveshop.catalog.tables import bundle_part, location, stock, variant, waiting
 from liveshop.kernel.ids import LocationId, VariantId
+from liveshop.storage import insert
 
 Shelf = tuple[VariantId, LocationId]
 
@@ -46,16 +47,51 @@ class Shelves:
         enough, else from several."""
         taken: dict[Shelf, int] = {}
         for part, per_unit in self.parts_of(variant_id).items():
-            places = self.free.get(part, {})
-            rest = quantity * per_unit
-            whole = next((place for place, free in places.items() if free >= rest), None)
-            for place in [whole] if whole is not None else list(places):
-                pieces = min(rest, places[place])
-                if pieces > 0:
-                    taken[part, place] = pieces
-                    places[place] -= pieces
-                    rest -= pieces
+            taken |= self.take_pieces(part, quantity * per_unit, self.free.get(part, {}))
         return taken
+
+    def take_pieces(
+        self, part: VariantId, pieces: int, places: Iterable[LocationId]
+    ) -> dict[Shelf, int]:
+        """Take so many pieces of no bundle, or as many as there are, from these places: from one
+        where one has enough, else from several, the first to be asked first."""
+        free = self.free.get(part, {})
+        known = [place for place in places if place in free]
+        whole = next((place for place in known if free[place] >= pieces), None)
+        taken: dict[Shelf, int] = {}
+        for place in [whole] if whole is not None else known:
+            here = min(pieces, free[place])
+            if here > 0:
+                taken[part, place] = here
+                free[place] -= here
+                pieces -= here
+        return taken
+
+    def rearranged(
+        self,
+        pieces: Mapping[Shelf, int],
+        places: Sequence[LocationId],
+        *,
+        store: LocationId | None = None,
+    ) -> dict[Shelf, int] | None:
+        """What is held in these pieces, taken from these places instead, the first to be asked
+        first, and as much as can be from the store. None where they have not as much; then some of
+        it may have been taken."""
+        self.put(pieces)
+        wanted: dict[VariantId, int] = {}
+        for (part, _), quantity in pieces.items():
+            wanted[part] = wanted.get(part, 0) + quantity
+        others = [place for place in places if place != store]
+        found: dict[Shelf, int] = {}
+        for part, quantity in wanted.items():
+            taken = self.take_pieces(part, quantity, [store]) if store is not None else {}
+            rest = quantity - sum(taken.values())
+            if rest:
+                taken |= self.take_pieces(part, rest, others)
+            if sum(taken.values()) < quantity:
+                return None
+            found |= taken
+        return found
 
     def put(self, pieces: Mapping[Shelf, int]) -> None:
         """So much more is free."""
@@ -175,6 +211,24 @@ async def give_back(conn: AsyncConnection, pieces: Mapping[Shelf, int]) -> None:
 async def sell(conn: AsyncConnection, pieces: Mapping[Shelf, int]) -> None:
     """What was held leaves the shelf for good."""
     await _move(conn, _MOVES[conn.dialect.name].sell, pieces)
+
+
+async def restock(conn: AsyncConnection, pieces: Mapping[Shelf, int]) -> None:
+    """So many more are on these shelves, which are made where there are none. As with all that
+    changes several shelves, the caller has locked their variants."""
+    if not pieces:
+        return
+    rows = [
+        {"variant_id": variant_id, "location_id": location_id, "on_hand": quantity, "held": 0}
+        for (variant_id, location_id), quantity in sorted(pieces.items())
+    ]
+    statement = insert(conn, stock).values(rows)
+    await conn.execute(
+        statement.on_conflict_do_update(
+            index_elements=["variant_id", "location_id"],
+            set_={"on_hand": stock.c.on_hand + statement.excluded.on_hand},
+        )
+    )
 
 
 async def _move(

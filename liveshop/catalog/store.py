@@ -250,6 +250,7 @@ def _product(row: Any, variants: Sequence[Variant], pictures: Sequence[Picture])
         created_at=row.created_at,
         updated_at=row.updated_at,
         max_per_customer=row.max_per_customer,
+        fit=row.fit,
     )
 
 

@@ -22,6 +22,8 @@ product = sa.Table(
     # How many units of it one customer may have, over all orders; null: as many as he likes.
     sa.Column("max_per_customer", sa.Integer),
     sa.Column("is_active", sa.Boolean, nullable=False),
+    # What returns say of its size: runs_small or runs_large; null where they say nothing.
+    sa.Column("fit", sa.String(12)),
     sa.Column("version", sa.Integer, nullable=False),
     # Of the facts as imported: what has this digest again says nothing new.
     sa.Column("digest", sa.String(32)),
@@ -88,6 +90,16 @@ location = sa.Table(
     sa.Column("name", sa.String(200), nullable=False),
     sa.Column("kind", sa.String(20), nullable=False),
     sa.Column("priority", sa.Integer, nullable=False),
+    # {"line1", "line2", "postal_code", "city", "country"}; null: nobody may come here.
+    sa.Column("address", Json),
+    # {"weekly": {"1": [["09:00", "18:30"]], ...}, "exceptions": {"2026-12-24": []}}: by ISO weekday
+    # and by date, in local time; null: never open.
+    sa.Column("hours", Json),
+    sa.Column("time_zone", sa.String(60)),
+    sa.Column("phone", sa.String(60)),
+    # Whether buyers may collect here, and whether parcels leave from here.
+    sa.Column("is_pickup", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("is_shipping", sa.Boolean, nullable=False, server_default=sa.true()),
 )
 
 stock = sa.Table(

@@ -3,13 +3,14 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta, field
 
 from liveshop.catalog import model
 from liveshop.catalog.channel_pictures import step_kb
 from liveshop.catalog.importer import ImportReport as Report
 from liveshop.catalog.pictures import RENDITIONS, widths_of
-from liveshop.kernel.ids import MediaId, VariantId
+from liveshop.kernel.ids import LocationId, MediaId, VariantId
 from liveshop.web import MoneyOut, Wire
 
 TaxClass = Literal["standard", "reduced", "zero"]
@@ -110,6 +111,10 @@ class Product(Wire):
     max_per_customer: int | None
     active: bool
     version: int
+    fit: Annotated[
+        Literal["runs_small", "runs_large"] | None,
+        Meta(description="counted from returns; null where they say nothing clear"),
+    ] = None
 
 
 class Products(Wire):
@@ -168,15 +173,67 @@ class ProductInput(Wire):
     version: int | None = None
 
 
+class LocationAddress(Wire):
+    line1: _Label
+    postal_code: Annotated[str, Meta(min_length=2, max_length=16)]
+    city: _Label
+    country: Annotated[str, Meta(pattern="^[A-Z]{2}$")]
+    line2: Annotated[str, Meta(max_length=120)] | None = None
+
+
+_Clock = Annotated[str, Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$")]
+_Spans = Annotated[list[tuple[_Clock, _Clock]], Meta(max_length=5)]
+
+
+class Hours(Wire):
+    """When it is open, in local time: by ISO weekday (`1`: Monday) and, before that, by date."""
+
+    weekly: dict[str, _Spans]
+    exceptions: dict[str, _Spans] = field(default_factory=dict)
+
+
 class Location(Wire):
     id: str
     name: str
     kind: Literal["warehouse", "store"]
     priority: int
+    address: LocationAddress | None
+    hours: Hours | None
+    time_zone: Annotated[str | None, Meta(description="IANA; null: the shop's")]
+    phone: str | None
+    is_pickup: Annotated[bool, Meta(description="buyers may collect here")]
+    is_shipping: Annotated[bool, Meta(description="parcels leave from here")]
+
+
+class LocationInput(Wire):
+    name: _Label
+    kind: Literal["warehouse", "store"]
+    priority: Annotated[int, Meta(ge=0, le=10_000)] = 0
+    address: LocationAddress | None = None
+    hours: Hours | None = None
+    time_zone: Annotated[str, Meta(max_length=60)] | None = None
+    phone: Annotated[str, Meta(max_length=60)] | None = None
+    is_pickup: bool = False
+    is_shipping: bool = True
 
 
 class Locations(Wire):
     locations: list[Location]
+
+
+class Store(Wire):
+    """A store in which buyers collect."""
+
+    id: str
+    name: str
+    address: LocationAddress
+    hours: Hours
+    time_zone: Annotated[str, Meta(description="IANA, of its hours")]
+    phone: str | None
+
+
+class Stores(Wire):
+    stores: list[Store]
 
 
 class StockAt(Wire):
@@ -283,17 +340,69 @@ def _variant_draft(given: VariantInput) -> model.VariantDraft:
     )
 
 
+def location_out(location: model.Location) -> Location:
+    return Location(
+        id=location.id,
+        name=location.name,
+        kind=location.kind,  # type: ignore[arg-type]  # checked on the way in
+        priority=location.priority,
+        address=_address_out(location.address) if location.address else None,
+        hours=_hours_out(location.hours) if location.hours else None,
+        time_zone=location.time_zone,
+        phone=location.phone,
+        is_pickup=location.is_pickup,
+        is_shipping=location.is_shipping,
+    )
+
+
 def locations_out(locations: list[model.Location]) -> Locations:
-    return Locations(
-        locations=[
-            Location(
-                id=location.id,
-                name=location.name,
-                kind=location.kind,  # type: ignore[arg-type]  # checked on the way in
-                priority=location.priority,
+    return Locations(locations=[location_out(location) for location in locations])
+
+
+def stores_out(stores: list[model.Location], time_zone: str) -> Stores:
+    """`time_zone`: of those that have none of their own."""
+    return Stores(
+        stores=[
+            Store(
+                id=store.id,
+                name=store.name,
+                address=_address_out(store.address),
+                hours=_hours_out(store.hours),
+                time_zone=store.time_zone or time_zone,
+                phone=store.phone,
             )
-            for location in locations
+            for store in stores
+            if store.address is not None and store.hours is not None
         ]
+    )
+
+
+def _address_out(address: model.LocationAddress) -> LocationAddress:
+    return msgspec.convert(address, LocationAddress, from_attributes=True)
+
+
+def _hours_out(hours: model.Hours) -> Hours:
+    return msgspec.convert(hours, Hours, from_attributes=True)
+
+
+def location_of(location_id: str, given: LocationInput) -> model.Location:
+    return model.Location(
+        id=LocationId(location_id),
+        name=given.name,
+        kind=given.kind,
+        priority=given.priority,
+        address=(
+            msgspec.convert(given.address, model.LocationAddress, from_attributes=True)
+            if given.address
+            else None
+        ),
+        hours=(
+            msgspec.convert(given.hours, model.Hours, from_attributes=True) if given.hours else None
+        ),
+        time_zone=given.time_zone,
+        phone=given.phone,
+        is_pickup=given.is_pickup,
+        is_shipping=given.is_shipping,
     )
 
 

@@ -1,7 +1,7 @@
 """Carts inside a transaction, many at once: load them, price them, show them."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -32,6 +32,17 @@ from liveshop.storage import Tx
 
 Segments = Callable[[AsyncConnection, ViewerId], Awaitable[frozenset[str]]]
 Bought = Mapping[tuple[ViewerId, ProductId], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A cart as somebody looks at it: where its goods go, and what he adds to it by looking."""
+
+    cart: Cart
+    country: str | None = None
+    is_collected: bool = False
+    email: str | None = None
+    more_codes: Sequence[str] = ()
 
 
 class Carts:
@@ -76,12 +87,14 @@ class Carts:
     async def locked(self, tx: Tx, viewer_id: ViewerId, now: datetime) -> Cart:
         """A cart that is this transaction's alone, with holds that stay as they are meanwhile."""
         await store.lock(tx.conn, [viewer_id], now)
-        return await self.with_locked_stock(tx, viewer_id, now)
+        return (await self.with_locked_stock(tx, [viewer_id], now))[viewer_id]
 
-    async def with_locked_stock(self, tx: Tx, viewer_id: ViewerId, now: datetime) -> Cart:
-        """The same for a cart whose row this transaction has."""
-        await holds.lock(tx.conn, (await store.variants_of_lines(tx.conn, [viewer_id])).values())
-        return await self.cart_of(tx.conn, viewer_id, now)
+    async def with_locked_stock(
+        self, tx: Tx, viewer_ids: Sequence[ViewerId], now: datetime
+    ) -> dict[ViewerId, Cart]:
+        """The same for carts whose rows this transaction has."""
+        await holds.lock(tx.conn, (await store.variants_of_lines(tx.conn, viewer_ids)).values())
+        return await self.load(tx.conn, viewer_ids, now)
 
     async def segments_of(
         self, conn: AsyncConnection, viewer_ids: Iterable[ViewerId]
@@ -103,15 +116,32 @@ class Carts:
         now: datetime,
         *,
         country: str | None = None,
+        is_collected: bool = False,
         email: str | None = None,
         more_codes: Sequence[str] = (),
     ) -> Context:
         """What the prices of this cart depend on."""
-        segments = await self.segments_of(conn, [cart.viewer_id])
-        asked = _asked(cart, segments)
-        codes = (*cart.codes, *more_codes)
-        asked = replace(asked, country=country, email=email, codes=codes)
-        return (await self.prices.contexts(conn, [asked], now))[0]
+        look = Look(cart, country, is_collected, email, more_codes)
+        return (await self.contexts(conn, [look], now))[0]
+
+    async def contexts(
+        self, conn: AsyncConnection, looks: Sequence[Look], now: datetime
+    ) -> list[Context]:
+        """The same for many carts."""
+        if not looks:
+            return []
+        segments = await self.segments_of(conn, [look.cart.viewer_id for look in looks])
+        asked = [
+            replace(
+                _asked(look.cart, segments),
+                country=look.country,
+                is_collected=look.is_collected,
+                email=look.email,
+                codes=(*look.cart.codes, *look.more_codes),
+            )
+            for look in looks
+        ]
+        return await self.prices.contexts(conn, asked, now)
 
     async def bought(
         self, conn: AsyncConnection, carts: Iterable[Cart], *, email: str | None = None

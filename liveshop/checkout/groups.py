@@ -1,6 +1,6 @@
 """What a group of wishes gets that share a transaction: a fault harms nobody but whose it is."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
 import structlog
@@ -30,3 +30,27 @@ async def together_or_alone(
     for wish in group:
         answers += await together_or_alone(write, [wish])
     return answers
+
+
+async def one_each(
+    write: Callable[[Sequence[Wish]], Awaitable[list[Granted | Exception]]],
+    wishes: Sequence[Wish],
+    whose: Callable[[Wish], Iterable[str]],
+) -> list[Granted | Exception]:
+    """What `write` answers, called for groups in which no name that `whose` gives stands twice:
+    what somebody wishes meanwhile in a second tab comes after his first wish.
+    """
+    answers: dict[int, Granted | Exception] = {}
+    left = list(range(len(wishes)))
+    while left:
+        named: set[str] = set()
+        group: list[int] = []
+        for number in left:
+            names = set(whose(wishes[number]))
+            if not names & named:
+                group.append(number)
+            named |= names
+        told = await write([wishes[number] for number in group])
+        answers |= dict(zip(group, told, strict=True))
+        left = [number for number in left if number not in answers]
+    return [answers[number] for number in range(len(wishes))]

@@ -1,9 +1,14 @@
 """Turning lines of carts into holds, many at once, and giving holds back.
 
-Everybody in a transaction takes his locks in one order: carts, stock, the rations of a customer
-(`orders.lock_rations`), waitlist, promotions, the number of an order; of each kind all at once, in
-one statement that sorts them. Whoever takes stock first lets those have theirs who wait for it, and
-the locks of `refreshed` last until the commit, so that nobody overtakes the queue.
+Everybody in a transaction takes his locks in one order: the order and its payment
+(`orders.store.locked`), refunds, carts, stock, the rations of a customer (`orders.lock_rations`),
+waitlist, promotions, the number of a new order; of each kind all at once, in one statement that
+sorts them. Who knows a payment only, such as the reconciler, locks it before its refunds, and
+nothing after them. A group of orders that has just been placed locks its payments last: nobody
+else waits for them but with the order.
+
+Whoever takes stock first lets those have theirs who wait for it, and the locks of `refreshed` last
+until the commit, so that nobody overtakes the queue.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence

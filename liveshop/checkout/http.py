@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from liveshop.catalog.holds import OutOfStock
 from liveshop.catalog.model import UnknownVariant
 from liveshop.checkout import model, wire
-from liveshop.checkout.place import OrderWish, PlaceOrder
+from liveshop.checkout.order_wish import OrderWish
+from liveshop.checkout.paying import order_out
+from liveshop.checkout.place import PlaceOrder
 from liveshop.checkout.service import CartService
 from liveshop.checkout.waitlist import WaitlistService
 from liveshop.kernel.errors import Invalid, NotFound, RateLimited, ShopError
@@ -87,7 +89,23 @@ def endpoints(
         return await waitlist.leave(_viewer(call), call.params["place_id"])
 
     async def quote_cart(call: Call) -> wire.Quote:
-        return await carts.quote(_viewer(call), call.body.country, call.body.language)
+        given: wire.QuoteInput = call.body
+        return await carts.quote(
+            _viewer(call),
+            given.country,
+            given.language,
+            given.delivery.kind,
+            given.delivery.store_id,
+        )
+
+    async def list_delivery_options(call: Call) -> wire.DeliveryOptions:
+        given: wire.OptionsInput = call.body
+        return await carts.delivery_options(_viewer(call), given.country, given.language)
+
+    async def variant_delivery(call: Call) -> wire.VariantDelivery:
+        query: wire.DeliveryQuery = call.query
+        variant_id = VariantId(call.params["variant_id"])
+        return await carts.delivery_of(variant_id, query.country, query.language)
 
     async def place_order(call: Call) -> orders_wire.Order:
         attempts.check(call.principal.id, call.now.timestamp(), "Too many attempts; wait a little.")
@@ -96,7 +114,7 @@ def endpoints(
         if len(key) > 200 or not key.isprintable():
             raise Invalid("An Idempotency-Key has at most 200 printable characters.")
         wish = OrderWish.of(call.body)
-        return orders_wire.Order.of(await orders.place_order(_viewer(call), key, wish))
+        return order_out(*await orders.place(_viewer(call), key, wish))
 
     async def get_shop(call: Call) -> wire.Shop:
         return shop_out(settings, orders)
@@ -203,7 +221,27 @@ def endpoints(
             "What the cart costs now",
             body=wire.QuoteInput,
             answer=wire.Quote,
-            errors=(model.CartEmpty, NotDelivered),
+            errors=(model.CartEmpty, NotDelivered, model.UnknownStore, Invalid),
+        ),
+        cart_endpoint(
+            "POST",
+            "/api/cart/delivery",
+            list_delivery_options,
+            "The ways in which the cart can reach its buyer, what they cost and how long they take",
+            body=wire.OptionsInput,
+            answer=wire.DeliveryOptions,
+            errors=(model.CartEmpty,),
+        ),
+        Endpoint(
+            "GET",
+            "/api/variants/{variant_id}/delivery",
+            variant_delivery,
+            PUBLIC,
+            "The same for one unit of a variant",
+            "checkout",
+            query=wire.DeliveryQuery,
+            answer=wire.VariantDelivery,
+            errors=(UnknownVariant,),
         ),
         cart_endpoint(
             "GET",
@@ -252,6 +290,9 @@ def endpoints(
                 OutOfStock,
                 model.CartEmpty,
                 NotDelivered,
+                model.PromiseChanged,
+                model.UnknownStore,
+                model.CannotCollect,
                 model.LimitPerCustomer,
                 UsedUp,
                 model.PaymentDeclined,
@@ -280,7 +321,12 @@ def shop_out(settings: Settings, orders: PlaceOrder) -> wire.Shop:
             for code, steps in orders.rates.shipping.items()
         ],
         payment_methods=[
-            wire.PaymentMethodChoice(provider.method, provider.is_test)
+            wire.PaymentMethodChoice(
+                id=provider.method,
+                test=provider.is_test,
+                deliveries=sorted(provider.deliveries),
+                options=dict(provider.options()),
+            )
             for provider in orders.providers
         ],
         hold_seconds=settings.checkout.hold_seconds,
@@ -289,6 +335,7 @@ def shop_out(settings: Settings, orders: PlaceOrder) -> wire.Shop:
         waitlist_seconds=settings.checkout.waitlist_seconds,
         reminders=settings.mail.is_configured,
         demo=settings.mode == "demo",
+        time_zone=settings.shop.time_zone,
     )
 
 

@@ -83,6 +83,24 @@ class CartChanged(Conflict):
     code = "cart_changed"
 
 
+class PromiseChanged(Conflict):
+    """The goods come later than the screen said; `data.quote` says when, and what it costs."""
+
+    code = "promise_changed"
+
+
+class UnknownStore(NotFound):
+    """There is no such store, or nobody can collect there."""
+
+    code = "unknown_store"
+
+
+class CannotCollect(Conflict):
+    """The store is not open for the time being."""
+
+    code = "cannot_collect"
+
+
 class PaymentDeclined(ShopError):
     code = "payment_declined"
     status = 402

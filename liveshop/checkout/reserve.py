@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from liveshop.catalog.model import UnknownVariant
 from liveshop.checkout import store, wire
 from liveshop.checkout.carts import Bought, Carts
-from liveshop.checkout.groups import together_or_alone
+from liveshop.checkout.groups import one_each, together_or_alone
 from liveshop.checkout.holding import Need
 from liveshop.checkout.model import (
     Article,
@@ -72,15 +72,10 @@ class Reservations:
 
     async def _answer(self, wishes: Sequence[Wish]) -> list[wire.Cart | Exception]:
         """One transaction, and another for what a viewer wished meanwhile in a second tab."""
-        answers: dict[int, wire.Cart | Exception] = {}
-        left = list(range(len(wishes)))
-        while left:
-            first = {wishes[number].viewer_id: number for number in reversed(left)}
-            group = sorted(first.values())
-            told = await together_or_alone(self._write, [wishes[number] for number in group])
-            answers |= dict(zip(group, told, strict=True))
-            left = [number for number in left if number not in answers]
-        return [answers[number] for number in range(len(wishes))]
+        return await one_each(self._each, wishes, lambda wish: [wish.viewer_id])
+
+    async def _each(self, group: Sequence[Wish]) -> list[wire.Cart | Exception]:
+        return await together_or_alone(self._write, group)
 
     async def _write(self, group: Sequence[Wish]) -> list[wire.Cart | Exception]:
         now = self._clock.now()

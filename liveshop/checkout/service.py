@@ -1,26 +1,45 @@
 """Carts with holds: what stands in a cart is reserved for its viewer until the countdown ends."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from liveshop.catalog import holds
 from liveshop.catalog.display import CatalogDisplay
-from liveshop.catalog.model import StockTouched
+from liveshop.catalog.model import StockTouched, UnknownVariant
+from liveshop.catalog.shelves import Shelf
 from liveshop.checkout import merge, model, store, wire
-from liveshop.checkout.carts import Carts, Segments
+from liveshop.checkout.carts import Carts, Look, Segments
 from liveshop.checkout.codes import Attempt, CodeGuard, checked_code
+from liveshop.checkout.delivery import Deliveries
+from liveshop.checkout.groups import together_or_alone
 from liveshop.checkout.holding import Need, give_back
 from liveshop.checkout.model import Cart, CartLine, Quote
 from liveshop.checkout.reserve import Reservations, Wish
+from liveshop.checkout.supply import Lacking, Way
 from liveshop.kernel.clock import Clock
-from liveshop.kernel.errors import RateLimited
+from liveshop.kernel.errors import RateLimited, ShopError
 from liveshop.kernel.ids import LineId, ShowId, VariantId, ViewerId
+from liveshop.payments.model import Delivery
 from liveshop.promotions import claims, words
-from liveshop.promotions.model import folded
+from liveshop.promotions.model import Line, folded
 from liveshop.promotions.prices import Prices
 from liveshop.settings import Settings
-from liveshop.storage import Database, Tx
+from liveshop.storage import Database, Together, Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Quoting:
+    """A question for a quote, as `CartService.quote` gets it."""
+
+    viewer_id: ViewerId
+    country: str
+    language: str
+    delivery: Delivery
+    store_id: str | None
 
 
 class CartService:
@@ -38,7 +57,11 @@ class CartService:
         self._clock = clock
         self._guard = CodeGuard()
         self.carts = Carts(settings, catalog, prices, segments)
+        self.deliveries = Deliveries(settings, clock.now())
         self._reservations = Reservations(database, clock, self.carts)
+        self._quotes: Together[Quoting, wire.Quote] = Together(
+            partial(together_or_alone, self._quote_each)
+        )
 
     async def cart_of(self, viewer_id: ViewerId) -> wire.Cart:
         now = self._clock.now()
@@ -152,16 +175,103 @@ class CartService:
                 cart = replace(cart, codes=left)
             return await self.carts.shown(tx.conn, cart, now)
 
-    async def quote(self, viewer_id: ViewerId, country: str, language: str = "en") -> wire.Quote:
-        """What the cart costs now, and why, in words. Raises CartEmpty, NotDelivered."""
+    async def quote(
+        self,
+        viewer_id: ViewerId,
+        country: str,
+        language: str = "en",
+        delivery: Delivery = "ship",
+        store_id: str | None = None,
+    ) -> wire.Quote:
+        """What the cart costs now, delivered in this way, and why, in words. Raises CartEmpty,
+        NotDelivered, UnknownStore.
+        """
+        return await self._quotes.ask(Quoting(viewer_id, country, language, delivery, store_id))
+
+    async def _quote_each(self, asked: Sequence[Quoting]) -> list[wire.Quote | Exception]:
+        """Those that are asked for together share what is read for them."""
+        now = self._clock.now()
+        answers: dict[int, wire.Quote | Exception] = {}
+        async with self._database.read() as conn:
+            carts = await self.carts.load(conn, list({one.viewer_id for one in asked}), now)
+            places = await self.deliveries.places(conn)
+            looks: dict[int, tuple[Way, Look]] = {}
+            for number, one in enumerate(asked):
+                try:
+                    way = self.deliveries.way(one.delivery, one.store_id, one.country, places)
+                except ShopError as error:
+                    answers[number] = error
+                else:
+                    look = Look(carts[one.viewer_id], way.country, way.is_collected)
+                    looks[number] = way, look
+            contexts = await self.carts.contexts(conn, [look for _, look in looks.values()], now)
+            for (number, (way, look)), context in zip(looks.items(), contexts, strict=True):
+                try:
+                    quote = model.quote_of(look.cart, context)
+                    answers[number] = await self.quoted(
+                        conn, quote, way, asked[number].language, now
+                    )
+                except ShopError as error:
+                    answers[number] = error
+        return [answers[number] for number in range(len(asked))]
+
+    async def quoted(
+        self,
+        conn: AsyncConnection,
+        quote: Quote,
+        way: Way,
+        language: str,
+        now: datetime,
+        *,
+        owners: Sequence[str] | None = None,
+    ) -> wire.Quote:
+        """A quote in words, and when the goods come in this way. `owners` hold them; None: the
+        cart's lines do."""
+        planned: dict[Shelf, int] | Lacking | None = None
+        if not way.is_indifferent:
+            lines = [line.as_priced() for line in quote.lines]
+            holding = [line.id for line in quote.lines] if owners is None else owners
+            planned = (await self.deliveries.supply(conn, lines, holding, now)).plan(way)
+        told = wire.Quote.of(quote, self.carts.reader(language, now))
+        told.delivery = self.deliveries.option(
+            way, planned, quote.shipping, language=language, now=now
+        )
+        return told
+
+    async def delivery_options(
+        self, viewer_id: ViewerId, country: str, language: str = "en"
+    ) -> wire.DeliveryOptions:
+        """Each way in which the cart can reach its buyer, or why it cannot. Raises CartEmpty."""
         now = self._clock.now()
         async with self._database.read() as conn:
             cart = await self.carts.cart_of(conn, viewer_id, now)
-            context = await self.carts.context(conn, cart, now, country=country)
-        return self.quote_in_words(model.quote_of(cart, context), language, now)
+            if not cart.lines:
+                raise model.CartEmpty("Your cart is empty.")
+            context = await self.carts.context(conn, cart, now)
+            lines = [line.as_priced() for line in cart.lines]
+            places = await self.deliveries.places(conn)
+            owners = [line.id for line in cart.lines]
+            supply = await self.deliveries.supply(conn, lines, owners, now)
+        ways = self.deliveries.ways(country, places)
+        options = self.deliveries.options(ways, supply, lines, context, language=language)
+        return wire.DeliveryOptions(options=options, at=now)
 
-    def quote_in_words(self, quote: Quote, language: str, now: datetime) -> wire.Quote:
-        return wire.Quote.of(quote, self.carts.reader(language, now))
+    async def delivery_of(
+        self, variant_id: VariantId, country: str, language: str = "en"
+    ) -> wire.VariantDelivery:
+        """The same for one unit of a variant, for anybody. Raises UnknownVariant."""
+        now = self._clock.now()
+        async with self._database.read() as conn:
+            article = (await store.articles(conn, [variant_id])).get(variant_id)
+            if article is None:
+                raise UnknownVariant("There is no such variant.")
+            context = await self.carts.prices.context(conn, now=now)
+            lines = [Line(LineId(variant_id), article.item, 1)]
+            places = await self.deliveries.places(conn)
+            supply = await self.deliveries.supply(conn, lines, [], now)
+        ways = self.deliveries.ways(country, places) if article.is_for_sale else []
+        options = self.deliveries.options(ways, supply, lines, context, language=language)
+        return wire.VariantDelivery(variant_id=variant_id, options=options, at=now)
 
     async def merge(self, guest_id: ViewerId, customer_id: ViewerId) -> None:
         """What a guest had in the cart is the customer's whom he signs on as. May be repeated."""
@@ -172,10 +282,10 @@ class CartService:
             await merge.merge(tx, self.carts, guest_id, customer_id, now)
 
     async def hold(
-        self, tx: Tx, cart: Cart, lines: Sequence[CartLine], now: datetime, *, paying: bool = False
+        self, tx: Tx, cart: Cart, lines: Sequence[CartLine], now: datetime
     ) -> list[CartLine]:
-        """Hold these lines of a `locked` cart, all or none, as they stand then. Who is `paying`
-        also takes what its show holds for nobody before. Raises OutOfStock naming the variant.
+        """Hold these lines of a `locked` cart, all or none, as they stand then. Raises OutOfStock
+        naming the variant.
         """
         if not lines:
             return []
@@ -187,8 +297,6 @@ class CartService:
                 )
         variant_ids = {line.variant_id for line in lines}
         refreshed = await self.carts.shelf.refreshed(tx, variant_ids, now)
-        if paying:
-            lines = [replace(line, terms=self.carts.terms) for line in lines]
         needs = [Need(cart.viewer_id, line, line.quantity, line.terms.until(now)) for line in lines]
         held: list[CartLine] = []
         for one in await self.carts.shelf.hold_each(tx, needs, refreshed, now):

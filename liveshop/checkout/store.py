@@ -1,6 +1,6 @@
 """All SQL about carts. Whatever several carts may be asked for at once, takes one statement."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -150,9 +150,9 @@ async def remove_lines(conn: AsyncConnection, line_ids: Collection[LineId]) -> N
         await conn.execute(sa.delete(cart_line).where(cart_line.c.id.in_(line_ids)))
 
 
-async def clear(conn: AsyncConnection, cart_id: CartId) -> None:
+async def clear(conn: AsyncConnection, cart_ids: Collection[CartId]) -> None:
     """Take the lines out; the codes stay until the order is paid, or its buyer types them again."""
-    await conn.execute(sa.delete(cart_line).where(cart_line.c.cart_id == cart_id))
+    await conn.execute(sa.delete(cart_line).where(cart_line.c.cart_id.in_(cart_ids)))
 
 
 async def add_codes(
@@ -166,20 +166,24 @@ async def add_codes(
         )
 
 
-async def remove_codes(
-    conn: AsyncConnection,
-    cart_id: CartId,
-    *,
-    code: str | None = None,
-    until: datetime | None = None,
-) -> None:
-    """Forget one code, or those typed until a moment, or all."""
+async def remove_codes(conn: AsyncConnection, cart_id: CartId, *, code: str | None = None) -> None:
+    """Forget one code, or all."""
     statement = sa.delete(cart_code).where(cart_code.c.cart_id == cart_id)
     if code is not None:
         statement = statement.where(cart_code.c.code == code)
-    if until is not None:
-        statement = statement.where(cart_code.c.added_at <= until)
     await conn.execute(statement)
+
+
+async def remove_codes_until(conn: AsyncConnection, moments: Mapping[CartId, datetime]) -> None:
+    """Forget the codes that were typed into each cart until its moment."""
+    await conn.execute(
+        _REMOVE_CODES, [{"of": cart_id, "until": moments[cart_id]} for cart_id in sorted(moments)]
+    )
+
+
+_REMOVE_CODES = sa.delete(cart_code).where(
+    cart_code.c.cart_id == sa.bindparam("of"), cart_code.c.added_at <= sa.bindparam("until")
+)
 
 
 async def move_places(conn: AsyncConnection, place_ids: Collection[PlaceId], to: ViewerId) -> None:

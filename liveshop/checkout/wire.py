@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from liveshop.catalog import waiting
 from liveshop.catalog.wire import Image, PriceTier
 from liveshop.checkout import model
 from liveshop.kernel.ids import LineId
-from liveshop.orders.wire import Address, TaxLine
+from liveshop.orders.wire import Address, Order, PromiseOut, TaxLine
+from liveshop.payments.model import Delivery
 from liveshop.promotions.model import MAX_CODE_LENGTH, Promotion, PromotionId
 from liveshop.promotions.priced import Priced, PricedLine, Reason
 from liveshop.promotions.words import Reader, explanation_in_words
@@ -263,7 +264,62 @@ class WaitlistMoved(Wire):
 EVENTS: dict[str, type[Wire]] = {"waitlist.moved": WaitlistMoved}
 
 
+class DeliveryInput(Wire):
+    """How the goods are to reach the buyer: shipped, or collected at a store."""
+
+    kind: Delivery = "ship"
+    store_id: Id | None = None
+
+
 class QuoteInput(Wire):
+    country: Country
+    language: Language = "en"
+    delivery: DeliveryInput = field(default_factory=DeliveryInput)
+
+
+class OptionsInput(Wire):
+    country: Country
+    language: Language = "en"
+
+
+class DeliveryOption(Wire):
+    """A way in which this cart can reach its buyer, or why it cannot (`problem`).
+
+    `here`: how much of it lies in the store already; the rest is sent there.
+    """
+
+    kind: Delivery
+    store_id: str | None
+    title: Annotated[str, Meta(description="the store's name; empty for shipping")]
+    address: Annotated[str, Meta(description="the store's, in one line; empty for shipping")]
+    hours_today: Annotated[
+        list[tuple[str, str]] | None,
+        Meta(description="when the store is open today, HH:MM; null for shipping"),
+    ]
+    price: MoneyOut | None
+    promise: PromiseOut | None
+    here: Literal["all", "some", "none"] | None
+    problem: str | None
+    payment_methods: list[str]
+    time_zone: Annotated[
+        str | None, Meta(description="of the promise and the hours; null: the shop's")
+    ] = None
+
+
+class DeliveryOptions(Wire):
+    options: list[DeliveryOption]
+    at: datetime
+
+
+class VariantDelivery(Wire):
+    """When one unit of a variant could reach a buyer, by each way there is."""
+
+    variant_id: str
+    options: list[DeliveryOption]
+    at: datetime
+
+
+class DeliveryQuery(Wire):
     country: Country
     language: Language = "en"
 
@@ -294,6 +350,7 @@ class Quote(Wire):
     total: MoneyOut
     country: str
     at: datetime
+    delivery: DeliveryOption | None = None
 
     @classmethod
     def of(cls, quote: model.Quote, reader: Reader) -> "Quote":
@@ -328,6 +385,12 @@ class PaymentInput(Wire):
     card_number: Annotated[str, Meta(max_length=30, description="sandbox only")] | None = None
 
 
+class SandboxInput(Wire):
+    """What a buyer does where a real provider asks him to confirm: he does, fails to, or leaves."""
+
+    outcome: Literal["succeed", "fail", "abandon"]
+
+
 class ExpectedLine(Wire):
     variant_id: Id
     quantity: Quantity
@@ -347,6 +410,14 @@ class OrderInput(Wire):
         ]
         | None
     ) = None
+    delivery: DeliveryInput = field(default_factory=DeliveryInput)
+    expected_until: (
+        Annotated[
+            datetime,
+            Meta(tz=True, description="the end of the promise the screen showed"),
+        ]
+        | None
+    ) = None
 
 
 class ShippingCountry(Wire):
@@ -355,8 +426,23 @@ class ShippingCountry(Wire):
 
 
 class PaymentMethodChoice(Wire):
+    """`options` is what the player must know to offer it, such as a publishable key."""
+
     id: str
     test: bool
+    deliveries: list[Delivery]
+    options: dict[str, str]
+
+
+class KnownBuyer(Wire):
+    """What the last order of a viewer said, so that nobody types it twice; `pending` is an order
+    whose payment waits for him."""
+
+    email: str | None
+    address: Address | None
+    delivery: DeliveryInput | None
+    method: str | None
+    pending: Order | None
 
 
 class Shop(Wire):
@@ -371,3 +457,4 @@ class Shop(Wire):
     waitlist_seconds: int
     reminders: bool
     demo: bool
+    time_zone: str = "UTC"

@@ -86,6 +86,8 @@ def worker(config: Path | None) -> None:
                 asyncio.create_task(supervised("worker", shop.worker.run)),
                 asyncio.create_task(supervised("slow worker", shop.slow_worker.run)),
                 asyncio.create_task(supervised("export worker", shop.export_worker.run)),
+                asyncio.create_task(supervised("mail worker", shop.mail_worker.run)),
+                asyncio.create_task(supervised("reminder worker", shop.reminder_worker.run)),
                 asyncio.create_task(supervised("syndication", shop.syndication.runner.run)),
             ]
             await stopped
@@ -152,6 +154,11 @@ def doctor(config: Path | None) -> None:
         settings.public_url.startswith("https://")
     ):
         problems.append("server.public_url: serve over https where strangers reach this server")
+    if "invoice" in settings.payments.methods and not settings.company.iban:
+        problems.append(
+            "company.iban: empty, so neither invoices nor mails say where to transfer to "
+            "(unless company.address or company.bank does)"
+        )
     if not settings.server.embed_origins:
         problems.append("server.embed_origins: empty, so no storefront may embed a show")
     for problem in problems:

@@ -1,6 +1,6 @@
 """Use cases of viewers: come in as a guest or a customer, choose a name, consent, be forgotten."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -26,7 +26,7 @@ from liveshop.kernel.errors import NotFound, RateLimited
 from liveshop.kernel.ids import ViewerId, new_id
 from liveshop.kernel.text import clean_line, clean_text
 from liveshop.settings import Settings
-from liveshop.storage import Database, Together
+from liveshop.storage import Database, Together, Tx
 from liveshop.web import BadToken, Principal, RateLimit, RateLimiter
 
 _MAX_PURPOSE_LENGTH = 40
@@ -44,12 +44,21 @@ class Admitted:
     token: str = field(repr=False)
 
 
+OnForgotten = Callable[[Tx, str], Awaitable[None]]
+"""Told of each viewer in the transaction that erases him."""
+
+
+async def _tell_nobody(_: Tx, __: str) -> None:
+    return None
+
+
 class CustomerService:
     """Raises BadSettings when the key of the storefront's sign-on cannot be used."""
 
     def __init__(self, database: Database, clock: Clock, settings: Settings) -> None:
         self._database = database
         self._clock = clock
+        self.on_forgotten: OnForgotten = _tell_nobody
         self._shop_name = settings.shop.name
         self._guest_life = timedelta(days=settings.customers.guest_days)
         self._tokens = ViewerTokens(settings.server.secret)
@@ -134,6 +143,7 @@ class CustomerService:
         async with self._database.write() as tx:
             if not await store.forget(tx.conn, viewer_id, self._clock.now()):
                 raise NotFound("There is no such viewer.")
+            await self.on_forgotten(tx, viewer_id)
 
     async def record_consent(self, *, subject: str, purpose: str, wording: str) -> Consent:
         """Record that `subject` (a viewer id or e-mail) agreed to `purpose` in these words.

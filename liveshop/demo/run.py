@@ -102,7 +102,12 @@ def prepare(
         "shop.name": SHOP_NAME,
         "shop.currency": CURRENCY,
         "shop.shipping": {"DE": 490, "AT": 890, "CH": 1490},
-        "payments.methods": ["sandbox", "invoice"],
+        "payments.methods": ["sandbox", "invoice", "at_pickup"],
+        "delivery.holidays": "DE-HH",
+        "delivery.transit_days": {"DE": [1, 2], "AT": [2, 4], "CH": [3, 5]},
+        "company.name": "Lindholm Warenhaus GmbH (demo)",
+        "company.address": ["Speicherstraße 5", "20457 Hamburg"],
+        "company.email": "hello@lindholm.example",
         "mail.sender": "hello@lindholm.example",
         "mail.folder": str(data / "mail"),
         # What somebody tries out with the demo runs on the same machine.

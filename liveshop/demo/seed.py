@@ -16,6 +16,7 @@ from liveshop.catalog.tables import variant_price
 from liveshop.demo import deals
 from liveshop.demo import shop as lindholm
 from liveshop.demo.media import cover_name, picture_name
+from liveshop.demo.places import locations
 from liveshop.demo.shop import DemoProduct, DemoShow
 from liveshop.kernel.ids import MediaId, ProductId, ShowId, VariantId
 from liveshop.kernel.money import Money
@@ -66,10 +67,7 @@ async def seed(
 ) -> None:
     """Everything a fresh demo needs. `pictures` are the drawn files by name; `storefront` is where
     its products are at home."""
-    places = [
-        await shop.catalog.create_location(lindholm.WAREHOUSE, kind="warehouse", priority=1),
-        await shop.catalog.create_location(lindholm.STORE, kind="store", priority=2),
-    ]
+    places = [await shop.catalog.places.create(place) for place in locations(shop.clock.now().year)]
     variant_ids: dict[str, VariantId] = {}
     for product in (*lindholm.PRODUCTS, *lindholm.SETS):
         added = await _add_product(

@@ -13,9 +13,6 @@ from liveshop.demo.art import COLOURS
 SHOP_NAME = "Lindholm"
 CURRENCY = "EUR"
 HOST_NAME = "Maja Lindholm"
-WAREHOUSE = "Warehouse Hamburg"
-STORE = "Store Altona"
-LOCATIONS: tuple[str, ...] = (WAREHOUSE, STORE)
 
 TaxClass = Literal["standard", "reduced", "zero"]
 
@@ -39,7 +36,7 @@ class DemoVariant:
     values: tuple[str, ...]
     price: int  # minor units, tax included
     compare_at: int | None
-    stock: tuple[int, int]  # on hand, in the order of LOCATIONS
+    stock: tuple[int, int, int]  # on hand, in the order of `places.locations`
     picture_index: int
     tiers: tuple[tuple[int, int], ...] = ()  # (from so many units, price of each)
     parts: tuple[tuple[str, int], ...] = ()  # of a set: SKU and how many of it
@@ -94,7 +91,7 @@ class _Sold:
 
     values: tuple[str, ...]
     price: int
-    stock: tuple[int, int]
+    stock: tuple[int, int]  # in the warehouse, and in the stores
     colour: str | None = None
     compare_at: int | None = None
     tiers: tuple[tuple[int, int], ...] = ()
@@ -128,7 +125,7 @@ def _product(
             values=one.values,
             price=one.price,
             compare_at=one.compare_at,
-            stock=one.stock,
+            stock=(one.stock[0], one.stock[1] - one.stock[1] // 2, one.stock[1] // 2),
             picture_index=colours.index(one.colour) if one.colour else 0,
             tiers=one.tiers,
         )
@@ -371,7 +368,7 @@ SETS: tuple[DemoProduct, ...] = (
                 values=(),
                 price=12900,
                 compare_at=None,
-                stock=(0, 0),
+                stock=(0, 0, 0),
                 picture_index=0,
                 parts=(("LH-TEA-OAT", 1), ("LH-MUG-OAT", 2)),
             ),

@@ -18,6 +18,10 @@ LineId = NewType("LineId", str)
 HoldId = NewType("HoldId", str)
 OrderId = NewType("OrderId", str)
 PaymentId = NewType("PaymentId", str)
+RefundId = NewType("RefundId", str)
+FulfilmentId = NewType("FulfilmentId", str)
+ReturnId = NewType("ReturnId", str)
+MailId = NewType("MailId", str)
 MessageId = NewType("MessageId", str)
 ViewerId = NewType("ViewerId", str)
 StaffId = NewType("StaffId", str)
@@ -36,7 +40,16 @@ LENGTH = 4 + _BODY_LENGTH
 
 def new_id(prefix: str, now: datetime) -> str:
     """A fresh id such as `ord_01K...`; ids made later sort later, to the millisecond."""
-    value = (int(now.timestamp() * 1000) << 80) | secrets.randbits(80)
+    return _id(prefix, now, secrets.randbits(80))
+
+
+def first_id(prefix: str, moment: datetime) -> str:
+    """The least id that could be made in the millisecond of `moment`."""
+    return _id(prefix, moment, 0)
+
+
+def _id(prefix: str, moment: datetime, random_bits: int) -> str:
+    value = (int(moment.timestamp() * 1000) << 80) | random_bits
     body = ""
     for _ in range(_BODY_LENGTH):
         body = _ALPHABET[value & 31] + body
@@ -51,6 +64,12 @@ def has_prefix(text: str, prefix: str) -> bool:
         and text.startswith(prefix + "_")
         and all(character in _ALPHABET for character in text[4:])
     )
+
+
+def new_code(length: int = 10) -> str:
+    """A secret that people can read out and type, of 5 bits a character: capital letters and
+    digits without I, L, O and U."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(length))
 
 
 def new_secret(byte_count: int = 16) -> str:

@@ -7,7 +7,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from liveshop.kernel.errors import ShopError
 from liveshop.storage import connected, translated
@@ -25,7 +25,7 @@ async def migrate(url: str) -> list[str]:
     Raises NewerDatabase, without touching anything, when it knows a revision this version doesn't,
     and StorageUnavailable.
     """
-    engine = create_async_engine(url)
+    engine = _engine(url)
     try:
         async with translated(), connected(engine) as conn:
             if engine.dialect.name == "sqlite":
@@ -41,12 +41,17 @@ async def migrate(url: str) -> list[str]:
 
 async def pending_migrations(url: str) -> list[str]:
     """The revisions `migrate` would apply. Raises NewerDatabase, StorageUnavailable."""
-    engine = create_async_engine(url)
+    engine = _engine(url)
     try:
         async with translated(), connected(engine) as conn:
             return await conn.run_sync(lambda sync: _pending(sync, _scripts()))
     finally:
         await engine.dispose()
+
+
+def _engine(url: str) -> AsyncEngine:
+    # What people typed is in the rows that are rewritten: it must not be told with an error.
+    return create_async_engine(url, hide_parameters=True)
 
 
 def _upgrade(conn: Connection) -> list[str]:

@@ -1,7 +1,9 @@
 """All SQL about orders."""
 
 import hashlib
-from collections.abc import Collection, Sequence
+import unicodedata
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -9,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from liveshop.kernel.ids import OrderId, ProductId, ShowId, VariantId, ViewerId
+from liveshop.kernel.ids import LocationId, OrderId, ProductId, ShowId, VariantId, ViewerId
 from liveshop.kernel.money import Money
 from liveshop.orders.model import (
     TRANSITIONS,
@@ -18,71 +20,111 @@ from liveshop.orders.model import (
     OrderLine,
     OrderState,
     OrderStep,
+    Promise,
     TaxLine,
 )
 from liveshop.orders.tables import order_counter, order_line, shop_order
 from liveshop.payments import store as payments
 from liveshop.payments.model import Payment
-from liveshop.storage import insert
+from liveshop.storage import Rows, insert
 
 FIRST_NUMBER = 100_001
 _NUMBER_PREFIX = "L-"
+_SEARCH_LENGTH = 400
 
 
-async def next_number(conn: AsyncConnection) -> str:
-    """The next consecutive order number; the counter's row stays locked until the commit."""
-    statement = insert(conn, order_counter).values(id=1, last_number=FIRST_NUMBER)
+def folded(text: str) -> str:
+    """As texts are compared by who searches: without case or width."""
+    return unicodedata.normalize("NFKC", text).casefold()
+
+
+def search_text(email: str, name: str) -> str:
+    """What an order is found by. Folding makes some letters many: it is cut to what the column
+    takes."""
+    return f"{folded(email)}\n{folded(name)}"[:_SEARCH_LENGTH]
+
+
+async def next_numbers(conn: AsyncConnection, count: int) -> list[str]:
+    """The next consecutive order numbers; the counter's row stays locked until the commit."""
+    statement = insert(conn, order_counter).values(id=1, last_number=FIRST_NUMBER + count - 1)
     statement = statement.on_conflict_do_update(
-        index_elements=["id"], set_={"last_number": order_counter.c.last_number + 1}
+        index_elements=["id"], set_={"last_number": order_counter.c.last_number + count}
     ).returning(order_counter.c.last_number)
-    return f"{_NUMBER_PREFIX}{(await conn.execute(statement)).scalar_one()}"
+    last = (await conn.execute(statement)).scalar_one()
+    return [f"{_NUMBER_PREFIX}{number}" for number in range(last - count + 1, last + 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """An order to be written down, under its buyer's idempotency key, and the hash of what he asked
+    for."""
+
+    order: Order
+    idempotency_key: str
+    request_hash: str
 
 
 async def add(
     conn: AsyncConnection, order: Order, *, idempotency_key: str, request_hash: str
 ) -> None:
-    await conn.execute(
-        sa.insert(shop_order).values(
-            id=order.id,
-            number=int(order.number.removeprefix(_NUMBER_PREFIX)),
-            state=order.state,
-            viewer_id=order.viewer_id,
-            show_id=order.show_id,
-            placed_at=order.placed_at,
-            email=order.email,
-            address=order.address,
-            currency=order.total.currency,
-            subtotal_amount=order.subtotal.amount,
-            shipping_amount=order.shipping.amount,
-            taxes=order.taxes,
-            tax_added_amount=order.tax_added.amount,
-            explanation=order.explanation,
-            total_amount=order.total.amount,
-            idempotency_key=idempotency_key,
-            request_hash=request_hash,
-        )
-    )
-    await conn.execute(
-        sa.insert(order_line),
-        [
-            {
-                "order_id": order.id,
-                "position": position,
-                "variant_id": line.variant_id,
-                "product_id": line.product_id,
-                "title": line.title,
-                "option_values": list(line.values),
-                "sku": line.sku,
-                "quantity": line.quantity,
-                "unit_amount": line.unit_price.amount,
-                "total_amount": line.total.amount,
-                "payable_amount": line.payable.amount,
-                "show_id": line.show_id,
-            }
-            for position, line in enumerate(order.lines)
-        ],
-    )
-    await payments.add(conn, order.payment)
+    await add_all(conn, [New(order, idempotency_key, request_hash)])
+
+
+async def add_all(conn: AsyncConnection, new: Sequence[New]) -> None:
+    """In three statements."""
+    await conn.execute(sa.insert(shop_order), [_head_row(one) for one in new])
+    await conn.execute(sa.insert(order_line), [row for one in new for row in _line_rows(one.order)])
+    await payments.add_all(conn, [one.order.payment for one in new])
+
+
+def _head_row(new: New) -> dict[str, Any]:
+    order = new.order
+    return {
+        "id": order.id,
+        "number": int(order.number.removeprefix(_NUMBER_PREFIX)),
+        "state": order.state,
+        "viewer_id": order.viewer_id,
+        "show_id": order.show_id,
+        "placed_at": order.placed_at,
+        "email": order.email,
+        "address": order.address,
+        "currency": order.total.currency,
+        "subtotal_amount": order.subtotal.amount,
+        "shipping_amount": order.shipping.amount,
+        "taxes": order.taxes,
+        "tax_added_amount": order.tax_added.amount,
+        "explanation": order.explanation,
+        "total_amount": order.total.amount,
+        "language": order.language,
+        "delivery": order.delivery,
+        "store_id": order.store_id,
+        "pickup_code": order.pickup_code,
+        "promised_from": order.promise.from_ if order.promise else None,
+        "promised_until": order.promise.until if order.promise else None,
+        "search_text": search_text(order.email, order.address.name),
+        "idempotency_key": new.idempotency_key,
+        "request_hash": new.request_hash,
+    }
+
+
+def _line_rows(order: Order) -> list[dict[str, Any]]:
+    return [
+        {
+            "order_id": order.id,
+            "position": position,
+            "variant_id": line.variant_id,
+            "product_id": line.product_id,
+            "title": line.title,
+            "option_values": list(line.values),
+            "sku": line.sku,
+            "quantity": line.quantity,
+            "unit_amount": line.unit_price.amount,
+            "total_amount": line.total.amount,
+            "payable_amount": line.payable.amount,
+            "show_id": line.show_id,
+        }
+        for position, line in enumerate(order.lines)
+    ]
 
 
 async def change_state(conn: AsyncConnection, order_id: OrderId, to: OrderState) -> bool:
@@ -96,23 +138,92 @@ async def change_state(conn: AsyncConnection, order_id: OrderId, to: OrderState)
     return result.rowcount == 1
 
 
+async def confirm(conn: AsyncConnection, order_ids: Collection[OrderId]) -> None:
+    """Those of these that may be confirmed."""
+    sources = [state for state, targets in TRANSITIONS.items() if "confirmed" in targets]
+    await conn.execute(
+        sa.update(shop_order)
+        .where(shop_order.c.id.in_(order_ids), shop_order.c.state.in_(sources))
+        .values(state="confirmed")
+    )
+
+
 async def by_id(conn: AsyncConnection, order_id: OrderId) -> Order | None:
     found = await _load(conn, sa.select(shop_order).where(shop_order.c.id == order_id))
     return found[0] if found else None
 
 
-async def by_key(
-    conn: AsyncConnection, viewer_id: ViewerId, key: str
-) -> tuple[OrderId, str] | None:
-    """The order a viewer placed with this idempotency key, and the hash of what was asked."""
-    row = (
-        await conn.execute(
-            sa.select(shop_order.c.id, shop_order.c.request_hash).where(
-                shop_order.c.viewer_id == viewer_id, shop_order.c.idempotency_key == key
-            )
-        )
-    ).one_or_none()
-    return None if row is None else (OrderId(row.id), row.request_hash)
+async def ids_of_viewer(conn: AsyncConnection, viewer_id: ViewerId) -> list[OrderId]:
+    found = await conn.scalars(
+        sa.select(shop_order.c.id).where(shop_order.c.viewer_id == viewer_id)
+    )
+    return [OrderId(id_) for id_ in found]
+
+
+async def by_ids(conn: AsyncConnection, order_ids: Collection[OrderId]) -> dict[OrderId, Order]:
+    """Those that exist."""
+    if not order_ids:
+        return {}
+    found = await _load(conn, sa.select(shop_order).where(shop_order.c.id.in_(set(order_ids))))
+    return {order.id: order for order in found}
+
+
+async def locked(conn: AsyncConnection, order_id: OrderId) -> Order | None:
+    """The order and its payment as they are; from here to the commit nobody else acts on them, on
+    what is sent or what came back. Take it before stock. Providers' answers about money that is
+    here are written down with the payment locked only.
+    """
+    row = sa.select(shop_order).where(shop_order.c.id == order_id)
+    # Whoever waits for a row gets it as it was left; lines and payment are read after it.
+    found = await _load(conn, row.with_for_update(key_share=True), locked=True)
+    return found[0] if found else None
+
+
+async def lock(conn: AsyncConnection, order_id: OrderId) -> None:
+    """The same for somebody who knows the order already."""
+    if conn.dialect.name == "postgresql":
+        row = sa.select(shop_order.c.id).where(shop_order.c.id == order_id)
+        await conn.execute(row.with_for_update(key_share=True))
+
+
+async def lock_all(conn: AsyncConnection, order_ids: Collection[OrderId]) -> None:
+    """The same for many, in one order."""
+    if conn.dialect.name == "postgresql":
+        rows = sa.select(shop_order.c.id).where(shop_order.c.id.in_(order_ids))
+        await conn.execute(rows.order_by(shop_order.c.id).with_for_update(key_share=True))
+
+
+async def newest_of_viewer(
+    conn: AsyncConnection, viewer_id: ViewerId, state: OrderState
+) -> Order | None:
+    """The viewer's newest order that is in this state."""
+    query = (
+        sa.select(shop_order)
+        .where(shop_order.c.viewer_id == viewer_id, shop_order.c.state == state)
+        .order_by(shop_order.c.id.desc())
+        .limit(1)
+    )
+    found = await _load(conn, query)
+    return found[0] if found else None
+
+
+async def by_keys(
+    conn: AsyncConnection, keys: Mapping[ViewerId, str]
+) -> dict[ViewerId, tuple[OrderId, str]]:
+    """The order each viewer placed with his idempotency key, and the hash of what was asked."""
+    rows = await _BY_KEYS(conn, sorted(keys.items()))
+    return {ViewerId(row.viewer_id): (OrderId(row.id), row.request_hash) for row in rows}
+
+
+_BY_KEYS = Rows(
+    {"viewer_id": sa.String, "key": sa.String},
+    lambda given: sa.select(
+        shop_order.c.viewer_id, shop_order.c.id, shop_order.c.request_hash
+    ).where(
+        shop_order.c.viewer_id == given["viewer_id"],
+        shop_order.c.idempotency_key == given["key"],
+    ),
+)
 
 
 async def page(
@@ -139,20 +250,18 @@ async def totals_of_show(conn: AsyncConnection, show_id: ShowId) -> tuple[int, i
     return int(row[0]), int(row[1])
 
 
-async def lock_rations(
-    conn: AsyncConnection, email: str, product_ids: Collection[ProductId]
-) -> None:
-    """From here to the commit nobody else orders these products under this address, on PostgreSQL.
+async def lock_rations(conn: AsyncConnection, wanted: Collection[tuple[str, ProductId]]) -> None:
+    """From here to the commit nobody else orders these (e-mail address, product), on PostgreSQL.
 
     Two orders of one customer for two variants have no cart and no stock in common: without this
     neither would count the other. The locks are numbers, in which two customers may meet; then one
     waits for the other.
     """
-    if conn.dialect.name != "postgresql" or not product_ids:
+    if conn.dialect.name != "postgresql" or not wanted:
         return
-    keys = sorted(_lock_number(f"{email.casefold()} {product_id}") for product_id in product_ids)
-    wanted = sa.func.unnest(sa.cast(keys, ARRAY(sa.BigInteger))).column_valued("key")
-    await conn.execute(sa.select(sa.func.pg_advisory_xact_lock(wanted)))
+    keys = sorted(_lock_number(f"{email.casefold()} {product_id}") for email, product_id in wanted)
+    each = sa.func.unnest(sa.cast(keys, ARRAY(sa.BigInteger))).column_valued("key")
+    await conn.execute(sa.select(sa.func.pg_advisory_xact_lock(each)))
 
 
 def _lock_number(name: str) -> int:
@@ -196,7 +305,9 @@ async def bought(
     return found
 
 
-async def _load(conn: AsyncConnection, query: sa.Select[Any]) -> list[Order]:
+async def _load(
+    conn: AsyncConnection, query: sa.Select[Any], *, locked: bool = False
+) -> list[Order]:
     heads = (await conn.execute(query)).all()
     ids = [OrderId(row.id) for row in heads]
     if not ids:
@@ -210,7 +321,7 @@ async def _load(conn: AsyncConnection, query: sa.Select[Any]) -> list[Order]:
     )
     for row in rows:
         lines[row.order_id].append(_line(row, currencies[row.order_id]))
-    paid = await payments.of_orders(conn, ids)
+    paid = await payments.of_orders(conn, ids, locked=locked)
     return [_order(row, lines[row.id], paid[OrderId(row.id)]) for row in heads]
 
 
@@ -247,4 +358,12 @@ def _order(row: sa.Row[Any], lines: Sequence[OrderLine], payment: Payment) -> Or
         total=Money(row.total_amount, row.currency),
         explanation=tuple(msgspec.convert(row.explanation, list[OrderStep])),
         payment=payment,
+        language=row.language,
+        delivery=row.delivery,
+        store_id=LocationId(row.store_id) if row.store_id else None,
+        pickup_code=row.pickup_code,
+        promise=Promise(row.promised_from, row.promised_until) if row.promised_from else None,
+        invoice_number=row.invoice_number,
+        invoiced_at=row.invoiced_at,
+        invoice_year=row.invoice_year,
     )

@@ -1,116 +1,538 @@
-"""All SQL about payments."""
+"""All SQL about payments, refunds and what providers told us."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from liveshop.kernel.ids import OrderId, PaymentId
+from liveshop.kernel.ids import OrderId, PaymentId, RefundId
 from liveshop.kernel.money import Money
-from liveshop.payments.model import ChargeAnswer, Payment
-from liveshop.payments.tables import payment, sandbox_charge
-from liveshop.storage import insert
+from liveshop.payments.model import (
+    TRANSITIONS,
+    ChargeAnswer,
+    Payment,
+    ProviderEvent,
+    Refund,
+    RefundAnswer,
+)
+from liveshop.payments.tables import payment, payment_event, refund
+from liveshop.storage import Rows, UtcDateTime, insert
 
 
-async def add(conn: AsyncConnection, new: Payment) -> None:
+async def add_all(conn: AsyncConnection, new: Sequence[Payment]) -> None:
     await conn.execute(
-        sa.insert(payment).values(
+        sa.insert(payment),
+        [
+            {
+                "id": one.id,
+                "order_id": one.order_id,
+                "method": one.method,
+                "state": one.state,
+                "amount": one.amount.amount,
+                "currency": one.amount.currency,
+                "capture": one.capture,
+                "reference": one.reference,
+                "message": one.message,
+                "expires_at": one.expires_at,
+                "check_at": one.check_at,
+                "created_at": one.created_at,
+                "updated_at": one.created_at,
+            }
+            for one in new
+        ],
+    )
+
+
+async def of_orders(
+    conn: AsyncConnection, order_ids: Sequence[OrderId], *, locked: bool = False
+) -> dict[OrderId, Payment]:
+    """The latest payment of each order; `locked`: as by `lock`."""
+    query = sa.select(payment).where(payment.c.order_id.in_(order_ids))
+    if locked:
+        query = query.with_for_update(key_share=True)
+    rows = await conn.execute(query.order_by(payment.c.created_at))
+    return {OrderId(row.order_id): _payment(row) for row in rows}
+
+
+async def by_id(conn: AsyncConnection, payment_id: PaymentId) -> Payment | None:
+    found = await conn.execute(sa.select(payment).where(payment.c.id == payment_id))
+    row = found.one_or_none()
+    return None if row is None else _payment(row)
+
+
+async def by_reference(conn: AsyncConnection, method: str, reference: str) -> Payment | None:
+    found = await conn.execute(
+        sa.select(payment)
+        .where(payment.c.reference == reference, payment.c.method == method)
+        .limit(1)
+    )
+    row = found.one_or_none()
+    return None if row is None else _payment(row)
+
+
+# What providers answer
+
+
+async def record_answer(
+    conn: AsyncConnection,
+    before: Payment,
+    answer: ChargeAnswer,
+    now: datetime,
+    *,
+    expires_at: datetime | None = None,
+    check_at: datetime | None = None,
+) -> bool:
+    """Write down a provider's answer and when to ask again; False where no transition leads there,
+    or where it is not as `before` any more because somebody else was first."""
+    if answer.state not in TRANSITIONS[before.state]:
+        return False
+    values: dict[str, Any] = {
+        "state": answer.state,
+        "reference": answer.reference,
+        "message": answer.message,
+        "check_at": check_at,
+        "checks": 0,
+        "updated_at": now,
+    }
+    if answer.state == "paid":
+        values["captured_amount"] = payment.c.amount
+    if answer.state == "action_required":
+        values["expires_at"] = expires_at
+    result = await conn.execute(
+        sa.update(payment)
+        .where(
+            payment.c.id == before.id,
+            payment.c.state == before.state,
+            payment.c.is_void_wanted.is_(before.is_void_wanted),
+        )
+        .values(values)
+    )
+    return result.rowcount == 1
+
+
+async def record_taken(
+    conn: AsyncConnection, answers: Mapping[PaymentId, ChargeAnswer], now: datetime
+) -> set[PaymentId]:
+    """Write down that these payments, of which nothing was heard before, are paid or promised;
+    those of them that were still so. What is due at this moment is still to be asked for: an event
+    came in the meantime.
+    """
+    rows = [
+        (id_, answer.state, answer.reference, answer.message)
+        for id_, answer in sorted(answers.items())
+    ]
+    if not rows:
+        return set()
+    recorded = await _RECORD_TAKEN(conn, rows, now=now)
+    return {PaymentId(id_) for id_ in recorded.scalars()}
+
+
+_now: sa.BindParameter[datetime] = sa.bindparam("now", type_=UtcDateTime)
+_RECORD_TAKEN = Rows(
+    {"id": sa.String, "state": sa.String, "reference": sa.String, "message": sa.String},
+    lambda given: (
+        sa.update(payment)
+        .where(
+            payment.c.id == given["id"],
+            payment.c.state == "pending",
+            payment.c.is_void_wanted.is_(False),
+        )
+        .values(
+            state=given["state"],
+            reference=given["reference"],
+            message=given["message"],
+            captured_amount=sa.case((given["state"] == "paid", payment.c.amount), else_=0),
+            check_at=sa.case((payment.c.check_at <= _now, payment.c.check_at), else_=None),
+            checks=0,
+            updated_at=_now,
+        )
+        .returning(payment.c.id)
+    ),
+)
+
+
+async def change(
+    conn: AsyncConnection, payment_id: PaymentId, now: datetime, **values: Any
+) -> None:
+    """Set columns other than the state: `check_at`, `message`, `problem`, `dispute`,
+    `is_void_wanted`, `reference`."""
+    await conn.execute(
+        sa.update(payment).where(payment.c.id == payment_id).values(**values, updated_at=now)
+    )
+
+
+async def ask_soon(conn: AsyncConnection, payment_id: PaymentId, now: datetime) -> None:
+    """Have the provider asked for this payment now, whatever state it is in."""
+    await conn.execute(
+        sa.update(payment)
+        .where(payment.c.id == payment_id)
+        .values(check_at=now, checks=0, updated_at=now)
+    )
+
+
+async def ask_no_more(conn: AsyncConnection, payment_id: PaymentId, now: datetime) -> None:
+    """What it was put off to need not be asked. What is due by now stays so: an event came while
+    the provider was asked, and is still to be heard."""
+    await conn.execute(
+        sa.update(payment)
+        .where(payment.c.id == payment_id, payment.c.check_at > now)
+        .values(check_at=None, checks=0, updated_at=now)
+    )
+
+
+async def set_problem(
+    conn: AsyncConnection, payment_id: PaymentId, problem: str, now: datetime
+) -> None:
+    """What a person has to look at, unless there is something already."""
+    await conn.execute(
+        sa.update(payment)
+        .where(payment.c.id == payment_id, payment.c.problem.is_(None))
+        .values(problem=problem, updated_at=now)
+    )
+
+
+async def drop_problem(
+    conn: AsyncConnection, payment_id: PaymentId, problem: str, now: datetime
+) -> None:
+    """This one is seen to."""
+    await conn.execute(
+        sa.update(payment)
+        .where(payment.c.id == payment_id, payment.c.problem == problem)
+        .values(problem=None, updated_at=now)
+    )
+
+
+async def record_late(conn: AsyncConnection, payment_id: PaymentId, now: datetime) -> bool:
+    """The money of a payment that had come to nothing is here all the same; False: known."""
+    result = await conn.execute(
+        sa.update(payment)
+        .where(
+            payment.c.id == payment_id,
+            payment.c.state.in_(("declined", "voided")),
+            payment.c.captured_amount == 0,
+        )
+        .values(captured_amount=payment.c.amount, check_at=None, updated_at=now)
+    )
+    return result.rowcount == 1
+
+
+async def record_unasked(
+    conn: AsyncConnection, payment_id: PaymentId, came: Money, reference: str, now: datetime
+) -> bool:
+    """Another amount than was asked for has come, for an order that is not to be: from now on the
+    payment is about what came. False where its money was recorded before."""
+    state = sa.case((payment.c.state.in_(("declined", "voided")), payment.c.state), else_="paid")
+    result = await conn.execute(
+        sa.update(payment)
+        .where(payment.c.id == payment_id, payment.c.captured_amount == 0)
+        .values(
+            state=state,
+            amount=came.amount,
+            currency=came.currency,
+            captured_amount=came.amount,
+            reference=reference,
+            check_at=None,
+            checks=0,
+            updated_at=now,
+        )
+    )
+    return result.rowcount == 1
+
+
+async def want_void(conn: AsyncConnection, payment_id: PaymentId, now: datetime) -> None:
+    """From now on nothing may be charged, and what was authorised is given up: the reconciler tells
+    the provider. What was paid stays paid: for that a refund has to be owed."""
+    await conn.execute(
+        sa.update(payment)
+        .where(
+            payment.c.id == payment_id,
+            payment.c.state.in_(("pending", "action_required", "processing", "authorised")),
+        )
+        .values(is_void_wanted=True, check_at=now, checks=0, updated_at=now)
+    )
+
+
+async def record_paid_by_hand(
+    conn: AsyncConnection, payment_id: PaymentId, now: datetime, *, less: int = 0
+) -> bool:
+    """Staff has the money of what was promised, `less` what came back before it was paid, in minor
+    units; False when it was no promise (any more)."""
+    result = await conn.execute(
+        sa.update(payment)
+        .where(
+            payment.c.id == payment_id,
+            payment.c.state == "authorised",
+            payment.c.is_void_wanted.is_(False),
+        )
+        .values(
+            state="paid",
+            captured_amount=payment.c.amount - less,
+            check_at=None,
+            checks=0,
+            updated_at=now,
+        )
+    )
+    return result.rowcount == 1
+
+
+# What is due
+
+
+async def due_payments(
+    conn: AsyncConnection, now: datetime, limit: int
+) -> list[tuple[Payment, int]]:
+    """Payments to be asked for, the longest due first, and how often they have been."""
+    rows = await conn.execute(
+        sa.select(payment)
+        .where(payment.c.check_at <= now)
+        .order_by(payment.c.check_at, payment.c.id)
+        .limit(limit)
+    )
+    return [(_payment(row), row.checks) for row in rows]
+
+
+async def due_refunds(conn: AsyncConnection, now: datetime, limit: int) -> list[tuple[Refund, int]]:
+    rows = await conn.execute(
+        sa.select(refund)
+        .where(refund.c.check_at <= now)
+        .order_by(refund.c.check_at, refund.c.id)
+        .limit(limit)
+    )
+    return [(_refund(row), row.checks) for row in rows]
+
+
+async def put_off_payments(
+    conn: AsyncConnection, times: Mapping[PaymentId, tuple[int, datetime]]
+) -> set[PaymentId]:
+    """Ask again at these times unless it is settled before; those that nobody else has put off
+    meanwhile, which were to be asked so and so often before."""
+    return {
+        PaymentId(id_)
+        for id_, (checks, at) in times.items()
+        if (
+            await conn.execute(
+                sa.update(payment)
+                .where(
+                    payment.c.id == id_,
+                    payment.c.checks == checks,
+                    payment.c.check_at.is_not(None),
+                )
+                .values(checks=checks + 1, check_at=at)
+            )
+        ).rowcount
+    }
+
+
+async def put_off_refunds(
+    conn: AsyncConnection, times: Mapping[RefundId, tuple[int, datetime]]
+) -> set[RefundId]:
+    """The same for refunds."""
+    return {
+        RefundId(id_)
+        for id_, (checks, at) in times.items()
+        if (
+            await conn.execute(
+                sa.update(refund)
+                .where(
+                    refund.c.id == id_, refund.c.checks == checks, refund.c.check_at.is_not(None)
+                )
+                .values(checks=checks + 1, check_at=at)
+            )
+        ).rowcount
+    }
+
+
+async def hasten(conn: AsyncConnection, now: datetime) -> None:
+    """Ask now for everything that was put off because nobody answered, and for what buyers may
+    have confirmed while nobody was there to hear of it."""
+    unheard = sa.or_(payment.c.checks > 0, payment.c.state == "action_required")
+    for table, is_asked in ((payment, unheard), (refund, refund.c.checks > 0)):
+        await conn.execute(
+            sa.update(table).where(table.c.check_at > now, is_asked).values(check_at=now)
+        )
+
+
+# Refunds
+
+
+async def refunds_of(
+    conn: AsyncConnection, order_ids: Sequence[OrderId]
+) -> dict[OrderId, list[Refund]]:
+    """All refunds of each of these orders, the first first."""
+    found: dict[OrderId, list[Refund]] = {order_id: [] for order_id in order_ids}
+    rows = await conn.execute(
+        sa.select(refund)
+        .where(refund.c.order_id.in_(order_ids))
+        .order_by(refund.c.created_at, refund.c.id)
+    )
+    for row in rows:
+        found[OrderId(row.order_id)].append(_refund(row))
+    return found
+
+
+async def refund_by_id(conn: AsyncConnection, refund_id: RefundId) -> Refund | None:
+    found = await conn.execute(sa.select(refund).where(refund.c.id == refund_id))
+    row = found.one_or_none()
+    return None if row is None else _refund(row)
+
+
+async def is_by_hand(conn: AsyncConnection, refund_id: RefundId) -> bool:
+    """Whether a refund waits for a person: the provider is not to be asked for it."""
+    found = await conn.scalar(
+        sa.select(refund.c.id).where(
+            refund.c.id == refund_id,
+            refund.c.state.in_(("due", "pending")),
+            refund.c.cause != "provider",
+            refund.c.check_at.is_(None),
+        )
+    )
+    return found is not None
+
+
+async def refund_by_key(conn: AsyncConnection, key: str) -> Refund | None:
+    found = await conn.execute(sa.select(refund).where(refund.c.key == key))
+    row = found.one_or_none()
+    return None if row is None else _refund(row)
+
+
+async def add_refund(
+    conn: AsyncConnection, new: Refund, *, key: str, check_at: datetime | None
+) -> None:
+    await conn.execute(
+        sa.insert(refund).values(
             id=new.id,
             order_id=new.order_id,
-            method=new.method,
+            payment_id=new.payment_id,
             state=new.state,
             amount=new.amount.amount,
             currency=new.amount.currency,
+            cause=new.cause,
+            note=new.note,
+            key=key,
             reference=new.reference,
             message=new.message,
+            check_at=check_at,
             created_at=new.created_at,
             updated_at=new.created_at,
         )
     )
 
 
-async def record_answer(
-    conn: AsyncConnection, payment_id: PaymentId, answer: ChargeAnswer, now: datetime
+async def set_aside(
+    conn: AsyncConnection, payment_id: PaymentId, amount: int, now: datetime
 ) -> bool:
-    """Write down a provider's answer; False when another got there first."""
+    """Count so many minor units as going back; False when there are not so many left."""
     result = await conn.execute(
         sa.update(payment)
-        .where(payment.c.id == payment_id, payment.c.state == "pending")
-        .values(
-            state=answer.state, reference=answer.reference, message=answer.message, updated_at=now
+        .where(
+            payment.c.id == payment_id,
+            payment.c.refunded_amount + amount <= payment.c.captured_amount,
         )
+        .values(refunded_amount=payment.c.refunded_amount + amount, updated_at=now)
     )
     return result.rowcount == 1
 
 
-async def owe_refund(conn: AsyncConnection, payment_id: PaymentId, now: datetime) -> None:
-    """From now on what was paid is to go back."""
-    await conn.execute(
-        sa.update(payment)
-        .where(payment.c.id == payment_id, payment.c.state.in_(("paid", "authorised")))
-        .values(state="refund_due", updated_at=now)
+async def lock(conn: AsyncConnection, payment_id: PaymentId) -> Payment | None:
+    """The payment; from here to the commit nobody else changes it, on PostgreSQL."""
+    found = await conn.execute(
+        sa.select(payment).where(payment.c.id == payment_id).with_for_update(key_share=True)
     )
+    row = found.one_or_none()
+    return None if row is None else _payment(row)
 
 
 async def record_refund(
-    conn: AsyncConnection, payment_id: PaymentId, answer: ChargeAnswer, now: datetime
+    conn: AsyncConnection,
+    known: Refund,
+    answer: RefundAnswer,
+    now: datetime,
+    *,
+    check_at: datetime | None = None,
 ) -> bool:
-    """Write down that it has gone back; False when that was known."""
+    """Write down how a refund stands, and when to ask again; False when that was known or it is
+    over. One that failed counts no more, also where it was told to be done before: a bank may send
+    money back. Its payment has to be locked."""
+    was = {"done": ("due", "pending"), "failed": ("due", "pending", "done")}
     result = await conn.execute(
-        sa.update(payment)
-        .where(payment.c.id == payment_id, payment.c.state == "refund_due")
-        .values(
-            state="refunded", reference=answer.reference, message=answer.message, updated_at=now
+        sa.update(refund)
+        .where(
+            refund.c.id == known.id,
+            refund.c.state.in_(was.get(answer.state, ("due",))),
+            refund.c.state != answer.state,
         )
+        .values(
+            state=answer.state,
+            reference=answer.reference,
+            message=answer.message,
+            check_at=check_at,
+            updated_at=now,
+        )
+    )
+    if result.rowcount != 1:
+        return False
+    if answer.state == "failed":
+        await conn.execute(
+            sa.update(payment)
+            .where(payment.c.id == known.payment_id)
+            .values(refunded_amount=payment.c.refunded_amount - known.amount.amount, updated_at=now)
+        )
+    return True
+
+
+async def note_attempt(
+    conn: AsyncConnection, refund_id: RefundId, answer: RefundAnswer, now: datetime
+) -> None:
+    """The provider cannot give it back just now: why, and its name for what was tried."""
+    await conn.execute(
+        sa.update(refund)
+        .where(refund.c.id == refund_id, refund.c.state == "due")
+        .values(reference=answer.reference, message=answer.message, updated_at=now)
+    )
+
+
+# Webhooks
+
+
+async def keep_event(
+    conn: AsyncConnection, provider: str, event: ProviderEvent, outcome: str, now: datetime
+) -> bool:
+    """Write an event down; False when it is there already."""
+    result = await conn.execute(
+        insert(conn, payment_event)
+        .values(
+            provider=provider,
+            event_id=event.id,
+            type=event.type,
+            reference=event.reference,
+            happened_at=event.happened_at,
+            received_at=now,
+            outcome=outcome,
+        )
+        .on_conflict_do_nothing(index_elements=["provider", "event_id"])
     )
     return result.rowcount == 1
 
 
-async def of_orders(conn: AsyncConnection, order_ids: Sequence[OrderId]) -> dict[OrderId, Payment]:
-    """The latest payment of each order."""
-    rows = await conn.execute(
-        sa.select(payment).where(payment.c.order_id.in_(order_ids)).order_by(payment.c.created_at)
-    )
-    return {OrderId(row.order_id): _payment(row) for row in rows}
+async def drop_events(conn: AsyncConnection, before: datetime) -> None:
+    await conn.execute(sa.delete(payment_event).where(payment_event.c.received_at < before))
 
 
-async def sandbox_find(conn: AsyncConnection, key: PaymentId) -> ChargeAnswer | None:
-    row = (
-        await conn.execute(sa.select(sandbox_charge).where(sandbox_charge.c.key == key))
-    ).one_or_none()
-    return None if row is None else ChargeAnswer(row.state, row.reference, row.message)
-
-
-async def sandbox_keep(
-    conn: AsyncConnection, key: PaymentId, amount: Money, answer: ChargeAnswer
-) -> ChargeAnswer:
-    """Write an answer down unless this key has one; the one it has."""
-    await conn.execute(
-        insert(conn, sandbox_charge)
-        .values(
-            key=key,
-            state=answer.state,
-            reference=answer.reference,
-            message=answer.message,
-            amount=amount.amount,
-            currency=amount.currency,
+async def is_newest_dispute(conn: AsyncConnection, provider: str, event: ProviderEvent) -> bool:
+    """Whether no later event about a dispute of the same payment has been heard."""
+    later = await conn.scalar(
+        sa.select(payment_event.c.event_id)
+        .where(
+            payment_event.c.provider == provider,
+            payment_event.c.reference == event.reference,
+            payment_event.c.outcome == "dispute",
+            payment_event.c.happened_at > event.happened_at,
         )
-        .on_conflict_do_nothing(index_elements=["key"])
+        .limit(1)
     )
-    kept = await sandbox_find(conn, key)
-    assert kept is not None
-    return kept
-
-
-async def sandbox_refund(conn: AsyncConnection, key: PaymentId) -> None:
-    """What was paid under this key has gone back."""
-    await conn.execute(
-        sa.update(sandbox_charge)
-        .where(sandbox_charge.c.key == key, sandbox_charge.c.state == "paid")
-        .values(state="refunded")
-    )
+    return later is None
 
 
 def _payment(row: sa.Row[Any]) -> Payment:
@@ -120,6 +542,29 @@ def _payment(row: sa.Row[Any]) -> Payment:
         method=row.method,
         state=row.state,
         amount=Money(row.amount, row.currency),
+        reference=row.reference,
+        message=row.message,
+        created_at=row.created_at,
+        capture=row.capture,
+        captured=row.captured_amount,
+        refunded=row.refunded_amount,
+        expires_at=row.expires_at,
+        check_at=row.check_at,
+        is_void_wanted=row.is_void_wanted,
+        problem=row.problem,
+        dispute=row.dispute,
+    )
+
+
+def _refund(row: sa.Row[Any]) -> Refund:
+    return Refund(
+        id=RefundId(row.id),
+        order_id=OrderId(row.order_id),
+        payment_id=PaymentId(row.payment_id),
+        state=row.state,
+        amount=Money(row.amount, row.currency),
+        cause=row.cause,
+        note=row.note,
         reference=row.reference,
         message=row.message,
         created_at=row.created_at,

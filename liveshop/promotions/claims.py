@@ -141,6 +141,12 @@ async def sweep(conn: AsyncConnection, now: datetime) -> None:
     await claim_store.delete_lapsed_claims(conn, now)
 
 
+async def lock(conn: AsyncConnection, promotion_ids: Collection[PromotionId]) -> None:
+    """From here to the commit nobody else claims or uses any of these. For who records the uses of
+    several orders, all at once."""
+    await claim_store.lock_rows(conn, promotion_ids)
+
+
 async def record_uses(
     conn: AsyncConnection,
     prices: Prices,

@@ -70,6 +70,16 @@ def tax_of(country: str, rates: Rates) -> CountryTax:
     return rates.tax[country]
 
 
+def tax_at(country: str, rates: Rates) -> CountryTax:
+    """The same for what is collected in a store there. Raises NotDelivered."""
+    if country not in rates.tax:
+        raise NotDelivered(
+            "Nothing can be collected in this country. Choose another store.",
+            data={"field": "country", "countries": sorted(rates.tax)},
+        )
+    return rates.tax[country]
+
+
 def shipping_to(country: str, weight_grams: int, goods: int, rates: Rates) -> int:
     """The cheapest step that fits. Raises TooHeavy."""
     fitting = [

@@ -40,6 +40,7 @@ class Asked:
     segments: frozenset[str] = frozenset()
     codes: Sequence[str] = ()
     country: str | None = None
+    is_collected: bool = False
     show_id: ShowId | None = None
     owners: Sequence[str] = ()
 
@@ -64,6 +65,7 @@ class Prices:
         segments: frozenset[str] = frozenset(),
         codes: Sequence[str] = (),
         country: str | None = None,
+        is_collected: bool = False,
         show_id: ShowId | None = None,
         owners: Sequence[str] = (),
     ) -> Context:
@@ -74,6 +76,7 @@ class Prices:
             segments=segments,
             codes=codes,
             country=country,
+            is_collected=is_collected,
             show_id=show_id,
             owners=owners,
         )
@@ -107,6 +110,7 @@ class Prices:
                 currency=self.currency,
                 rates=self.rates,
                 country=one.country,
+                is_collected=one.is_collected,
                 show_id=one.show_id,
                 segments=one.segments,
                 codes=one.codes,

@@ -17,7 +17,15 @@ from liveshop.catalog.model import MAX_QUANTITY
 from liveshop.kernel.errors import Invalid
 from liveshop.kernel.ids import LineId, ShowId, VariantId
 from liveshop.kernel.money import Money, total
-from liveshop.promotions.delivery import Rates, Tax, shipping_to, tax_of, taxes_on
+from liveshop.promotions.delivery import (
+    CountryTax,
+    Rates,
+    Tax,
+    shipping_to,
+    tax_at,
+    tax_of,
+    taxes_on,
+)
 from liveshop.promotions.model import (
     Automatic,
     BuyXGetY,
@@ -76,6 +84,7 @@ class BadLine(Invalid):
 @dataclass(frozen=True, slots=True)
 class Context:
     """Who asks, when and where. `country` None: goods only, no shipping and no tax yet.
+    `is_collected`: in a store of that country, so that there is its tax, and no shipping.
 
     `codes` as typed. `used_by_customer`: how much of `limit.per_customer` is gone.
     """
@@ -84,6 +93,7 @@ class Context:
     currency: str
     rates: Rates
     country: str | None = None
+    is_collected: bool = False
     show_id: ShowId | None = None
     segments: frozenset[str] = frozenset()
     codes: Sequence[str] = ()
@@ -187,7 +197,7 @@ def _priced(lines: Sequence[Line], context: Context, promotions: Iterable[Promot
         taxes = taxes_on(
             [(line.line.item.tax_class, line.payable.amount) for line in goods],
             charged,
-            tax_of(context.country, context.rates),
+            _tax_of(context.country, context),
             context.currency,
         )
     currency = context.currency
@@ -298,7 +308,9 @@ def _shipping(
     """The price of shipping, if anything is shipped, and the promotion that makes it free."""
     if context.country is None or not goods:
         return None, None
-    tax_of(context.country, context.rates)
+    _tax_of(context.country, context)
+    if context.is_collected:
+        return None, None
     payable = [line.payable.amount for line in goods]
     weight = sum(line.line.item.weight_grams * line.line.quantity for line in goods)
     price = shipping_to(context.country, weight, sum(payable), context.rates)
@@ -311,6 +323,11 @@ def _shipping(
         ):
             return price, promotion
     return price, None
+
+
+def _tax_of(country: str, context: Context) -> CountryTax:
+    """Raises NotDelivered."""
+    return (tax_at if context.is_collected else tax_of)(country, context.rates)
 
 
 def _of_level(

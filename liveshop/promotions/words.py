@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
+from functools import lru_cache
 
 from babel import Locale
 from babel.dates import format_date
@@ -144,6 +145,7 @@ def unused_code_in_words(unused: UnusedCode, language: str) -> str:
     return _say(language, unused.reason, code=unused.code)
 
 
+@lru_cache(maxsize=4096)
 def money_in_words(money: Money, language: str) -> str:
     """An amount as people write it; a true minus sign stands before everything else."""
     digits = get_currency_precision(money.currency)
@@ -208,11 +210,13 @@ def _end(moment: datetime, reader: Reader) -> str:
     return f"{day}, {time}"
 
 
+@lru_cache(maxsize=1024)
 def _percent(permille: int, language: str) -> str:
     number = format_decimal(Decimal(permille).scaleb(-1), locale=_locale(language))
     return f"{number}\u00a0%"
 
 
+@lru_cache(maxsize=64)
 def _locale(language: str) -> Locale:
     return Locale.parse(language, sep="-")
 

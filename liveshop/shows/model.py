@@ -1,15 +1,14 @@
 """A show and its declared states; pure rules."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import Literal
-from zoneinfo import ZoneInfo, available_timezones
 
 from liveshop.kernel.clock import EARLIEST_YEAR, LATEST_YEAR
 from liveshop.kernel.errors import Conflict, Invalid, NotFound
 from liveshop.kernel.ids import ProductId, ShowId
+from liveshop.kernel.zones import time_zones
 from liveshop.promotions.model import (
     AmountOff,
     Automatic,
@@ -175,12 +174,6 @@ def check_time_zone(name: str) -> str:
             data={"field": "time_zone"},
         )
     return name
-
-
-@cache
-def time_zones() -> Mapping[str, ZoneInfo]:
-    """All time zones by name. Reads some hundred small files once: ask at the start."""
-    return {name: ZoneInfo(name) for name in available_timezones()}
 
 
 def check_start(moment: datetime) -> datetime:

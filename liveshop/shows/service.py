@@ -16,6 +16,7 @@ from liveshop.kernel.clock import Clock
 from liveshop.kernel.errors import Forbidden, Invalid
 from liveshop.kernel.ids import MediaId, ProductId, ReminderId, ShowId, StaffId, new_id
 from liveshop.kernel.text import clean_email, clean_line, clean_text
+from liveshop.kernel.zones import time_zones
 from liveshop.promotions.model import Stored, TheseVariants
 from liveshop.promotions.service import PromotionService
 from liveshop.settings import Settings
@@ -54,7 +55,7 @@ class ShowService:
         self._settings = settings
         self._catalog = catalog
         self._promotions = promotions
-        model.time_zones()
+        time_zones()
 
     async def create_show(self, given: wire.ShowInput, *, by: StaffId | None = None) -> Show:
         """A draft. Raises BadShow, BadText, UnknownProduct."""

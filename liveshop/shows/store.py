@@ -65,6 +65,12 @@ async def state_of(conn: AsyncConnection, show_id: ShowId) -> ShowState | None:
     return state
 
 
+async def known(conn: AsyncConnection, show_ids: Collection[ShowId]) -> set[ShowId]:
+    """Those of these that there are."""
+    found = await conn.execute(sa.select(show.c.id).where(show.c.id.in_(show_ids)))
+    return {ShowId(one) for one in found.scalars()}
+
+
 async def listed(
     conn: AsyncConnection, *, states: Sequence[ShowState], limit: int = 200
 ) -> list[Show]:
@@ -232,13 +238,22 @@ async def add_reminder(
     return ReminderId(found)
 
 
-async def unsent_reminders(conn: AsyncConnection, show_id: ShowId) -> list[sa.Row[Any]]:
-    rows = await conn.execute(
-        sa.select(show_reminder).where(
+async def unsent_reminders(conn: AsyncConnection, show_id: ShowId) -> list[ReminderId]:
+    found = await conn.scalars(
+        sa.select(show_reminder.c.id).where(
             show_reminder.c.show_id == show_id, show_reminder.c.sent_at.is_(None)
         )
     )
-    return list(rows.all())
+    return [ReminderId(id_) for id_ in found]
+
+
+async def unsent_reminder(conn: AsyncConnection, reminder_id: ReminderId) -> sa.Row[Any] | None:
+    found = await conn.execute(
+        sa.select(show_reminder).where(
+            show_reminder.c.id == reminder_id, show_reminder.c.sent_at.is_(None)
+        )
+    )
+    return found.one_or_none()
 
 
 async def mark_sent(conn: AsyncConnection, reminder_id: str, now: datetime) -> None:

@@ -2,7 +2,7 @@
 
 from liveshop.storage.engine import Database, StorageUnavailable, connected, translated
 from liveshop.storage.outbox import Jobs, Worker
-from liveshop.storage.sql import insert, metadata
+from liveshop.storage.sql import Rows, insert, metadata
 from liveshop.storage.together import Together
 from liveshop.storage.types import Json, UtcDateTime
 from liveshop.storage.unit_of_work import Published, Tx
@@ -12,6 +12,7 @@ __all__ = [
     "Jobs",
     "Json",
     "Published",
+    "Rows",
     "StorageUnavailable",
     "Together",
     "Tx",

@@ -2,6 +2,7 @@
 
 SQLite has one writer by nature. It gets one writing connection behind a fair lock, so that
 transactions queue here, in order, instead of failing in the database; readers run beside it (WAL).
+PostgreSQL runs the same statements under read committed: each takes its locks before it looks.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ from contextlib import (
     AsyncExitStack,
     asynccontextmanager,
     nullcontext,
+    suppress,
 )
 from functools import partial
 from typing import Any
@@ -18,11 +20,13 @@ from weakref import WeakValueDictionary
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from liveshop.kernel.errors import Unavailable
+from liveshop.storage import postgres
+from liveshop.storage.postgres import postgres_engine
 from liveshop.storage.sqlite_driver import Connection, connect
 from liveshop.storage.unit_of_work import Published, Tx
 
@@ -57,25 +61,26 @@ class Database:
 
     @classmethod
     def open(
-        cls, url: str, *, pool_size: int = 8, busy_timeout_seconds: float = 10.0
+        cls,
+        url: str,
+        *,
+        pool_size: int = 8,
+        busy_timeout_seconds: float = 10.0,
+        lock_timeout_seconds: float = 10.0,
+        idle_in_transaction_seconds: float = 30.0,
     ) -> "Database":
+        """See `settings.DatabaseSettings`. Connects to nothing yet."""
         if url.startswith("sqlite"):
             return cls(
                 _sqlite_engine(url, busy_timeout_seconds),
                 _sqlite_engine(url, busy_timeout_seconds, readers=pool_size),
             )
-        engine = create_async_engine(
+        engine = postgres_engine(
             url,
-            hide_parameters=True,  # what people typed must not reach a log with an error
             pool_size=pool_size,
-            max_overflow=pool_size,
-            pool_timeout=busy_timeout_seconds,
-            pool_pre_ping=True,
-            connect_args={
-                "timeout": 5.0,
-                "command_timeout": 30.0,
-                "server_settings": {"application_name": "liveshop", "timezone": "UTC"},
-            },
+            busy_timeout_seconds=busy_timeout_seconds,
+            lock_timeout_seconds=lock_timeout_seconds,
+            idle_in_transaction_seconds=idle_in_transaction_seconds,
         )
         return cls(engine, engine)
 
@@ -96,7 +101,10 @@ class Database:
             try:
                 yield tx
             except BaseException:
-                await transaction.rollback()
+                # Where the connection is gone there is nothing to roll back, and what went wrong
+                # before (or that this task is to end) is the news.
+                with suppress(SQLAlchemyError, OSError):
+                    await transaction.rollback()
                 raise
             async with self._rooms_in_order(tx.published):
                 async with _doubtful():
@@ -195,21 +203,19 @@ async def translated() -> AsyncIterator[None]:
     """Faults of the database, not of the statement, become one retryable answer."""
     try:
         yield
-    except (OperationalError, InterfaceError, PoolTimeout, OSError) as error:
+    except (OperationalError, PoolTimeout, OSError) as error:
         raise _unavailable(error) from error
     except DBAPIError as error:
-        if error.connection_invalidated or _is_damaged(str(error.orig)):
-            raise _unavailable(error) from error
-        if getattr(error.orig, "sqlstate", None) in _TRY_AGAIN:
+        state = postgres.sqlstate_of(error)
+        if state in postgres.TRY_AGAIN:
             raise StorageUnavailable(
                 "Somebody else changed the same at this moment. Nothing was changed; try again.",
                 retry_after=0.1,
             ) from error
+        is_fault = error.connection_invalidated or _is_damaged(str(error.orig))
+        if is_fault or postgres.is_unavailable(state):
+            raise _unavailable(error) from error
         raise
-
-
-_TRY_AGAIN = frozenset({"40001", "40P01"})
-"""serialization_failure and deadlock_detected: PostgreSQL has rolled back."""
 
 
 @asynccontextmanager
@@ -217,8 +223,8 @@ async def _doubtful() -> AsyncIterator[None]:
     """A commit whose answer was lost may have been done: nobody may say that nothing changed."""
     try:
         yield
-    except DBAPIError as error:
-        if not error.connection_invalidated:
+    except (DBAPIError, OSError) as error:
+        if isinstance(error, DBAPIError) and not error.connection_invalidated:
             raise
         _log.exception("commit_unanswered")
         raise StorageUnavailable(
@@ -234,8 +240,13 @@ def _is_damaged(text: str) -> bool:
 
 def _unavailable(error: Exception) -> StorageUnavailable:
     text = str(getattr(error, "orig", None) or error).lower()
-    _log.error("storage_unavailable", error=text)
-    if "disk is full" in text or "no space" in text or "disk i/o" in text:
+    state = postgres.sqlstate_of(error) if isinstance(error, DBAPIError) else ""
+    _log.error("storage_unavailable", error=text, sqlstate=state or None)
+    if state in postgres.CROWDED:
+        reason = "Too many want the same at this moment. Nothing was changed; try again."
+    elif state == postgres.READ_ONLY:
+        reason = "The database takes nothing at the moment. Nothing was changed; try again."
+    elif "disk is full" in text or "no space" in text or "disk i/o" in text:
         reason = "The disk is full, so nothing can be saved. Free some space and try again."
     elif "readonly" in text or "read-only" in text or "unable to open" in text:
         reason = "The data folder cannot be written. Check its owner and permissions."

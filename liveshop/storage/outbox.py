@@ -7,7 +7,7 @@ Handlers must therefore bear being run twice.
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -58,17 +58,21 @@ class Jobs:
         key: str | None,
         not_before: datetime,
     ) -> None:
-        statement = insert(conn, job).values(
-            id=new_id("job", now),
-            topic=topic,
-            key=key,
-            payload=msgspec.to_builtins(payload),
-            state="queued",
-            attempts=0,
-            not_before=not_before,
-            created_at=now,
-        )
-        await conn.execute(statement.on_conflict_do_nothing(index_elements=["key"]))
+        row = _row(topic, payload, now=now, key=key, not_before=not_before)
+        statement = insert(conn, job).on_conflict_do_nothing(index_elements=["key"])
+        await conn.execute(statement, [row])
+
+    @staticmethod
+    async def add_all(
+        conn: AsyncConnection, topic: str, payloads: Mapping[str, msgspec.Struct], *, now: datetime
+    ) -> None:
+        """Several at once, by their keys."""
+        rows = [
+            _row(topic, payload, now=now, key=key, not_before=now)
+            for key, payload in payloads.items()
+        ]
+        statement = insert(conn, job).on_conflict_do_nothing(index_elements=["key"])
+        await conn.execute(statement, rows)
 
     @staticmethod
     async def claim(
@@ -94,8 +98,8 @@ class Jobs:
         return rows
 
     @staticmethod
-    async def finish(conn: AsyncConnection, job_id: str) -> None:
-        await conn.execute(sa.delete(job).where(job.c.id == job_id))
+    async def finish(conn: AsyncConnection, job_ids: Collection[str]) -> None:
+        await conn.execute(sa.delete(job).where(job.c.id.in_(job_ids)))
 
     @staticmethod
     async def fail(
@@ -124,6 +128,21 @@ class Jobs:
         return {row[0]: row[1] for row in rows}
 
 
+def _row(
+    topic: str, payload: msgspec.Struct, *, now: datetime, key: str | None, not_before: datetime
+) -> dict[str, Any]:
+    return {
+        "id": new_id("job", now),
+        "topic": topic,
+        "key": key,
+        "payload": msgspec.to_builtins(payload),
+        "state": "queued",
+        "attempts": 0,
+        "not_before": not_before,
+        "created_at": now,
+    }
+
+
 class _Transaction(Protocol):
     @property
     def conn(self) -> AsyncConnection: ...
@@ -139,7 +158,8 @@ class Worker:
     """Runs the jobs it has handlers for, one after another, woken by commits and by the clock.
 
     Work that must not wait for slow work gets a worker of its own. `never_given_up` names topics
-    whose jobs are tried for ever. Supervised by its owner.
+    whose jobs are tried for ever. `at_once`: so many are claimed together, for work so quick that
+    none outlives its claim waiting for the others. Supervised by its owner.
     """
 
     def __init__(
@@ -149,11 +169,13 @@ class Worker:
         clock: Clock,
         *,
         never_given_up: Collection[str] = (),
+        at_once: int = 1,
     ) -> None:
         self._database = database
         self._handlers = handlers
         self._clock = clock
         self._never_given_up = frozenset(never_given_up)
+        self._at_once = at_once
         self._wake = asyncio.Event()
         self._log = structlog.get_logger("worker")
 
@@ -170,21 +192,23 @@ class Worker:
                 self._log.warning("worker_waits", reason=error.detail)
                 busy = False
             if not busy:
-                try:
-                    await asyncio.wait_for(self._wake.wait(), poll_seconds)
-                except TimeoutError:
-                    continue
+                # Not wait_for, which on Python 3.11 loses a cancellation that comes with the wake.
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(poll_seconds):
+                        await self._wake.wait()
 
     async def run_due(self) -> bool:
         """Run what is due now; True when there was something."""
         async with self._database.write() as tx:
-            # One at a time: a job waiting behind a slow one would outlive its claim.
-            rows = await Jobs.claim(tx.conn, self._clock.now(), 1, list(self._handlers))
-        for row in rows:
-            await self._run_one(row)
+            rows = await Jobs.claim(tx.conn, self._clock.now(), self._at_once, list(self._handlers))
+        done = [row.id for row in rows if await self._is_done(row)]
+        if done:
+            async with self._database.write() as tx:
+                await Jobs.finish(tx.conn, done)
         return bool(rows)
 
-    async def _run_one(self, row: sa.Row[Any]) -> None:
+    async def _is_done(self, row: sa.Row[Any]) -> bool:
+        """Run a job; False when it failed, which is written down then."""
         try:
             await self._handlers[row.topic](row.payload)
         except Exception as error:
@@ -194,9 +218,8 @@ class Worker:
             )
             async with self._database.write() as tx:
                 await Jobs.fail(tx.conn, row.id, error=repr(error), again_at=again_at)
-            return
-        async with self._database.write() as tx:
-            await Jobs.finish(tx.conn, row.id)
+            return False
+        return True
 
     def _next_try(self, topic: str, attempts: int) -> datetime | None:
         if attempts >= MAX_ATTEMPTS and topic not in self._never_given_up:

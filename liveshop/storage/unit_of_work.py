@@ -3,6 +3,7 @@
 `publish` may be lost (viewers reload a snapshot); `enqueue` may not (it commits with the rest).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -49,3 +50,11 @@ class Tx:
         """Leave work for the worker, in this transaction. A `key` already queued is kept once."""
         await Jobs.add(self.conn, topic, payload, now=now, key=key, not_before=not_before or now)
         self.enqueued = True
+
+    async def enqueue_all(
+        self, topic: str, payloads: Mapping[str, msgspec.Struct], *, now: datetime
+    ) -> None:
+        """The same for several by their keys, in one statement."""
+        if payloads:
+            await Jobs.add_all(self.conn, topic, payloads, now=now)
+            self.enqueued = True

@@ -51,19 +51,26 @@ class Piece:
 
 async def sources_of(
     conn: AsyncConnection, variant_ids: Collection[VariantId]
-) -> set[ConnectionId]:
-    """The connections that these variants, or parts of them, come from; removed ones are none."""
-    parts = sa.select(bundle_part.c.part_id).where(bundle_part.c.bundle_id.in_(variant_ids))
-    rows = await conn.execute(
-        sa.select(connection.c.id)
-        .join(variant, variant.c.source == connection.c.id)
-        .where(
-            sa.or_(variant.c.id.in_(variant_ids), variant.c.id.in_(parts)),
-            connection.c.state != "removed",
-        )
-        .distinct()
-    )
-    return {ConnectionId(one) for one in rows.scalars()}
+) -> dict[VariantId, set[ConnectionId]]:
+    """The connections that each of these variants, or parts of it, come from; removed ones are
+    none."""
+    ids = list(variant_ids)
+    found: dict[VariantId, set[ConnectionId]] = {}
+    for row in await conn.execute(_SOURCES, {"ids": ids}):
+        found.setdefault(VariantId(row[0]), set()).add(ConnectionId(row[1]))
+    return found
+
+
+_ids: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
+_SOURCES = sa.union(
+    sa.select(variant.c.id, connection.c.id.label("connection_id"))
+    .join(connection, connection.c.id == variant.c.source)
+    .where(variant.c.id.in_(_ids), connection.c.state != "removed"),
+    sa.select(bundle_part.c.bundle_id, connection.c.id)
+    .join(variant, variant.c.id == bundle_part.c.part_id)
+    .join(connection, connection.c.id == variant.c.source)
+    .where(bundle_part.c.bundle_id.in_(_ids), connection.c.state != "removed"),
+)
 
 
 async def pieces_of(

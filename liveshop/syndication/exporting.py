@@ -13,6 +13,8 @@ from typing import Any
 import msgspec
 import structlog
 
+from liveshop.catalog.locations import locations_by_priority
+from liveshop.catalog.model import Location
 from liveshop.connect import (
     ConnectorError,
     NeedsAttention,
@@ -61,12 +63,15 @@ class OrderExports:
 
     # Noted with their cause
 
-    async def on_confirmed(self, tx: Tx, order: Order, now: datetime) -> None:
-        """In the transaction that confirms an order: note what has to go back to which source."""
-        variant_ids = {line.variant_id for line in order.lines}
-        for connection_id in sorted(await export_store.sources_of(tx.conn, variant_ids)):
-            await export_store.add(tx.conn, order.id, connection_id, now)
-            await _enqueue(tx, TOPIC, order.id, connection_id, now)
+    async def on_confirmed(self, tx: Tx, confirmed: Sequence[Order], now: datetime) -> None:
+        """In the transaction that confirms orders: note what has to go back to which source."""
+        variant_ids = {line.variant_id for order in confirmed for line in order.lines}
+        sources = await export_store.sources_of(tx.conn, variant_ids)
+        for order in confirmed:
+            own = {one for line in order.lines for one in sources.get(line.variant_id, ())}
+            for connection_id in sorted(own):
+                await export_store.add(tx.conn, order.id, connection_id, now)
+                await _enqueue(tx, TOPIC, order.id, connection_id, now)
 
     async def on_cancelled(self, tx: Tx, order: Order, now: datetime) -> None:
         """In the transaction that cancels an order: its sources are to cancel it too."""
@@ -243,8 +248,10 @@ class OrderExports:
             assert order is not None, "an export is of an order"
             exports = await export_store.of_order(conn, one.order_id)
             pieces = await export_store.pieces_of(conn, {line.variant_id for line in order.lines})
+            places = await locations_by_priority(conn) if order.store_id else []
+        store = next((place for place in places if place.id == order.store_id), None)
         sources = [export.connection_id for export in exports]
-        return source_order(order, one.connection_id, sources, pieces)
+        return source_order(order, one.connection_id, sources, pieces, store)
 
     async def _settle(self, one: Export, **values: Any) -> None:
         await self._change(one, settled_at=self._clock.now(), **values)
@@ -275,8 +282,10 @@ def source_order(
     connection_id: ConnectionId,
     sources: Collection[ConnectionId],
     pieces: Mapping[VariantId, Sequence[Piece]],
+    store: Location | None = None,
 ) -> SourceOrder:
-    """The part of an order that is of one of the sources it goes to. Pure.
+    """The part of an order that is of one of the sources it goes to; `store` is where the buyer
+    collects it, whose address it then has. Pure.
 
     Bundles are taken apart, their price split by what the parts cost. Delivery goes with the first
     source; tax that comes on top is split like the amounts it is on. Over all sources, and what is
@@ -294,7 +303,7 @@ def source_order(
         key=order.id,
         number=order.number,
         email=order.email,
-        address=_address(order.address),
+        address=_address(order.address, store),
         items=tuple(item for source, item in items if source == connection_id),
         shipping=order.shipping if connection_id == first else Money(0, currency),
         total=Money(worth[connection_id] + tax[connection_id], currency),
@@ -324,7 +333,16 @@ def _items_of(line: OrderLine, pieces: Sequence[Piece]) -> list[tuple[str, Order
     ]
 
 
-def _address(given: Address) -> OrderAddress:
+def _address(given: Address, store: Location | None) -> OrderAddress:
+    if store is not None and store.address is not None:
+        there = store.address
+        return OrderAddress(
+            name=given.name,
+            street=f"{store.name}, {there.line1}",
+            postal_code=there.postal_code,
+            city=there.city,
+            country=there.country,
+        )
     return OrderAddress(
         name=given.name,
         street=given.line1 if not given.line2 else f"{given.line1}, {given.line2}",

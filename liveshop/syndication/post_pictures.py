@@ -23,8 +23,9 @@ from liveshop.catalog.pictures import widths_of
 from liveshop.catalog.wire import Image, ImageLinks
 from liveshop.connect import RENDITIONS, ImageLimit, PostImage, PostKind
 from liveshop.connect.texts import cut
+from liveshop.kernel.zones import time_zones
 from liveshop.settings import Settings
-from liveshop.shows.model import Show, time_zones
+from liveshop.shows.model import Show
 from liveshop.syndication.cards import share_card
 
 _JPEG = "image/jpeg"

@@ -65,3 +65,5 @@ class Endpoint:
     any_origin: bool = False
     """Readable by pages of every origin: media, playlists, assets."""
     documented: bool = True
+    is_by_link: bool = False
+    """Its address is the permission: whoever calls is nobody, whatever cookie or token he sends."""

@@ -1,4 +1,9 @@
-"""Structured logs without secrets: values with telling names or the look of a token are removed."""
+"""Structured logs without secrets: values with telling names or the look of a token are removed.
+
+Of a request only method and route are logged, never its query: staff searches by name or e-mail
+address there. There is no access log of the web server's own; a proxy before it must leave the
+query out of its log too.
+"""
 
 import logging
 import re

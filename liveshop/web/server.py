@@ -18,7 +18,7 @@ from aiohttp import hdrs, web
 from liveshop.kernel.clock import Clock
 from liveshop.kernel.errors import Invalid, NotFound, ShopError
 from liveshop.kernel.ids import new_secret
-from liveshop.web.access import Authenticator, BadCsrf, Principal
+from liveshop.web.access import ANONYMOUS, Authenticator, BadCsrf, Principal
 from liveshop.web.endpoint import CLIENT_ADDRESS, REQUEST_ID, Call, Endpoint
 from liveshop.web.metrics import Metrics
 from liveshop.web.wire import Problem
@@ -110,7 +110,7 @@ def _handler(kit: WebKit, endpoint: Endpoint) -> Any:
     )
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        who = await kit.authenticator.authenticate(request)
+        who = ANONYMOUS if endpoint.is_by_link else await kit.authenticator.authenticate(request)
         endpoint.access.check(who)
         _check_csrf(kit, request, who)
         call = Call(

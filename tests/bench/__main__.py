@@ -9,7 +9,6 @@ import csv
 import gzip
 import io
 import json
-import resource
 import sys
 import tempfile
 import time
@@ -20,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import builders
 import holds
+import purchase
 import sync
-from builders import Api
 
 from liveshop.app import Liveshop, wire
 from liveshop.connect import Connectors
@@ -30,17 +29,11 @@ from liveshop.migrations import migrate
 from liveshop.storage import Database
 from liveshop.web import assets
 
-_PURCHASES = 150
 _ROWS = 5000
 
 
 def figure(name: str, value: float, unit: str, note: str) -> None:
     print(json.dumps({"name": name, "value": round(value, 3), "unit": unit, "note": note}))
-
-
-def cpu_seconds() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
 
 
 async def embed_weight(_: Liveshop) -> None:
@@ -67,34 +60,9 @@ async def embed_weight(_: Liveshop) -> None:
     figure("embed_hls", weight(manifest["hls.js"]), "bytes gzip", "loaded when a video plays")
 
 
-async def purchase(shop: Liveshop) -> None:
-    """Add to cart, quote, order: the CPU of server and client together, against empty requests."""
-    variant = (await builders.product(shop, stock=100_000)).variants[0].id
-    api = await builders.api_of(shop)
-    guests = [await api.as_guest() for _ in range(_PURCHASES)]
-
-    async def buy(index: int, guest: Api) -> None:
-        status, cart = await guest.call("POST", "/api/cart/lines", {"variant_id": variant})
-        assert status == 200, cart
-        status, order = await guest.order(f"bench-{index}")
-        assert status == 201, order
-
-    async def empty(_: int, guest: Api) -> None:
-        for _ in range(3):
-            await guest.call("GET", "/healthz")
-
-    yardstick = await _cost(guests, empty)
-    bought = await _cost(guests, buy)
-    await api.client.close()
-    figure("purchase_cpu", bought * 1000, "ms", "three calls, SQLite, client included")
-    figure("purchase_ratio", bought / yardstick, "times", "the CPU of three empty requests = 1")
-
-
-async def _cost(guests: list[Api], act: Callable[[int, Api], Awaitable[None]]) -> float:
-    before = cpu_seconds()
-    for index, guest in enumerate(guests):
-        await act(index, guest)
-    return (cpu_seconds() - before) / len(guests)
+async def purchases(_: Liveshop) -> None:
+    """The server runs in a process of its own."""
+    await purchase.purchase(figure)
 
 
 async def catalog_import(shop: Liveshop) -> None:
@@ -134,7 +102,7 @@ async def channel_sync(shop: Liveshop) -> None:
 
 BENCHES: dict[str, Callable[[Liveshop], Awaitable[None]]] = {
     "embed": embed_weight,
-    "purchase": purchase,
+    "purchase": purchases,
     "import": catalog_import,
     "holds": holds_per_second,
     "sync": channel_sync,

@@ -7,11 +7,8 @@ on through five kills, each like a client should: come back, ask again with the 
 import asyncio
 import contextlib
 import json
-import os
 import random
-import socket
 import sqlite3
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,8 +19,8 @@ import builders
 import pytest
 import sqlalchemy as sa
 from checkout_builders import audit
+from crash.serving import GONE, Server
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import WebSocketException
 
 from liveshop.app import Liveshop, wire
 from liveshop.kernel.clock import SystemClock
@@ -35,76 +32,11 @@ from liveshop.storage import Database
 KILLS = 5
 SEED = 20261121
 SUPPLY = 400
-GONE = (OSError, WebSocketException, aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError)
-"""How a client notices that the server is not there any more."""
-
-
-class Server:
-    """`liveshop serve` as an operator runs it, on a file that outlives it."""
-
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
-        self.address = f"127.0.0.1:{self.port}"
-        self.folder = folder
-        self.up = asyncio.Event()
-        self.kills = 0
-        self._process: asyncio.subprocess.Process | None = None
-
-    @property
-    def database_file(self) -> Path:
-        return self.folder / "liveshop.sqlite3"
-
-    async def start(self) -> None:
-        environment = {
-            name: value for name, value in os.environ.items() if not name.startswith("LIVESHOP_")
-        } | {
-            "LIVESHOP_MODE": "test",
-            "LIVESHOP_DATA_DIR": str(self.folder),
-            "LIVESHOP_LOG_LEVEL": "error",
-            "LIVESHOP_SERVER__SECRET": builders.SECRET,
-            "LIVESHOP_PAYMENTS__METHODS": "sandbox",
-            "LIVESHOP_CHAT__RATE_PER_10_SECONDS": "10000",
-            "LIVESHOP_CHECKOUT__PAYMENT_UNCLEAR_SECONDS": "1",
-        }
-        log = self.folder / "server.log"
-        with log.open("ab") as errors:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "liveshop",
-                "serve",
-                "--port",
-                str(self.port),
-                env=environment,
-                stdout=errors,
-                stderr=errors,
-            )
-        async with asyncio.timeout(30):
-            while not await self._is_ready():
-                assert self._process.returncode is None, log.read_text()
-                await asyncio.sleep(0.02)
-        self.up.set()
-
-    async def _is_ready(self) -> bool:
-        try:
-            async with (
-                aiohttp.ClientSession() as client,
-                client.get(f"http://{self.address}/readyz") as answer,
-            ):
-                return answer.status == 200
-        except GONE:
-            return False
-
-    async def kill(self) -> None:
-        """SIGKILL: no handler runs, nothing is flushed."""
-        if self._process is None or self._process.returncode is not None:
-            return
-        self.up.clear()
-        self._process.kill()
-        await self._process.wait()
-        self.kills += 1
+SETTINGS = {
+    "LIVESHOP_PAYMENTS__METHODS": "sandbox",
+    "LIVESHOP_CHAT__RATE_PER_10_SECONDS": "10000",
+    "LIVESHOP_CHECKOUT__PAYMENT_UNCLEAR_SECONDS": "1",
+}
 
 
 @dataclass
@@ -129,6 +61,7 @@ class Heard:
 @dataclass
 class Scene:
     server: Server
+    database_file: Path
     show_id: str
     variant_ids: list[str]
     heard: Heard = field(default_factory=Heard)
@@ -369,10 +302,11 @@ async def scene(seeded: tuple[Path, Callable[[], Liveshop]]) -> AsyncIterator[Sc
     await shop.syndication.close()
     await asyncio.to_thread(shop.media.close)
     await shop.database.close()
-    server = Server(folder)
+    server = Server(folder, SETTINGS)
     await server.start()
-    yield Scene(server, show_id, [variant.id for variant in cups.variants])
-    await server.kill()
+    file = folder / "liveshop.sqlite3"
+    yield Scene(server, file, show_id, [variant.id for variant in cups.variants])
+    await server.end()
 
 
 async def test_what_was_acknowledged_survives_kill_9_and_viewers_go_on_without_gap_or_repeat(
@@ -441,7 +375,7 @@ async def level_with_a_fresh_snapshot(scene: Scene, viewer: Viewer) -> None:
 
 async def everything_acknowledged_is_there(scene: Scene) -> None:
     """Asked of the server that was started last."""
-    with contextlib.closing(sqlite3.connect(scene.server.database_file)) as file:
+    with contextlib.closing(sqlite3.connect(scene.database_file)) as file:
         kept = dict(file.execute("SELECT id, text FROM chat_message"))
         orders = dict(file.execute("SELECT id, number FROM shop_order"))
     assert scene.heard.messages.items() <= kept.items()
@@ -453,7 +387,7 @@ async def everything_acknowledged_is_there(scene: Scene) -> None:
 
 async def the_books_are_in_order(scene: Scene) -> None:
     """The file itself, once nobody writes it any more."""
-    file = scene.server.database_file
+    file = scene.database_file
     with contextlib.closing(sqlite3.connect(file)) as plain:
         assert plain.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert plain.execute("PRAGMA foreign_key_check").fetchall() == []

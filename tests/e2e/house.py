@@ -34,7 +34,7 @@ class House:
     """A demo on loopback. `start` after `kill` opens the same data on the same port again."""
 
     def __init__(self, data: Path, command: Sequence[str] = CLI) -> None:
-        self._data = data
+        self.data = data
         self._command = command
         self._log = data.parent / f"{data.name}.log"
         self._process: asyncio.subprocess.Process | None = None
@@ -50,7 +50,7 @@ class House:
                 str(self.port),
                 "--json",
                 "--data",
-                str(self._data),
+                str(self.data),
                 cwd=ROOT,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,

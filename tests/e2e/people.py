@@ -62,7 +62,8 @@ def executable() -> str:
     )
 
 
-async def launch(playwright: Playwright) -> Browser:
+def arguments() -> list[str]:
+    """What every browser is started with."""
     args = [
         "--disable-gpu",
         "--disable-background-networking",
@@ -72,7 +73,11 @@ async def launch(playwright: Playwright) -> Browser:
     ]
     if os.geteuid() == 0:
         args.append("--no-sandbox")
-    return await playwright.chromium.launch(executable_path=executable(), args=args)
+    return args
+
+
+async def launch(playwright: Playwright) -> Browser:
+    return await playwright.chromium.launch(executable_path=executable(), args=arguments())
 
 
 async def eventually(

@@ -86,7 +86,7 @@ async def test_four_viewers_rush_for_three_units_and_a_lapsed_hold_goes_to_the_f
     holders = [viewer for viewer in viewers if viewer is not fourth]
     await expect(
         host.page.locator(f'[data-product="{product_id}"]').get_by_test_id("offer-units")
-    ).to_contain_text("0")
+    ).to_have_text(f"All {UNITS} taken")
     await fourth.see("waitlist-join").click()
     await expect(fourth.see("waitlist-place")).to_contain_text("1")
 

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 LOADER_MAX_BYTES = 5_000
 PLAYER_MAX_BYTES = 60_000
+PAYING_MAX_BYTES = 15_000
 LAYOUT_SHIFT_MAX = 0.01
 BOARD = "Eik serving board"
 
@@ -76,14 +77,23 @@ async def test_loader_and_player_are_light_and_hls_comes_only_for_a_stream(
     await viewer.page.add_init_script(ABOUT % json.dumps(ended))
     await viewer.page.goto(house.storefront)
     await viewer.open_product(BOARD)
-    await viewer.add()
-    await viewer.go_to_checkout()
+    await viewer.see("cart-open").click()
     assert len(scripts) > 1
     assert not any("hls" in script.url for script in scripts), "nothing plays, nothing to load"
     weights = {urlsplit(script.url).path: await _on_the_wire(script) for script in scripts}
     loader = weights.pop("/embed.js")
     assert loader <= LOADER_MAX_BYTES
     assert sum(weights.values()) <= PLAYER_MAX_BYTES, weights
+
+    assert not any("paying" in script.url for script in scripts), "nothing to pay for"
+    await viewer.page.keyboard.press("Escape")
+    await viewer.open_product(BOARD)
+    async with viewer.page.expect_request_finished(lambda one: "paying" in one.url) as fetched:
+        await viewer.add()
+    assert await _on_the_wire(await fetched.value) <= PAYING_MAX_BYTES
+    count = len(scripts)
+    await viewer.go_to_checkout()
+    assert len(scripts) == count, "the checkout was waited for"
 
     await viewer.embed(show=house.show_id)
     await viewer.film_runs()

@@ -20,8 +20,11 @@ import catalog_builders
 import pytest
 import requests
 import schemathesis
+import store_builders
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from order_builders import make_ready, only_fulfilment, opened
+from order_desk_builders import STAFF, House, eur
 from post_builders import Channel, FakePosting
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
@@ -30,7 +33,11 @@ from schemathesis.core.failures import FailureGroup
 from liveshop.app import Liveshop, listening, wire
 from liveshop.connect import GROUP, Connectors
 from liveshop.kernel.clock import ManualClock
-from liveshop.kernel.ids import OrderId, VariantId, ViewerId
+from liveshop.kernel.ids import OrderId, ProductId, VariantId, ViewerId
+from liveshop.mail import store as mail_store
+from liveshop.mail.model import Letter
+from liveshop.mail.sending import MailRoom
+from liveshop.orders import wire as orders_wire
 from liveshop.promotions import wire as promotions_wire
 from liveshop.shows import wire as shows_wire
 from liveshop.storage import Database
@@ -160,10 +167,21 @@ async def served(shop: Liveshop) -> AsyncIterator[str]:
     await shop.database.close()
 
 
+async def furnish_mail(shop: Liveshop) -> str:
+    room = MailRoom(shop.database, shop.clock, shop.settings.mail, None)
+    letter = Letter("order.confirmed", "ada@example.org", "en", "Thank you", "Hello", "<p>Hi</p>")
+    async with shop.database.write() as tx:
+        await room.write(tx, letter, "furnished", shop.clock.now())
+    async with shop.database.read() as conn:
+        (mail,) = await mail_store.page(conn, order_id=None, before=None, limit=1)
+    return mail.id
+
+
 async def furnish(shop: Liveshop) -> tuple[dict[str, list[Any]], dict[str, dict[str, str]]]:
     """Products, shows in three states, staff, a guest with a cart and an order."""
     shirt = await builders.product(shop, title="Shirt", sizes=("S", "M"), stock=5000)
     mug = await builders.product(shop, title="Mug", stock=5000)
+    await store_builders.store(shop)
     picture = await shop.media.store_image(catalog_builders.picture(), alt="A shirt")
     live = await builders.live_show(shop, [shirt.id, mug.id])
     soon = shows_wire.ShowInput(title="Soon", starts_at=shop.clock.now() + timedelta(days=300))
@@ -219,6 +237,8 @@ async def furnish(shop: Liveshop) -> tuple[dict[str, list[Any]], dict[str, dict[
     async with shop.database.write() as tx:  # as if a shop system did not take it
         await export_store.add(tx.conn, refused, source, shop.clock.now())
         await export_store.change(tx.conn, refused, source, state="refused", reason="No.")
+    desk = await furnish_desk(shop, ViewerId(guest.viewer_id), (mug.id, mug.variants[0].id))
+    pickups = await furnish_pickups(shop, (mug.id, mug.variants[0].id))
     headers = {
         "admin": {"Authorization": f"Bearer {admin}"},
         "host": {"Cookie": f"liveshop_session={host.token}", "X-CSRF-Token": host.csrf_token},
@@ -234,7 +254,8 @@ async def furnish(shop: Liveshop) -> tuple[dict[str, list[Any]], dict[str, dict[
         "place_id": [place.id for place in places.places],
         "promotion_id": [hello.promotion.id],
         "offer_id": [offer.id],
-        "code": ["HELLO"],
+        "code": ["HELLO", pickups["code"]],
+        "fulfilment_id": pickups["fulfilments"],
         "connection_id": [page.id, feed.id, network.id],
         "run_id": [run.id for run in runs],
         "exported_order_id": [refused],
@@ -252,17 +273,65 @@ async def furnish(shop: Liveshop) -> tuple[dict[str, list[Any]], dict[str, dict[
         "email": ["ada@example.org"],
         "token": [builders.storefront_jwt(shop.clock)],
         "method": ["sandbox", "invoice"],
+        "mail_id": [await furnish_mail(shop)],
         "card_number": [builders.GOOD_CARD, builders.DECLINED_CARD],
         "currency": ["EUR"],
         "time_zone": ["Europe/Berlin"],
+        "order_id": [desk["arrived"], desk["unpaid"], desk["standing"]],
+        "return_id": desk["returns"],
+        "refund_id": [desk["refund"]],
+        "desk": [desk],
+        "pickups": [pickups],
     }
     return things, headers
+
+
+async def furnish_desk(
+    shop: Liveshop, viewer_id: ViewerId, article: tuple[ProductId, VariantId]
+) -> dict[str, Any]:
+    """Orders in the states that staff acts on, with returns and a refund."""
+    assert isinstance(shop.clock, ManualClock)
+    house = House.over(shop, shop.clock)
+    place = (await shop.catalog.locations())[0].id
+    arrived = await house.arrived([(article, 9, 25200)], place, viewer_id=viewer_id)
+    by_hand = {"viewer_id": viewer_id, "method": "invoice", "payment": "authorised"}
+    unpaid = await house.order([(article, 1, 2800)], place, **by_hand)
+    settled = await house.order([(article, 1, 2800)], place, **by_hand)
+    await house.desk.mark_paid(settled.id, STAFF, None)
+    refund = await house.desk.refund(settled.id, "sorry", eur(100), "A scratch", STAFF)
+    return {
+        "arrived": arrived.id,
+        "unpaid": unpaid.id,
+        "standing": (await house.order([(article, 1, 2800)], place, viewer_id=viewer_id)).id,
+        "refund": refund.id,
+        "returns": [(await house.request(arrived, {0: 1})).id for _ in range(3)],
+    }
+
+
+async def furnish_pickups(shop: Liveshop, article: tuple[ProductId, VariantId]) -> dict[str, Any]:
+    """A parcel to be sent, one on its way, and goods to be put aside and handed over."""
+    assert isinstance(shop.clock, ManualClock)
+    house = House.over(shop, shop.clock)
+    store = (await shop.catalog.places.stores())[0].id
+    lines, pieces = [(article, 2, 5600)], {(article[1], store): 2}
+    parcels = [await only_fulfilment(house, await opened(house, lines, pieces)) for _ in range(2)]
+    await house.fulfilments.ship(parcels[1].id, STAFF, orders_wire.ShipInput())
+    aside, lying = [await opened(house, lines, pieces, store_id=store) for _ in range(2)]
+    await make_ready(house, lying)
+    return {
+        "code": lying.pickup_code,
+        "fulfilments": [
+            *(one.id for one in parcels),
+            (await only_fulfilment(house, aside)).id,
+        ],
+    }
 
 
 def good_calls(running: Running) -> list[tuple[str, str, dict[str, Any]]]:
     """(caller, operation, what to send): each operation as it is meant to be called."""
     one = {name: values[0] for name, values in running.things.items()}
     announced = running.things["show_id"][1]
+    collected = {"kind": "pickup", "store_id": running.things["location_id"][1]}
     price = {"amount": 2500, "currency": "EUR"}
     product = {"title": "Bowl", "variants": [{"sku": "BOWL", "list_price": price}]}
     order = {
@@ -272,6 +341,10 @@ def good_calls(running: Running) -> list[tuple[str, str, dict[str, Any]]]:
         "payment": {"method": "sandbox", "card_number": builders.GOOD_CARD},
         "show_id": one["show_id"],
     }
+    parcels = [
+        {"path_parameters": {"fulfilment_id": id_}} for id_ in running.things["fulfilment_id"]
+    ]
+    at_till = {"path_parameters": {"code": one["pickups"]["code"]}}
     show = {"path_parameters": {"show_id": one["show_id"]}}
     soon = {"path_parameters": {"show_id": announced}}
     item = {"path_parameters": {"product_id": one["product_id"]}}
@@ -301,6 +374,22 @@ def good_calls(running: Running) -> list[tuple[str, str, dict[str, Any]]]:
         "kind": "replay",
         "show_id": one["show_id"],
     }
+    desk = running.things["desk"][0]
+    acted_on = {
+        name: {"path_parameters": {"order_id": desk[name]}}
+        for name in ("arrived", "unpaid", "standing")
+    }
+    came_back = [{"path_parameters": {"return_id": id_}} for id_ in desk["returns"]]
+    inspection = {
+        "location_id": one["location_id"],
+        "lines": [{"position": 0, "accepted": 1, "restocked": 1}],
+    }
+    given_back = {
+        "body": {"amount": {"amount": 500, "currency": "EUR"}, "note": "A scratch"},
+        "headers": {"Idempotency-Key": "refund-1"},
+    }
+    sent_back = {"kind": "by_post", "lines": [{"position": 0, "quantity": 1, "reason": "other"}]}
+    because = {"body": {"note": "It was asked for"}}
     staff = {
         "email": "new@shop.example",
         "name": "New",
@@ -338,12 +427,20 @@ def good_calls(running: Running) -> list[tuple[str, str, dict[str, Any]]]:
         ("guest", "set_quantity", line | {"body": {"quantity": 2}}),
         ("guest", "hold_again", {}),
         ("guest", "quote_cart", {"body": {"country": "DE"}}),
+        ("guest", "quote_cart", {"body": {"country": "DE", "delivery": collected}}),
+        ("guest", "list_delivery_options", {"body": {"country": "DE", "language": "de"}}),
+        ("guest", "variant_delivery", variant | {"query": {"country": "DE"}}),
+        ("guest", "list_stores", {}),
         ("guest", "add_code", {"body": {"code": "HELLO"}}),
         ("guest", "remove_code", {"path_parameters": {"code": "HELLO"}}),
         ("guest", "get_waitlist", {}),
         ("guest", "join_waitlist", {"body": {"variant_id": running.things["variant_id"][-1]}}),
         ("guest", "leave_waitlist", {"path_parameters": {"place_id": one["place_id"]}}),
         ("guest", "place_order", {"body": order, "headers": {"Idempotency-Key": "key-1"}}),
+        ("guest", "check_payment", acted_on["arrived"]),
+        ("guest", "confirm_in_sandbox", acted_on["arrived"] | {"body": {"outcome": "abandon"}}),
+        ("guest", "cancel_payment", acted_on["arrived"]),
+        ("guest", "get_buyer", {}),
         ("host", "get_session", {}),
         ("host", "create_show", {"body": {"title": "New"}}),
         ("host", "change_show", show | {"body": {"title": "Newer"}}),
@@ -381,6 +478,16 @@ def good_calls(running: Running) -> list[tuple[str, str, dict[str, Any]]]:
         ("admin", "create_product", {"body": product}),
         ("admin", "replace_product", item | {"body": product}),
         ("admin", "list_locations", {}),
+        ("admin", "create_location", {"body": store_builders.STORE}),
+        (
+            "admin",
+            "replace_location",
+            {
+                "path_parameters": {"location_id": running.things["location_id"][1]},
+                "body": store_builders.STORE | {"name": "Another name"},
+            },
+        ),
+        ("host", "product_code", item | {"query": {"show": one["show_id"]}}),
         ("admin", "get_stock", variant),
         (
             "admin",
@@ -427,6 +534,28 @@ def good_calls(running: Running) -> list[tuple[str, str, dict[str, Any]]]:
         ("admin", "remove_post", posted),
         ("guest", "get_card", {"path_parameters": {"card": one["card"]}}),
         ("admin", "list_orders", {"query": {"limit": 5}}),
+        ("admin", "get_invoice", acted_on["arrived"]),
+        ("host", "list_mails", {"query": {"limit": 5}}),
+        ("admin", "get_mail", {"path_parameters": {"mail_id": one["mail_id"]}}),
+        ("host", "export_orders", {"query": {"q": "Ada", "payment": "paid"}}),
+        ("guest", "get_order_progress", acted_on["arrived"]),
+        ("host", "list_fulfilments", {"query": {"state": "open", "limit": 5}}),
+        ("admin", "ship_fulfilment", parcels[0] | {"body": {"carrier": "DHL", "tracking": "1"}}),
+        ("admin", "deliver_fulfilment", parcels[1]),
+        ("admin", "ready_fulfilment", parcels[2]),
+        ("admin", "get_pickup", at_till),
+        ("admin", "collect_pickup", at_till | {"body": {"paid": True}}),
+        ("guest", "request_return", acted_on["arrived"] | {"body": sent_back}),
+        ("admin", "list_returns", {"query": {"state": "requested", "limit": 5}}),
+        ("admin", "receive_return", came_back[0] | {"body": inspection}),
+        ("admin", "refuse_return", came_back[1] | because),
+        ("guest", "withdraw_return", came_back[2] | {"body": {}}),
+        ("guest", "give_feedback", acted_on["arrived"] | {"body": {"effort": 7}}),
+        ("host", "get_feedback_summary", {}),
+        ("admin", "refund_order", acted_on["arrived"] | given_back),
+        ("admin", "mark_order_paid", acted_on["unpaid"] | because),
+        ("admin", "mark_refund_done", {"path_parameters": {"refund_id": desk["refund"]}}),
+        ("admin", "cancel_order", acted_on["standing"] | because),
         (
             "guest",
             "sign_in",

@@ -439,6 +439,29 @@ async def test_the_home_page_lists_what_is_on(
         )
 
 
+async def test_a_code_on_a_shelf_leads_to_the_show_that_has_the_product(
+    site: Api, site_shop: Liveshop, announced: ShowId, goods: list[Product]
+) -> None:
+    shirt, lamp = goods[0].id, goods[1].id
+    told = f"product={lamp}&store=loc_1"
+    other = await site_shop.shows.create_show(
+        shows_wire.ShowInput(title="Later", starts_at=STARTS, product_ids=[lamp])
+    )
+
+    async def leads_to(query: str) -> str | None:
+        answer = await site.fetch("GET", f"/?{query}")
+        assert answer.status == (302 if "Location" in answer.headers else 200)
+        return answer.headers.get("Location")
+
+    assert await leads_to(f"{told}&utm_source=shelf") == f"/s/{announced}?{told}"
+    await site_shop.shows.change_state(other.id, "live")
+    assert await leads_to(told) == f"/s/{other.id}?{told}"
+    assert await leads_to(f"product={shirt}") == f"/s/{announced}?product={shirt}"
+    await site_shop.shows.change_state(other.id, "ended")
+    assert await leads_to(told) == f"/s/{announced}?{told}"
+    assert await leads_to("product=prd_nothing") is None
+
+
 async def test_the_api_in_words_has_every_operation_and_needs_nobody_else(
     site: Api, site_shop: Liveshop
 ) -> None:

@@ -1,5 +1,6 @@
 """Shows: their states, lineup, pins, reminders; every change is an event of the room."""
 
+import asyncio
 import email
 from datetime import datetime, timedelta
 from email import policy
@@ -16,6 +17,7 @@ from liveshop.app import Liveshop
 from liveshop.customers.tables import consent
 from liveshop.kernel.clock import ManualClock
 from liveshop.kernel.ids import ProductId, ShowId
+from liveshop.shows import reminders
 from liveshop.shows import wire as shows_wire
 from liveshop.shows.model import PINS_REMEMBERED, TRANSITIONS, ShowState
 from liveshop.storage import Published
@@ -375,7 +377,7 @@ def mails(shop: Liveshop) -> list[Any]:
 
 async def work(shop: Liveshop) -> None:
     """Everything that is due."""
-    while await shop.worker.run_due():
+    while await shop.reminder_worker.run_due():
         pass
 
 
@@ -494,3 +496,37 @@ async def test_who_took_the_consent_back_gets_no_mail(shop: Liveshop, clock: Man
     clock.advance(timedelta(hours=1, minutes=45))
     await work(shop)
     assert [mail["To"] for mail in mails(shop)] == ["bea@example.org"]
+
+
+async def test_a_buyers_mail_does_not_wait_for_the_reminders_of_a_show(
+    shop: Liveshop, clock: ManualClock
+) -> None:
+    show_id = await show_in(shop, "scheduled")
+    for number in range(5):
+        asked = reminder(email=f"ada{number}@example.org")
+        await shop.shows.sign_up_for_reminder(show_id, asked, builders.ALL_RIGHTS)
+    clock.advance(timedelta(hours=1, minutes=45))
+    assert not await shop.mail_worker.run_due(), "reminders have a worker of their own"
+    assert await shop.reminder_worker.run_due()
+    assert mails(shop) == [], "what is due is planned first, a job for each address"
+    for sent in range(1, 6):
+        assert await shop.reminder_worker.run_due()
+        assert len(mails(shop)) == sent
+    assert not await shop.reminder_worker.run_due()
+
+
+async def test_two_workers_and_a_job_that_comes_again_remind_nobody_twice(
+    shop: Liveshop, clock: ManualClock
+) -> None:
+    show_id = await show_in(shop, "scheduled")
+    await shop.shows.sign_up_for_reminder(show_id, reminder(), builders.ALL_RIGHTS)
+    clock.advance(timedelta(hours=1, minutes=45))
+    await shop.reminder_worker.run_due()
+    await asyncio.gather(*(shop.reminder_worker.run_due() for _ in range(3)))
+    (mail,) = Path(shop.settings.mail.folder).glob("*.eml")
+    mail.unlink()
+    async with shop.database.write() as tx:
+        again = reminders.RemindJob(show_id)
+        await tx.enqueue(reminders.TOPIC, again, now=clock.now(), key="again")
+    await work(shop)
+    assert mails(shop) == []

@@ -18,7 +18,7 @@ from liveshop.kernel.errors import ShopError
 from liveshop.kernel.ids import LineId, VariantId, ViewerId
 from liveshop.orders.tables import order_line, shop_order
 from liveshop.payments.model import ProviderUnavailable
-from liveshop.storage import Worker
+from liveshop.payments.reconciler import Reconciler
 
 UNITS = 4
 JUMPS = [timedelta(hours=hours) for hours in (-26, -5, -1, 1, 5, 26)]
@@ -46,12 +46,13 @@ async def check(shop: Liveshop) -> int:
 
 def paid_for(bank: Bank) -> int:
     """The units of all payments that stand; one costs 28.00, and each parcel 4.90."""
-    goods = sum(bank.amounts[key].amount - 490 for key in bank.paid)
+    kept = [key for key in bank.paid if key not in bank.refunds]
+    goods = sum(bank.amounts[key].amount - 490 for key in kept)
     assert goods % 2800 == 0
     return goods // 2800
 
 
-async def come_to_rest(shop: Liveshop, worker: Worker, bank: Bank, clock: ManualClock) -> None:
+async def come_to_rest(shop: Liveshop, worker: Reconciler, bank: Bank, clock: ManualClock) -> None:
     """Once the clock goes on as it should, every payment has its goods or is given back."""
     for _ in range(20):
         clock.advance(timedelta(days=3))

@@ -1,9 +1,9 @@
 """Locks: all take them in one order, and who waits for one counts what the other has taken."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import builders
 import pytest
@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from checkout_builders import (
     Bank,
     audit,
+    payments_of,
     somebody_waits_for_a_lock,
     viewer,
     wish_of,
@@ -21,9 +22,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from liveshop.app import Liveshop
 from liveshop.checkout.model import LimitPerCustomer, PaymentDeclined
+from liveshop.checkout.place import PlaceOrder
 from liveshop.kernel.clock import ManualClock
 from liveshop.orders import store as orders
-from liveshop.orders.model import Order
 from liveshop.promotions import claim_store
 from liveshop.promotions.model import PromotionId
 from liveshop.promotions.tables import promotion, promotion_claim
@@ -115,19 +116,27 @@ async def test_one_address_cannot_order_two_variants_of_a_rationed_product_at_on
         await shop.carts.add_to_cart(who, variant.id, 1, None)
         wishes[who] = replace(await wish_of(shop, who), email=email)
     is_counted, go_on = asyncio.Event(), asyncio.Event()
-    add = orders.add
+    add = orders.add_all
 
-    async def add_late(conn: AsyncConnection, order: Order, **more: Any) -> None:
-        if order.viewer_id == ADA:
+    async def add_late(conn: AsyncConnection, new: Sequence[orders.New]) -> None:
+        if new[0].order.viewer_id == ADA:
             is_counted.set()
             await go_on.wait()
-        await add(conn, order, **more)
+        await add(conn, new)
 
-    monkeypatch.setattr(orders, "add", add_late)
+    monkeypatch.setattr(orders, "add_all", add_late)
+    # Of one server, orders that come together are written one after the other.
+    elsewhere = PlaceOrder(
+        shop.database,
+        shop.clock,
+        shop.settings,
+        shop.carts,
+        payments_of(shop, *shop.orders.providers),
+    )
     hers = asyncio.create_task(shop.orders.place_order(ADA, "key", wishes[ADA]))
     async with asyncio.timeout(20):
         await is_counted.wait()
-        his = asyncio.create_task(shop.orders.place_order(BOB, "key", wishes[BOB]))
+        his = asyncio.create_task(elsewhere.place_order(BOB, "key", wishes[BOB]))
         if not shop.database.is_sqlite:
             await somebody_waits_for_a_lock(shop)
         go_on.set()

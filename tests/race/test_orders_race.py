@@ -3,7 +3,7 @@ merchant who counts his shelf meanwhile. Where a guard can be removed, the race 
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -36,6 +36,7 @@ from liveshop.kernel.ids import LineId, VariantId, ViewerId
 from liveshop.kernel.money import Money
 from liveshop.orders import store as orders_store
 from liveshop.orders.model import Order
+from liveshop.payments.model import Charge
 from liveshop.payments.tables import payment, sandbox_charge
 from liveshop.storage import StorageUnavailable
 
@@ -303,7 +304,7 @@ async def test_one_key_with_two_cards_at_once_has_one_outcome_and_the_bank_agree
         told = {"declined" if isinstance(one, PaymentDeclined) else "paid" for one in ended}
         order = (await all_orders(nodes[0]))[0]
         provider = nodes[0].orders.providers[0]
-        found = await provider.find(order.payment.id)
+        found = await provider.find(Charge(order.payment.id, order.total, order.number))
         assert found is not None
         assert told == {found.state} == {order.payment.state}
         for line in (await nodes[0].carts.cart_of(ADA)).lines:
@@ -359,18 +360,19 @@ async def test_without_guards_a_hold_that_lapses_at_the_till_is_sold_twice_on_po
     nodes: list[Liveshop], other_clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(holds.shelves, "lock", no_lock)
-    hand_over = holds.hand_over_all
+    hand_over = holds.hand_over_each
 
     async def believe(
-        conn: AsyncConnection, owners: Sequence[str], to: str, *, expires_at: datetime | None
-    ) -> int:
-        await hand_over(conn, owners, to, expires_at=expires_at)
-        return 1
+        conn: AsyncConnection, owners: Mapping[str, str], *, expires_at: datetime | None
+    ) -> dict[str, dict[holds.Shelf, int]]:
+        await hand_over(conn, owners, expires_at=expires_at)
+        place, *_ = await nodes[0].catalog.locations()
+        return {to: {(cup, place.id): 1} for to in owners.values()}
 
     async def no_look(*_: Any) -> bool:
         return True
 
-    monkeypatch.setattr(holds, "hand_over_all", believe)
+    monkeypatch.setattr(holds, "hand_over_each", believe)
     monkeypatch.setattr(Settlement, "_has_stock", no_look)
     till, paying, cup = await at_the_till(nodes, monkeypatch, other_clock)
     his = await bobs_order(nodes[1], cup)

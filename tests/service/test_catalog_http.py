@@ -109,6 +109,7 @@ async def test_a_product_with_a_picture_from_upload_to_screen(client: Client) ->
         "images",
         "variants",
         "max_per_customer",
+        "fit",
         "active",
         "version",
     }

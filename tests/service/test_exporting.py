@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import builders
 import pytest
+import store_builders
 from source_builders import Catalog, House, System
 
 from liveshop.app import Liveshop
@@ -47,6 +48,17 @@ async def test_a_paid_order_goes_to_its_source_with_all_it_needs(
     assert (told.shipping, told.total) == (order.shipping, order.total)
     assert told.payment_reference == order.payment.reference
     assert system.quantity("mug") == await house.on_hand("mug") == 3
+
+
+async def test_an_order_that_is_collected_goes_to_the_address_of_its_store(
+    house: House, system: System
+) -> None:
+    store = await store_builders.store(house.shop, "Altona")
+    order = await house.buy_variants({await house.variant_id("mug"): 1}, store.id)
+    await house.work()
+    told = system.orders[order.id].address
+    assert (told.name, told.street) == ("Ada Example", "Altona, Markt 1")
+    assert (told.postal_code, told.city, told.country) == ("22765", "Hamburg", "DE")
 
 
 async def test_a_job_that_comes_twice_places_one_order(house: House, system: System) -> None:

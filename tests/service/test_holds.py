@@ -211,13 +211,15 @@ async def test_what_is_sold_leaves_the_shelf(here: Store) -> None:
         here.wanted("ada-1", cup, 4), here.wanted("ada-2", bowl), here.wanted("bob", bowl)
     )
     async with here.database.write() as tx:
-        assert await holds.hand_over_all(tx.conn, ["ada-1", "ada-2"], "ord", expires_at=None) == 5
+        moved = await holds.hand_over_all(tx.conn, ["ada-1", "ada-2"], "ord", expires_at=None)
+        first, second = (place.id for place in here.places)
+        assert moved == {(cup, first): 1, (cup, second): 3, (bowl, first): 1}
         assert await holds.hand_over(tx.conn, "nobody", "ord", expires_at=None) == 0
     here.clock.advance(timedelta(days=1))
     assert await here.held_by("ord", "ada-1", "bob") == [5, 0, 0]
     async with here.database.write() as tx:
-        assert await holds.sell(tx.conn, "ord") == {cup, bowl}
-        assert await holds.sell(tx.conn, "ord") == set()
+        assert await holds.sell(tx.conn, "ord") == moved
+        assert await holds.sell(tx.conn, "ord") == {}
     assert await here.shelf(cup) == [(0, 0), (0, 0)]
     assert await here.shelf(bowl) == [(1, 1)]
 
@@ -252,7 +254,12 @@ async def test_a_bundle_is_held_and_sold_as_its_parts(here: Store) -> None:
     assert await here.available(both, cup, bowl) == [0, 0, 1]
     async with here.database.write() as tx:
         await holds.lock(tx.conn, [both])
-        assert await holds.sell(tx.conn, "ada") == {cup, bowl}
+        here_now = here.places[0].id
+        assert await holds.sell(tx.conn, "ada") == {
+            (cup, here_now): 3,
+            (cup, here.places[1].id): 1,
+            (bowl, here_now): 2,
+        }
         assert await holds.release(tx.conn, ["cid"]) == {cup}
     assert await here.available(both, cup, bowl) == [1, 2, 1]
     await audit(here.database)
@@ -355,7 +362,7 @@ async def test_a_bundle_whose_parts_change_is_another_variant(here: Store) -> No
     assert [(part.variant_id, part.quantity) for part in new.parts] == sorted([(bowl, 2), (cup, 1)])
     assert replaced.available == {new.id: 2}
     async with here.database.write() as tx:
-        assert await holds.sell(tx.conn, "ada") == {cup}
+        assert {one for one, _ in await holds.sell(tx.conn, "ada")} == {cup}
 
 
 async def test_takers_of_bundles_and_of_parts_never_take_more_than_there_is(here: Store) -> None:

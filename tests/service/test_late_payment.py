@@ -14,6 +14,7 @@ from liveshop.kernel.clock import ManualClock
 from liveshop.kernel.ids import VariantId
 from liveshop.orders import store as orders_store
 from liveshop.orders.model import Order
+from liveshop.payments import store as payments_store
 from liveshop.payments.model import ProviderUnavailable
 
 ADA, BOB = viewer(1), viewer(2)
@@ -82,10 +83,16 @@ async def test_a_late_payment_whose_stock_is_sold_goes_back_until_it_has_gone_ba
     bank.on_refund = None
     clock.advance(timedelta(hours=2))
     await worker.run_due()
-    await orders.refund_job({"order_id": order.id})
+    clock.advance(timedelta(hours=2))
+    await worker.run_due()
     assert bank.refunds == [order.payment.id]
     async with shop.database.read() as conn:
         found = await orders_store.by_id(conn, order.id)
+        refunds = await payments_store.refunds_of(conn, [order.id])
     assert found is not None
-    assert (found.state, found.payment.state) == ("cancelled", "refunded")
+    assert (found.state, found.payment.state) == ("cancelled", "paid")
+    assert (found.payment.captured, found.payment.refunded) == (order.total.amount,) * 2
+    assert [(one.state, one.amount, one.cause) for one in refunds[order.id]] == [
+        ("done", order.total, "late")
+    ]
     assert [row.on_hand for row in await audit(shop.database)] == [3]

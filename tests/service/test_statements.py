@@ -1,6 +1,7 @@
 """How many statements a cart costs. Exact numbers, so that one more is noticed and has a reason."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import replace
 
 import builders
 import pytest
@@ -8,9 +9,13 @@ import sqlalchemy as sa
 from checkout_builders import viewer, wish_of
 
 from liveshop.app import Liveshop
+from liveshop.checkout.offers import Asked
 from liveshop.checkout.reserve import Wish
+from liveshop.checkout.service import Quoting
 from liveshop.checkout.waitlist import Joining
 from liveshop.kernel.ids import LineId, VariantId
+from liveshop.orders.model import Order
+from liveshop.payments.model import ChargeAnswer
 
 ADA = viewer(1)
 
@@ -84,6 +89,34 @@ async def test_a_group_costs_as_many_statements_as_one_buyer(
     assert len(counter.sent) == whole, counter.sent
 
 
+@pytest.mark.parametrize("buyers", [1, 16, 64])
+async def test_a_group_of_orders_costs_as_many_statements_as_one_order(
+    shop: Liveshop, mug: VariantId, counter: Counter, buyers: int
+) -> None:
+    group: list[Asked] = []
+    for number in range(100, 100 + buyers):
+        await shop.carts.add_to_cart(viewer(number), mug, 1, None)
+        wish = replace(await wish_of(shop, viewer(number)), email=f"{number}@example.org")
+        group.append(Asked(viewer(number), f"key-{number}", wish))
+    spent: list[int] = []
+
+    async def count(acting: Awaitable[Sequence[object]]) -> list[Order]:
+        counter.sent.clear()
+        answers = await acting
+        spent.append(len(counter.sent))
+        return [one for one in answers if isinstance(one, Order)]
+
+    quotes = [Quoting(one.viewer_id, "DE", "en", "ship", None) for one in group]
+    await count(shop.carts._quote_each(quotes))
+    placed = await count(shop.orders._placing._answer(group))
+    answer = ChargeAnswer("paid", "yes")
+    settled = await count(shop.orders._settle_placed([(order, answer) for order in placed]))
+    assert {order.state for order in settled} == {"confirmed"}
+    assert len(settled) == buyers
+    # On PostgreSQL, locks: of stock; of the orders and of their stock.
+    assert spent == ([4, 14, 12] if shop.database.is_sqlite else [4, 15, 14])
+
+
 @pytest.fixture
 async def rare(shop: Liveshop) -> VariantId:
     """The last one is held, and three wait."""
@@ -125,8 +158,8 @@ SQLITE = {
     "less by number": 13,
     "extend": 9,
     "remove": 11,
-    "quote": 3,
-    "order": 28,
+    "quote": 4,
+    "order": 27,
 }
 POSTGRESQL = SQLITE | {
     # Locks, which SQLite does not need.

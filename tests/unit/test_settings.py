@@ -103,6 +103,14 @@ def test_what_no_setting_can_be_is_a_problem_and_not_a_crash(
     assert any(named in problem for problem in bad.value.problems), bad.value.problems
 
 
+STRIPE = {
+    "payments__methods": ["stripe"],
+    "stripe__secret_key": "sk_live_1",
+    "stripe__publishable_key": "pk_live_1",
+    "stripe__webhook_secret": "whsec_1",
+}
+
+
 @pytest.mark.parametrize(
     ("overrides", "named"),
     [
@@ -111,6 +119,20 @@ def test_what_no_setting_can_be_is_a_problem_and_not_a_crash(
         ({"payments__methods": ["sandbox"]}, "payments.methods"),
         ({"payments__methods": ["invoice", "sandbox"]}, "payments.methods"),
         ({"payments__methods": []}, "payments.methods"),
+        ({"payments__methods": ["invoice", "cheque"]}, "payments.methods"),
+        ({"payments__methods": ["invoice", "invoice"]}, "payments.methods"),
+        (STRIPE | {"stripe__secret_key": ""}, "stripe.secret_key"),
+        (STRIPE | {"stripe__publishable_key": ""}, "stripe.publishable_key"),
+        (STRIPE | {"stripe__webhook_secret": ""}, "stripe.webhook_secret"),
+        (STRIPE | {"stripe__api_url": "api.stripe.com"}, "stripe.api_url"),
+        (STRIPE | {"stripe__secret_key": "sk_test_1"}, "stripe.secret_key"),
+        (STRIPE | {"stripe__publishable_key": "pk_test_1"}, "stripe.publishable_key"),
+        (STRIPE | {"mode": "test", "stripe__secret_key": "sk_test_1"}, "stripe.publishable_key"),
+        (STRIPE | {"mode": "demo", "stripe__publishable_key": "pk_test_1"}, "stripe.secret_key"),
+        ({"payments__timeout_seconds": 0}, "payments.timeout_seconds"),
+        ({"payments__action_minutes": 0}, "payments.action_minutes"),
+        ({"payments__action_minutes": 30}, "payments.action_minutes"),
+        ({"checkout__payment_hold_seconds": 900}, "payments.action_minutes"),
         ({"customers__algorithm": "HS256", "customers__key": "short"}, "customers.key"),
         ({"server__port": -1}, "server.port"),
         ({"server__port": 65536}, "server.port"),

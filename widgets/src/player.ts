@@ -3,11 +3,18 @@
 import { Session } from "./state/session";
 import { chooseLanguage } from "./state/i18n";
 import type { FrameAction, Mounted, MountOptions } from "./player-api";
+import { takeArrival } from "./state/arrival";
+import { PAY_SLOT } from "./ui/pay-slot";
 import "./elements/player";
 
 export function mount(into: HTMLElement, options: MountOptions): Mounted {
   const session = new Session(options.base, options.show, chooseLanguage(options.languages), options.host);
+  session.arrival = takeArrival();
+  if (session.arrival.store) session.standIn(session.arrival.store);
   const player = document.createElement("ls-player");
+  const fields = document.createElement("slot");
+  fields.name = fields.slot = PAY_SLOT;
+  player.append(fields);
   player.session = session;
   player.mode = options.mode;
   player.addEventListener("ls-frame", (event) => {

@@ -1,12 +1,13 @@
 // Wire shapes of the Liveshop API and of the realtime protocol `liveshop.v1`.
 // Written by `make types` from the server's structs; change those, not this file.
 
+/** Who collects in a store need only give a name and the store's country. */
 export interface Address {
   name: string;
-  line1: string;
-  postal_code: string;
-  city: string;
   country: string;
+  line1?: string;
+  postal_code?: string;
+  city?: string;
   line2?: string | null;
 }
 
@@ -183,8 +184,21 @@ export interface ChatUnban {
   viewer_id: string;
 }
 
+/** What the player needs to let the buyer confirm the payment; only in answers to the buyer. */
+export interface ClientStep {
+  secret: string;
+  options: Record<string, string>;
+}
+
 export interface CodeInput {
   code: string;
+}
+
+/** `items` null: all that is ready. `paid`: the money was taken at the till just now. */
+export interface CollectInput {
+  items?: HandedOver[] | null;
+  paid?: boolean;
+  store_id?: string | null;
 }
 
 /** A field of a connector's configuration, for the form that asks for it. */
@@ -253,6 +267,32 @@ export interface Connectors {
   connectors: Connector[];
 }
 
+/** How the goods are to reach the buyer: shipped, or collected at a store. */
+export interface DeliveryInput {
+  kind?: "pickup" | "ship";
+  store_id?: string | null;
+}
+
+/** A way in which this cart can reach its buyer, or why it cannot (`problem`). `here`: how much of it lies in the store already; the rest is sent there. */
+export interface DeliveryOption {
+  kind: "pickup" | "ship";
+  store_id: string | null;
+  title: string;
+  address: string;
+  hours_today: [string, string][] | null;
+  price: MoneyOut | null;
+  promise: PromiseOut | null;
+  here: "all" | "none" | "some" | null;
+  problem: string | null;
+  payment_methods: string[];
+  time_zone?: string | null;
+}
+
+export interface DeliveryOptions {
+  options: DeliveryOption[];
+  at: string;
+}
+
 /** What is missing, one sentence each; empty: it works. */
 export interface Diagnosis {
   missing: string[];
@@ -291,6 +331,35 @@ export interface ExportSettlement {
   reference?: string | null;
 }
 
+export interface Feedback {
+  effort: number | null;
+  satisfaction: number | null;
+  comment: string | null;
+  at: string;
+}
+
+export interface FeedbackInput {
+  effort?: number | null;
+  satisfaction?: number | null;
+  comment?: string | null;
+}
+
+/** Answers to one question. A mean of few answers says little: `count` is always told. */
+export interface FeedbackNumbers {
+  count: number;
+  mean: number | null;
+  distribution: number[];
+}
+
+/** `effort`: 1 very hard to 7 very easy (CES 2.0). `satisfaction`: 1 to 5 (CSAT). */
+export interface FeedbackSummary {
+  count: number;
+  effort: FeedbackNumbers;
+  satisfaction: FeedbackNumbers;
+  satisfied: number | null;
+  comments: number;
+}
+
 /** What a unit costs instead, unless it is cheaper already. */
 export interface FixedPrice {
   type: "fixed_price";
@@ -303,12 +372,52 @@ export interface FreeShipping {
   from_goods?: MoneyOut | null;
 }
 
+export interface Fulfilment {
+  id: string;
+  order_id: string;
+  order_number: string;
+  kind: "pickup_in_store" | "ship_from_store" | "ship_from_warehouse" | "ship_to_store";
+  state: "cancelled" | "collected" | "delivered" | "open" | "ready" | "released" | "shipped";
+  location_id: string;
+  location: string;
+  store_id: string | null;
+  store: string | null;
+  recipient: string;
+  items: FulfilmentItem[];
+  carrier: string | null;
+  tracking: string | null;
+  collect_until: string | null;
+  promise: PromiseOut | null;
+  created_at: string;
+  updated_at: string;
+}
+
+export interface FulfilmentItem {
+  position: number;
+  variant_id: string;
+  pieces: number;
+  title: string;
+  sku: string;
+}
+
+export interface Fulfilments {
+  fulfilments: Fulfilment[];
+  next?: string | null;
+}
+
 /** Send `token` as `Authorization: Bearer ...`; `name` is shown in chat and can be changed. */
 export interface GuestToken {
   token: string;
   viewer_id: string;
   name: string;
   expires_at: string;
+}
+
+export interface HandedOver {
+  fulfilment_id: string;
+  position: number;
+  variant_id: string;
+  pieces: number;
 }
 
 export interface HeartsChanged {
@@ -323,6 +432,12 @@ export interface Hello {
   offset: number;
   at: string;
   you: You;
+}
+
+/** When it is open, in local time: by ISO weekday (`1`: Monday) and, before that, by date. */
+export interface Hours {
+  weekly: Record<string, [string, string][]>;
+  exceptions?: Record<string, [string, string][]>;
 }
 
 /** A picture with its renditions, the best format first; `src` is for who knows no `srcset`. */
@@ -355,6 +470,30 @@ export interface ImportReport {
   failed: number;
   problems: ImportProblem[];
   problems_total: number;
+}
+
+/** So many of the line are refunded, so many of these go back to where they can be sold. */
+export interface InspectedLine {
+  position: number;
+  accepted: number;
+  restocked: number;
+}
+
+export interface InspectionInput {
+  location_id: string;
+  lines: InspectedLine[];
+  refund_shipping?: boolean;
+  deduction?: MoneyOut | null;
+  note?: string | null;
+}
+
+/** What the last order of a viewer said, so that nobody types it twice; `pending` is an order whose payment waits for him. */
+export interface KnownBuyer {
+  email: string | null;
+  address: Address | null;
+  delivery: DeliveryInput | null;
+  method: string | null;
+  pending: Order | null;
 }
 
 export interface LineInput {
@@ -404,10 +543,62 @@ export interface Location {
   name: string;
   kind: "store" | "warehouse";
   priority: number;
+  address: LocationAddress | null;
+  hours: Hours | null;
+  time_zone: string | null;
+  phone: string | null;
+  is_pickup: boolean;
+  is_shipping: boolean;
+}
+
+export interface LocationAddress {
+  line1: string;
+  postal_code: string;
+  city: string;
+  country: string;
+  line2?: string | null;
+}
+
+export interface LocationInput {
+  name: string;
+  kind: "store" | "warehouse";
+  priority?: number;
+  address?: LocationAddress | null;
+  hours?: Hours | null;
+  time_zone?: string | null;
+  phone?: string | null;
+  is_pickup?: boolean;
+  is_shipping?: boolean;
 }
 
 export interface Locations {
   locations: Location[];
+}
+
+/** `sent`: the mail server has taken it. `kept`: nothing is configured that sends. */
+export interface Mail {
+  id: string;
+  kind: string;
+  order_id: string | null;
+  recipient: string;
+  language: string;
+  subject: string;
+  state: "failed" | "kept" | "queued" | "sent";
+  problem: string | null;
+  created_at: string;
+  sent_at: string | null;
+}
+
+/** A mail as its reader sees it; pictures inside `html` are data addresses. Nothing (an empty text) once it is older than `mail.keep_days`. */
+export interface MailText {
+  mail: Mail;
+  text: string;
+  html: string | null;
+}
+
+export interface Mails {
+  mails: Mail[];
+  next: string | null;
 }
 
 /** Whoever the token, key or session speaks for; `viewer_id` for guests and customers only. */
@@ -452,6 +643,11 @@ export interface NewApiKey {
 
 export interface NextConnectionState {
   to: "abandoned" | "active" | "paused" | "removed";
+}
+
+/** Why, for the order's history. */
+export interface NoteInput {
+  note?: string | null;
 }
 
 export interface Numbers {
@@ -511,6 +707,11 @@ export interface Offers {
   at: string;
 }
 
+export interface OptionsInput {
+  country: string;
+  language?: "de" | "en";
+}
+
 export interface Order {
   id: string;
   number: string;
@@ -527,11 +728,26 @@ export interface Order {
   explanation: OrderStep[];
   payment: Payment;
   show_id: string | null;
+  language: string;
+  delivery: "pickup" | "ship";
+  store_id: string | null;
+  pickup_code: string | null;
+  promise: PromiseOut | null;
+  invoice_number: string | null;
 }
 
 export interface OrderAmountOff {
   type: "order_amount_off";
   amount: MoneyOut;
+}
+
+export interface OrderEvent {
+  at: string;
+  actor: "buyer" | "provider" | "staff" | "system";
+  actor_name: string | null;
+  kind: string;
+  data: Record<string, string | number | boolean | null>;
+  note: string | null;
 }
 
 export interface OrderExport {
@@ -554,6 +770,8 @@ export interface OrderInput {
   show_id?: string | null;
   language?: "de" | "en";
   expected_lines?: ExpectedLine[] | null;
+  delivery?: DeliveryInput;
+  expected_until?: string | null;
 }
 
 export interface OrderLine {
@@ -568,9 +786,11 @@ export interface OrderLine {
   payable: MoneyOut;
 }
 
+/** `fulfilments`: the states of each order's, by its id; an order without any is not in it. */
 export interface OrderPage {
   orders: Order[];
   next: string | null;
+  fulfilments?: Record<string, ("cancelled" | "collected" | "delivered" | "open" | "ready" | "released" | "shipped")[]>;
 }
 
 export interface OrderPercentOff {
@@ -585,6 +805,20 @@ export interface OrderPlaced {
   product_title: string;
 }
 
+/** What became of an order: `events` for staff only (empty for the buyer). */
+export interface OrderProgress {
+  order: Order;
+  store: string | null;
+  fulfilments: Fulfilment[];
+  refunds: RefundOut[];
+  returns: Return[];
+  returnable: Returnable[];
+  returnable_until: string | null;
+  feedback: Feedback | null;
+  status_url: string | null;
+  events: OrderEvent[];
+}
+
 /** One step of the way to the total, in the buyer's words. */
 export interface OrderStep {
   text: string;
@@ -594,9 +828,17 @@ export interface OrderStep {
 export interface Payment {
   id: string;
   method: string;
-  state: "authorised" | "declined" | "paid" | "pending" | "refund_due" | "refunded";
+  state: "action_required" | "authorised" | "declined" | "paid" | "pending" | "processing" | "voided";
   reference: string | null;
   message: string | null;
+  amount: MoneyOut;
+  capture: "later" | "now";
+  captured: MoneyOut;
+  refunded: MoneyOut;
+  expires_at: string | null;
+  problem: string | null;
+  dispute: string | null;
+  client?: ClientStep | null;
 }
 
 export interface PaymentInput {
@@ -604,14 +846,40 @@ export interface PaymentInput {
   card_number?: string | null;
 }
 
+/** `options` is what the player must know to offer it, such as a publishable key. */
 export interface PaymentMethodChoice {
   id: string;
   test: boolean;
+  deliveries: ("pickup" | "ship")[];
+  options: Record<string, string>;
 }
 
 export interface PercentOff {
   type: "percent_off";
   permille: number;
+}
+
+/** What staff sees who has scanned a pickup code. */
+export interface Pickup {
+  order_id: string;
+  order_number: string;
+  name: string;
+  store_id: string;
+  store: string;
+  items: PickupItem[];
+  to_pay: MoneyOut | null;
+  collected_at: string | null;
+}
+
+export interface PickupItem {
+  fulfilment_id: string;
+  position: number;
+  variant_id: string;
+  pieces: number;
+  title: string;
+  sku: string;
+  state: "cancelled" | "collected" | "delivered" | "open" | "ready" | "released" | "shipped";
+  is_here: boolean;
 }
 
 export interface Pin {
@@ -784,6 +1052,7 @@ export interface Product {
   max_per_customer: number | null;
   active: boolean;
   version: number;
+  fit?: "runs_large" | "runs_small" | null;
 }
 
 export interface ProductChanged {
@@ -822,6 +1091,12 @@ export interface ProductUnpinned {
 export interface Products {
   products: Product[];
   next: string | null;
+}
+
+/** There, or ready in the store: not before, and not after. */
+export interface PromiseOut {
+  from: string;
+  until: string;
 }
 
 /** `used` counts what orders took of `limit_total`, `claimed` what carts hold of it now. */
@@ -899,11 +1174,13 @@ export interface Quote {
   total: MoneyOut;
   country: string;
   at: string;
+  delivery?: DeliveryOption | null;
 }
 
 export interface QuoteInput {
   country: string;
   language?: "de" | "en";
+  delivery?: DeliveryInput;
 }
 
 export interface QuoteLine {
@@ -923,6 +1200,22 @@ export interface QuoteStep {
 
 export interface ReactionSend {
   count: number;
+}
+
+export interface RefundInput {
+  amount: MoneyOut;
+  note: string;
+}
+
+export interface RefundOut {
+  id: string;
+  state: "done" | "due" | "failed" | "pending";
+  amount: MoneyOut;
+  cause: "cancelled" | "goodwill" | "late" | "not_collected" | "provider" | "returned";
+  note: string | null;
+  message: string | null;
+  created_at: string;
+  by_hand: boolean;
 }
 
 export interface Reminder {
@@ -946,6 +1239,60 @@ export interface RepairInput {
 
 export interface Repaired {
   listings: number;
+}
+
+export interface Return {
+  id: string;
+  order_id: string;
+  order_number: string;
+  kind: "by_post" | "in_store";
+  state: "received" | "refused" | "requested" | "withdrawn";
+  location_id: string | null;
+  note: string | null;
+  lines: ReturnLine[];
+  worth: MoneyOut | null;
+  deduction: MoneyOut | null;
+  refund: RefundOut | null;
+  created_at: string;
+  updated_at: string;
+}
+
+export interface ReturnInput {
+  kind: "by_post" | "in_store";
+  lines: ReturnLineInput[];
+  note?: string | null;
+}
+
+export interface ReturnLine {
+  position: number;
+  title: string;
+  sku: string;
+  quantity: number;
+  reason: "changed_mind" | "damaged" | "not_as_described" | "other" | "too_large" | "too_late" | "too_small" | "wrong_item";
+  note: string | null;
+  accepted: number | null;
+  restocked: number | null;
+}
+
+export interface ReturnLineInput {
+  position: number;
+  quantity: number;
+  reason: "changed_mind" | "damaged" | "not_as_described" | "other" | "too_large" | "too_late" | "too_small" | "wrong_item";
+  note?: string | null;
+}
+
+/** How many units of a line may still be sent back, and what one is worth. */
+export interface Returnable {
+  position: number;
+  title: string;
+  values: string[];
+  quantity: number;
+  unit_refund: MoneyOut;
+}
+
+export interface Returns {
+  returns: Return[];
+  next?: string | null;
 }
 
 /** A piece of work with its progress; `total` is null while it is not known. */
@@ -980,11 +1327,21 @@ export interface SanctionList {
   sanctions: Sanction[];
 }
 
+/** What a buyer does where a real provider asks him to confirm: he does, fails to, or leaves. */
+export interface SandboxInput {
+  outcome: "abandon" | "fail" | "succeed";
+}
+
 /** `csrf_token` goes into the header X-CSRF-Token of every unsafe request. */
 export interface Session {
   staff: Staff;
   csrf_token: string;
   expires_at: string;
+}
+
+export interface ShipInput {
+  carrier?: string | null;
+  tracking?: string | null;
 }
 
 export interface ShippingCountry {
@@ -1004,6 +1361,7 @@ export interface Shop {
   waitlist_seconds: number;
   reminders: boolean;
   demo: boolean;
+  time_zone?: string;
 }
 
 export interface Show {
@@ -1154,6 +1512,20 @@ export interface StockInput {
   on_hand: number;
 }
 
+/** A store in which buyers collect. */
+export interface Store {
+  id: string;
+  name: string;
+  address: LocationAddress;
+  hours: Hours;
+  time_zone: string;
+  phone: string | null;
+}
+
+export interface Stores {
+  stores: Store[];
+}
+
 export interface TaxLine {
   included: boolean;
   rate: string;
@@ -1179,6 +1551,13 @@ export interface Variant {
   available: number;
   image_index: number | null;
   parts: BundlePart[];
+}
+
+/** When one unit of a variant could reach a buyer, by each way there is. */
+export interface VariantDelivery {
+  variant_id: string;
+  options: DeliveryOption[];
+  at: string;
 }
 
 /** `id` names a variant to keep when a product is replaced; without it the SKU does. `tiers` are list prices by quantity. A variant with `parts` is a bundle: it has no stock of its own and holds and sells its parts. */

@@ -1,4 +1,4 @@
-/** The merchant's desk: orders, products and stock, promotions, import, and for admins the people and keys. */
+/** The merchant's desk: orders and their way to the buyer and back, products and stock, promotions, import, people and keys. */
 
 import { html, type TemplateResult } from "lit";
 import { customElement } from "lit/decorators.js";
@@ -11,7 +11,9 @@ import "./channels-listings";
 import "./channels-one";
 import "./import";
 import "./keys";
+import "./mails";
 import "./orders";
+import "./pickups";
 import "./product";
 import "./posts";
 import "./posts-form";
@@ -19,6 +21,10 @@ import "./product-form";
 import "./products";
 import "./promotion-form";
 import "./promotions";
+import "./returns";
+import "./store-form";
+import "./stores";
+import "./take-back";
 import "./team";
 
 const PLACES: Place[] = [
@@ -30,6 +36,9 @@ const PLACES: Place[] = [
   { hash: "#/team", label: "desk.team", icon: "people", permissions: ["staff:admin"] },
   { hash: "#/keys", label: "desk.keys", icon: "key", permissions: ["staff:admin"] },
 ];
+
+/** Pages that stand as tabs in another place. */
+const WITHIN: Readonly<Record<string, string>> = { posts: "channels", pickups: "orders", returns: "orders", mails: "orders", stores: "products" };
 
 @customElement("liveshop-desk")
 export class Desk extends Shell {
@@ -46,9 +55,9 @@ export class Desk extends Shell {
   /** The place of the address, or the first one this person may enter. */
   private place(path: string[]): Place {
     const open = PLACES.filter((place) => place.permissions.some((permission) => this.app?.can(permission)));
-    // A vendor's answer to an authorisation comes back with a query; posts are part of the channels.
-    const first = (path[0] ?? "").split("?")[0];
-    const hash = `#/${first === "posts" ? "channels" : first}`;
+    // A vendor's answer to an authorisation comes back with a query, and a list keeps its filters there.
+    const first = (path[0] ?? "").split("?")[0] ?? "";
+    const hash = `#/${WITHIN[first] ?? first}`;
     return open.find((place) => place.hash === hash) ?? open[0] ?? PLACES[0]!;
   }
 
@@ -56,6 +65,7 @@ export class Desk extends Shell {
     const id = path[1] ?? null;
     switch (this.place(path).hash) {
       case "#/products":
+        if (path[0] === "stores") return stores(app, id);
         if (id === "new") return html`${keyed(id, html`<desk-product-form .app=${app}></desk-product-form>`)}`;
         if (id && path[2] === "edit") return html`${keyed(id, html`<desk-product-form .app=${app} .productId=${id}></desk-product-form>`)}`;
         return id
@@ -73,9 +83,32 @@ export class Desk extends Shell {
       case "#/keys":
         return html`<desk-keys .app=${app}></desk-keys>`;
       default:
-        return html`<desk-orders .app=${app} .orderId=${id}></desk-orders>`;
+        return orders(app, path);
     }
   }
+}
+
+function orders(app: App, path: string[]): TemplateResult {
+  const [place, second, third] = path;
+  switch (place) {
+    case "pickups":
+      return html`<desk-pickups .app=${app}></desk-pickups>`;
+    case "returns":
+      return second === "new" && third
+        ? html`${keyed(third, html`<desk-take-back .app=${app} .orderId=${third}></desk-take-back>`)}`
+        : html`<desk-returns .app=${app}></desk-returns>`;
+    case "mails":
+      return html`<desk-mails .app=${app}></desk-mails>`;
+    default:
+      return second
+        ? html`${keyed(second, html`<desk-order .app=${app} .orderId=${second}></desk-order>`)}`
+        : html`<desk-orders .app=${app} .place=${place ?? ""}></desk-orders>`;
+  }
+}
+
+function stores(app: App, id: string | null): TemplateResult {
+  if (!id) return html`<desk-stores .app=${app}></desk-stores>`;
+  return html`${keyed(id, html`<desk-store-form .app=${app} .locationId=${id === "new" ? null : id}></desk-store-form>`)}`;
 }
 
 function channels(app: App, path: string[]): TemplateResult {

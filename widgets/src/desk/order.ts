@@ -1,87 +1,113 @@
-/** One order: what was sold, to whom, and what became of the money. */
+/** One order: what was sold to whom, how it gets there, what became of the money, and all that happened. */
 
 import { html, nothing, type TemplateResult } from "lit";
-import { customElement, property } from "lit/decorators.js";
+import { customElement, property, state } from "lit/decorators.js";
+import { repeat } from "lit/directives/repeat.js";
 import "./order-exports";
 import { icon } from "../studio/icons";
-import { orderBadge, paymentBadge } from "../studio/order-words";
-import { variantName } from "../studio/product-words";
+import { orderBadge, promiseWords } from "../studio/order-words";
 import { LoadingView } from "../studio/view";
-import type { Order, TaxLine } from "../wire.gen";
+import type { Feedback, Order, OrderProgress } from "../wire.gen";
+import "./act-dialog";
+import "./fulfilment-card";
+import "./mails";
+import { ordersHash } from "./order-filter";
+import { history, lines } from "./order-parts";
+import "./order-payment";
+import "./return-card";
 
 @customElement("desk-order")
-export class OrderDetail extends LoadingView<Order> {
+export class OrderDetail extends LoadingView<OrderProgress> {
   @property() orderId = "";
+  @state() private cancelling = false;
 
-  protected override fetch(): Promise<Order> {
-    return this.app.api.get<Order>(`/api/orders/${encodeURIComponent(this.orderId)}`);
+  private get path(): string {
+    return `/api/orders/${encodeURIComponent(this.orderId)}`;
   }
 
-  protected override ready(order: Order): TemplateResult {
+  protected override async fetch(): Promise<OrderProgress> {
+    const progress = await this.app.api.get<OrderProgress>(`${this.path}/progress`);
+    document.title = `${progress.order.number} · ${this.app.shop.name}`;
+    return progress;
+  }
+
+  private readonly changed = (): void => {
+    this.cancelling = false;
+    void this.load(true);
+  };
+
+  protected override ready(progress: OrderProgress): TemplateResult {
+    const { order, fulfilments, returns } = progress;
     const { words } = this.app;
-    const { address, payment } = order;
-    const { currency } = order.total;
-    const lines = { amount: order.lines.reduce((sum, line) => sum + line.total.amount, 0), currency };
-    const discount = { amount: order.lines.reduce((sum, line) => sum + line.payable.amount, 0) - lines.amount, currency };
-    return html`<article class="order-detail" data-testid="order-detail">
-      <header class="page-bar"><a class="icon-btn only-narrow" href="#/orders" aria-label=${this.t("studio.back")}>${icon("back")}</a>
-        <h1>${order.number}</h1>${orderBadge(order, words)}</header>
-      <p class="quiet"><time datetime=${order.placed_at}>${words.date(order.placed_at, { dateStyle: "full", timeStyle: "short" })}</time></p>
-      ${this.fate(order)}
-      <section class="card" aria-labelledby="lines-title"><h2 id="lines-title">${this.t("desk.order_lines")}</h2>
-        <table class="table">
-          <thead><tr><th scope="col">${this.t("desk.article")}</th><th scope="col" class="num">${this.t("desk.quantity")}</th>
-            <th scope="col" class="num only-wide">${this.t("desk.unit_price")}</th><th scope="col" class="num">${this.t("desk.line_total")}</th></tr></thead>
-          <tbody>${order.lines.map(
-            (line) => html`<tr><th scope="row">${line.title}<span class="quiet">${[variantName(line.values), line.sku].filter(Boolean).join(" · ")}</span>
-                ${line.payable.amount === line.total.amount ? nothing : html`<span class="quiet">${this.t("desk.payable", { amount: this.money(line.payable) })}</span>`}</th>
-              <td class="num">${words.number(line.quantity)}</td><td class="num only-wide">${this.money(line.unit_price)}</td><td class="num">${this.money(line.total)}</td></tr>`,
-          )}</tbody>
-        </table>
-        <dl class="sums">
-          <div><dt>${this.t("desk.subtotal")}</dt><dd>${this.money(lines)}</dd></div>
-          ${discount.amount === 0 ? nothing : html`<div><dt>${this.t("desk.order_discount")}</dt><dd>${this.money(discount)}</dd></div>`}
-          <div><dt>${this.t("desk.shipping")}</dt><dd>${this.money(order.shipping)}</dd></div>
-          ${order.taxes.filter((tax) => !tax.included).map((tax) => html`<div data-testid="tax-added"><dt>${this.tax(tax)}</dt><dd>${this.money(tax.amount)}</dd></div>`)}
-          <div class="sums-total"><dt>${this.t("desk.total")}</dt><dd>${this.money(order.total)}</dd></div>
-          ${order.taxes.filter((tax) => tax.included).map((tax) => html`<div class="quiet" data-testid="tax-included"><dt>${this.tax(tax)}</dt><dd>${this.money(tax.amount)}</dd></div>`)}
-        </dl>
-      </section>
-      ${this.explanation(order)}
-      <div class="pair">
-        <section class="card" aria-labelledby="to-title"><h2 id="to-title">${this.t("desk.ship_to")}</h2>
-          <address>${address.name}<br />${address.line1}<br />${address.line2 ? html`${address.line2}<br />` : nothing}${address.postal_code} ${address.city}<br />${words.country(address.country)}</address>
-          <p><a class="link" href="mailto:${order.email}">${order.email}</a></p></section>
-        <section class="card" aria-labelledby="payment-title"><h2 id="payment-title">${this.t("desk.payment")}</h2>
-          <p>${this.t(`desk.method_${payment.method}`)} ${paymentBadge(order, words)}</p>
-          ${payment.message ? html`<p class="note note-bad">${payment.message}</p>` : nothing}
-          ${payment.reference ? html`<p class="quiet">${this.t("desk.reference")} <code>${payment.reference}</code></p>` : nothing}
-          ${order.show_id ? html`<p><a class="link" href="/studio#/shows/${order.show_id}">${this.t("desk.from_show")}</a></p>` : nothing}</section>
-      </div>
-      <desk-order-exports .app=${this.app} .orderId=${order.id}></desk-order-exports>
+    const isStuck = order.state === "pending" && order.payment.problem !== null;
+    const canCancel = (order.state === "confirmed" || isStuck) && this.app.can("orders:write") && fulfilments.every(({ state }) => state === "open" || state === "ready");
+    return html`<article class="order-detail" data-testid="order-detail" data-state=${order.state}>
+      <header class="page-bar"><a class="icon-btn" href=${ordersHash()} aria-label=${this.t("studio.back")}>${icon("back")}</a>
+        <h1>${order.number}</h1>${orderBadge(order, words)}
+        ${order.state === "confirmed" || order.state === "cancelled" ? html`<a class="btn btn-outline" href="${this.path}/invoice" target="_blank" rel="noopener" data-testid="invoice">${icon("external")}${order.invoice_number ?? this.t("orders.invoice")}</a>` : nothing}
+        ${canCancel ? html`<button class="btn btn-outline" data-testid="cancel-order" @click=${() => (this.cancelling = true)}>${icon("close")}${this.t("orders.act_cancel")}</button>` : nothing}</header>
+      <p class="quiet"><time datetime=${order.placed_at}>${words.date(order.placed_at, { dateStyle: "full", timeStyle: "short" })}</time>
+        ${order.show_id ? html` · <a class="link" href="/studio#/shows/${order.show_id}">${this.t("desk.from_show")}</a>` : nothing}</p>
+      ${order.state === "cancelled" ? html`<p class="note" data-testid="order-fate">${icon("info")}<span>${this.t("desk.fate_cancelled")}</span></p>` : nothing}
+      ${order.state === "payment_failed" ? html`<p class="note" data-testid="order-fate">${icon("info")}<span>${this.t("orders.fate_payment_failed")}</span></p>` : nothing}
+      <div class="order-columns"><div class="order-main">
+          ${fulfilments.length > 0
+            ? html`<section class="stack" aria-labelledby="way-title"><h2 id="way-title" class="section-title">${this.t("orders.way")}</h2>
+                ${repeat(fulfilments, ({ id }) => id, (one) => html`<desk-fulfilment .app=${this.app} .fulfilment=${one} @changed=${this.changed}></desk-fulfilment>`)}
+                ${order.delivery === "pickup" && fulfilments.some(({ state }) => state === "ready") && this.app.can("orders:write")
+                  ? html`<p class="note">${icon("info")}<span>${this.t("orders.hand_over_hint")} <a class="link" href="#/pickups">${this.t("orders.tab_pickups")}</a></span></p>`
+                  : nothing}</section>`
+            : nothing}
+          ${returns.length > 0
+            ? html`<section class="stack" aria-labelledby="returns-title"><h2 id="returns-title" class="section-title">${this.t("orders.tab_returns")}</h2>
+                ${repeat(returns, ({ id }) => id, (one) => html`<desk-return .app=${this.app} .returned=${one} @changed=${this.changed}></desk-return>`)}</section>`
+            : nothing}
+          ${lines(order, words)}
+          ${history(progress.events, words)}
+        </div><div class="order-side">
+          <desk-order-payment .app=${this.app} .progress=${progress} @changed=${this.changed}></desk-order-payment>
+          ${this.recipient(progress)}
+          ${this.comingBack(progress)}
+          <desk-order-mails .app=${this.app} .orderId=${order.id}></desk-order-mails>
+          <desk-order-exports .app=${this.app} .orderId=${order.id}></desk-order-exports>
+          ${progress.feedback ? this.feedback(progress.feedback) : nothing}
+        </div></div>
+      ${this.cancelling ? this.cancelDialog(order) : nothing}
     </article>`;
   }
 
-  private tax(tax: TaxLine): string {
+  private cancelDialog(order: Order): TemplateResult {
+    const isPaid = order.payment.captured.amount > order.payment.refunded.amount;
+    return html`<desk-note-dialog .app=${this.app} .path="${this.path}/cancel" .label=${this.t("orders.ask_cancel", { number: order.number })}
+      .text=${this.t(isPaid ? "orders.ask_cancel_paid" : "orders.ask_cancel_text")} .yes=${this.t("orders.act_cancel")} danger
+      @ls-close=${() => (this.cancelling = false)} @done=${this.changed}></desk-note-dialog>`;
+  }
+
+  private recipient({ order, store, status_url }: OrderProgress): TemplateResult {
+    const { address } = order;
     const { words } = this.app;
-    return this.t(tax.included ? "desk.tax" : "desk.tax_added", { rate: words.number(Number(tax.rate)), basis: this.money(tax.basis) });
+    const isPickup = order.delivery === "pickup";
+    return html`<section class="card" aria-labelledby="to-title" data-testid="recipient"><h2 id="to-title">${this.t(isPickup ? "orders.pickup" : "desk.ship_to")}</h2>
+      ${isPickup ? html`<p><strong>${store ?? this.t("orders.store_unknown")}</strong></p>` : nothing}
+      <address>${address.name}<br />${address.line1 ? html`${address.line1}<br />` : nothing}${address.line2 ? html`${address.line2}<br />` : nothing}${address.postal_code || address.city
+        ? html`${address.postal_code} ${address.city}<br />`
+        : nothing}${words.country(address.country)}</address>
+      ${order.promise ? html`<p class="quiet">${this.t(isPickup ? "orders.promised_ready" : "orders.promised_there", { when: promiseWords(order.promise, words) })}</p>` : nothing}
+      <p><a class="link" href="mailto:${order.email}">${order.email}</a></p>
+      ${status_url ? html`<p><a class="link" href=${status_url} target="_blank" rel="noopener noreferrer" data-testid="status-page">${this.t("orders.status_page")}</a></p>` : nothing}</section>`;
   }
 
-  /** An order that came to nothing says why, and what became of the money. */
-  private fate(order: Order): TemplateResult | typeof nothing {
-    const { state } = order.payment;
-    if (state === "refund_due" || state === "refunded") {
-      return html`<p class="note ${state === "refund_due" ? "note-warn" : ""}" data-testid="order-fate">${icon("info")}<span>${this.t(`desk.fate_${state}`)}</span></p>`;
-    }
-    return order.state === "cancelled" ? html`<p class="note" data-testid="order-fate">${icon("info")}<span>${this.t("desk.fate_cancelled")}</span></p>` : nothing;
+  private comingBack({ order, returnable, returnable_until }: OrderProgress): TemplateResult | typeof nothing {
+    if (!this.app.can("orders:write") || !returnable.some(({ quantity }) => quantity > 0)) return nothing;
+    return html`<section class="card" aria-labelledby="back-title"><h2 id="back-title">${this.t("orders.take_back")}</h2>
+      ${returnable_until ? html`<p class="quiet">${this.t("orders.returnable_until", { when: this.app.words.date(returnable_until, { dateStyle: "long" }) })}</p>` : nothing}
+      <a class="btn btn-outline" href="#/returns/new/${order.id}" data-testid="take-back">${icon("back")}${this.t("orders.act_take_back")}</a></section>`;
   }
 
-  /** As the buyer was told it. What is inside a price already adds nothing, and says no amount. */
-  private explanation(order: Order): TemplateResult | typeof nothing {
-    if (order.explanation.length === 0) return nothing;
-    return html`<section class="card" aria-labelledby="why-title"><h2 id="why-title">${this.t("desk.explanation")}</h2>
-      <ol class="steps" data-testid="explanation">${order.explanation.map(
-        (step) => html`<li><span>${step.text}</span>${step.amount.amount === 0 ? nothing : html`<span class="num">${this.money(step.amount)}</span>`}</li>`,
-      )}<li class="steps-total"><span>${this.t("desk.total")}</span><span class="num">${this.money(order.total)}</span></li></ol></section>`;
+  private feedback(given: Feedback): TemplateResult {
+    return html`<section class="card" aria-labelledby="feedback-title" data-testid="feedback"><h2 id="feedback-title">${this.t("orders.feedback")}</h2>
+      ${given.effort === null ? nothing : html`<p>${this.t("orders.effort", { value: given.effort })}</p>`}
+      ${given.satisfaction === null ? nothing : html`<p>${this.t("orders.satisfaction", { value: given.satisfaction })}</p>`}
+      ${given.comment ? html`<blockquote class="timeline-note">“${given.comment}”</blockquote>` : nothing}</section>`;
   }
 }

@@ -11,6 +11,7 @@ import { nameIn } from "../studio/kind-words";
 import { priceBefore, stockWords, struck, variantName } from "../studio/product-words";
 import { explain, LoadingView } from "../studio/view";
 import type { Location, Locations, Product, Stock, StockAt, Variant } from "../wire.gen";
+import "./product-qr";
 
 interface Sheet {
   product: Product;
@@ -23,6 +24,7 @@ interface Sheet {
 export class ProductSheet extends LoadingView<Sheet> {
   @property() productId = "";
   @state() private saving = "";
+  @state() private showsQr = false;
   @state() private why: { cell: string; text: string } | null = null;
 
   protected override async fetch(): Promise<Sheet> {
@@ -73,6 +75,7 @@ export class ProductSheet extends LoadingView<Sheet> {
     const { product } = sheet;
     return html`<div class="page-bar"><a class="icon-btn" href="#/products" aria-label=${this.t("studio.back")}>${icon("back")}</a><h1>${product.title}</h1>
         ${product.active ? nothing : html`<span class="badge">${this.t("desk.inactive")}</span>`}
+        <button class="btn btn-outline" data-testid="product-qr" @click=${() => (this.showsQr = true)}>${icon("code")}${this.t("stores.qr")}</button>
         ${this.app.can("catalog:write") ? html`<a class="btn btn-outline" href="#/products/${product.id}/edit" data-testid="edit-product">${icon("edit")}${this.t("studio.edit")}</a>` : nothing}</div>
       <section class="card product-head" aria-label=${this.t("desk.product")}>
         <div class="product-pictures" role="group" tabindex="0" aria-label=${product.title}>${product.images.slice(0, 4).map((image) => html`<span class="product-picture">${picture(image, { sizes: "9rem" })}</span>`)}</div>
@@ -84,7 +87,8 @@ export class ProductSheet extends LoadingView<Sheet> {
       </section>
       <h2 class="section-title">${this.t("desk.stock")}</h2>
       ${sheet.locations.length === 0 ? html`<p class="hint">${this.t("desk.locations_none")}</p>` : nothing}
-      <ul class="stock-list">${product.variants.map((variant) => this.variant(variant, sheet))}</ul>`;
+      <ul class="stock-list">${product.variants.map((variant) => this.variant(variant, sheet))}</ul>
+      ${this.showsQr ? html`<desk-product-qr .app=${this.app} .product=${product} .locations=${sheet.locations} @ls-close=${() => (this.showsQr = false)}></desk-product-qr>` : nothing}`;
   }
 
   private variant(variant: Variant, sheet: Sheet): TemplateResult {

@@ -7,6 +7,7 @@ import { icon } from "../studio/icons";
 import { available, priceLine, stockWords } from "../studio/product-words";
 import { empty, explain, LoadingView } from "../studio/view";
 import type { Product, Products as Page } from "../wire.gen";
+import { stockTabs } from "./order-tabs";
 
 const TYPING_PAUSE_MS = 250;
 const PAGE = 50;
@@ -62,6 +63,7 @@ export class Products extends LoadingView<Page> {
     return html`<div class="page-bar"><h1>${this.t("desk.products")}</h1>
         ${this.app.can("catalog:write") ? html`<a class="btn btn-outline only-wide" href="#/import">${icon("upload")}${this.t("desk.import")}</a>
               <a class="btn btn-primary" href="#/products/new" data-testid="new-product">${icon("plus")}${this.t("desk.product_new")}</a>` : nothing}</div>
+      ${stockTabs("products", this.app)}
       <div class="search">${icon("search")}<input class="input" type="search" data-testid="product-search" aria-label=${this.t("studio.product_search")}
         placeholder=${this.t("studio.product_search")} @input=${(event: Event) => this.typed(event)} /></div>
       ${super.render()}`;

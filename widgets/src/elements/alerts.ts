@@ -4,7 +4,7 @@
 import { html, css, nothing, type TemplateResult } from "lit";
 import { property, state } from "lit/decorators.js";
 import { repeat } from "lit/directives/repeat.js";
-import type { Place } from "../wire.gen";
+import type { Order, Place } from "../wire.gen";
 import { clockText } from "../state/i18n";
 import { baseStyles } from "../ui/styles";
 import { deepActive } from "../ui/focus";
@@ -190,8 +190,47 @@ export class LsAlerts extends Part {
     </div>`;
   }
 
+  /** An order that waits for its payment. Whoever closes its sheet finds it again here. */
+  private payment(order: Order): TemplateResult {
+    const { i18n, payments } = this.session;
+    const left = this.secondsLeft(order.payment.expires_at);
+    return html`<div class="alert turn" data-testid="payment-open">
+      ${icon("card")}
+      <p class="words" role=${this.alertOnce(`payment ${order.id}`)}>
+        ${i18n.t("payment.open")}<small>${i18n.t("payment.open_total", { total: this.money(order.total) })}</small>
+      </p>
+      ${left > 0 ? html`<b role="timer">${clockText(left)}</b>` : nothing}
+      <span class="do">
+        <button
+          class="btn btn-ghost"
+          data-testid="payment-drop"
+          ?disabled=${this.busy !== ""}
+          @click=${() =>
+            this.act(
+              "payment",
+              async () => {
+                await payments.cancel(order.id);
+                await this.session.cart.load();
+              },
+              () => this.tell("go", { sheet: "cart" }),
+            )}
+        >
+          ${i18n.t("payment.cancel")}
+        </button>
+        <button
+          class="btn btn-primary"
+          data-testid="payment-continue"
+          @click=${() => this.tell("go", { sheet: "payment", order, fresh: false })}
+        >
+          ${i18n.t("payment.continue")}
+        </button>
+      </span>
+    </div>`;
+  }
+
   protected override render(): TemplateResult {
-    return html`${repeat(
+    const { pending } = this.session.payments;
+    return html`${pending ? this.payment(pending) : nothing}${repeat(
         this.session.waitlist.turns,
         (place) => place.id,
         (place) => this.turn(place),

@@ -1,7 +1,7 @@
 // <ls-cart>: what is held for this viewer and for how long, what it costs and why.
 
 import { html, css, nothing, type TemplateResult } from "lit";
-import { state } from "lit/decorators.js";
+import { property, state } from "lit/decorators.js";
 import { repeat } from "lit/directives/repeat.js";
 import type { Cart, Place } from "../wire.gen";
 import { clockText } from "../state/i18n";
@@ -14,11 +14,13 @@ import "../ui/sheet";
 import "./alerts";
 import { cartLine, foreignRow, lineStyles, rowOf, type Row } from "./cart-line";
 import "./codes";
+import { goOf } from "./go";
 import { Part, define } from "./part";
 
 export class LsCart extends Part {
   @state() private busy = "";
-  @state() private problem = "";
+  /** What went wrong, in words; also before this sheet was opened. */
+  @property() problem = "";
 
   static override styles = [
     baseStyles,
@@ -296,10 +298,7 @@ export class LsCart extends Part {
   }
 
   private checkout(): void {
-    const goes = this.session.tell("goto-checkout", { cart: this.session.cart.cart, lines: this.session.foreign }, true);
-    this.session.track("goto-checkout");
-    // With the storefront's own cart there is nothing of ours to pay.
-    if (goes && !this.session.foreign) this.emit("go", { sheet: "checkout" });
+    if (this.session.goesToCheckout()) this.emit("go", { sheet: "checkout" });
   }
 
   protected override render(): TemplateResult {
@@ -322,7 +321,9 @@ export class LsCart extends Part {
               data-testid="resume-order"
               ?disabled=${this.busy !== ""}
               @click=${() =>
-                this.act("resume", async () => this.emit("go", { sheet: "done", order: await this.session.cart.resume(open) }))}
+                this.act("resume", async () =>
+                  this.emit("go", goOf(this.session.payments.heard(await this.session.cart.resume(open)))),
+                )}
             >
               ${t("cart.unanswered_check")}
             </button>

@@ -51,6 +51,84 @@ export const checkoutStyles = css`
     font-weight: 600;
     font-size: var(--ls-text-md);
   }
+  .method.off > label {
+    cursor: default;
+    color: var(--ls-ink-3);
+  }
+  .method label > .icon {
+    color: var(--ls-ink-3);
+    font-size: 17px;
+  }
+  .method.on label > .icon {
+    color: var(--ls-accent);
+  }
+  .what {
+    flex: 1;
+    min-width: 0;
+    overflow-wrap: anywhere;
+  }
+  .method small.when {
+    color: var(--ls-good);
+    font-weight: 600;
+  }
+  .method small.bad {
+    color: var(--ls-bad);
+  }
+  .head {
+    display: flex;
+    justify-content: space-between;
+    gap: 12px;
+  }
+  .head b {
+    font-weight: 600;
+    white-space: nowrap;
+    font-variant-numeric: tabular-nums;
+  }
+  .more {
+    margin-top: 4px;
+    font-size: var(--ls-text-sm);
+  }
+  .compact {
+    gap: 0;
+    padding-top: 6px;
+  }
+  .compact > section {
+    padding: 14px 0;
+  }
+  .compact > section + section {
+    border-top: 1px solid var(--ls-line);
+  }
+  .line {
+    display: grid;
+    grid-template-columns: minmax(0, 1fr) auto;
+    gap: 2px 12px;
+    align-items: start;
+  }
+  .line h3 {
+    margin: 0;
+    font-size: var(--ls-text-sm);
+    font-weight: 600;
+    color: var(--ls-ink-2);
+  }
+  .line p {
+    grid-column: 1;
+    font-size: var(--ls-text-md);
+    line-height: 1.4;
+    overflow-wrap: anywhere;
+  }
+  .line p b {
+    font-weight: 600;
+  }
+  .line p span {
+    display: block;
+    font-size: var(--ls-text-sm);
+    color: var(--ls-ink-2);
+  }
+  .line .link {
+    grid-area: 1 / 2 / span 2;
+    margin-top: -10px;
+    font-size: var(--ls-text-sm);
+  }
   .method small {
     display: block;
     font-weight: 400;

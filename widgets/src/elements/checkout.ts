@@ -1,46 +1,62 @@
-// <ls-checkout>: address, payment and one button with the exact total on it. What it says is what is paid, or nothing is.
+// <ls-checkout>: delivery, address, payment and one button with the exact total on it. What it says is what is paid, or
+// nothing is. Who was here before finds all of it filled in, in lines that can be changed.
 
 import { html, nothing, type PropertyValues, type TemplateResult } from "lit";
-import { state } from "lit/decorators.js";
-import type { Money, OrderInput, PaymentMethod, Quote } from "../wire.gen";
-import { ApiProblem, storageOrNull } from "../state/api";
+import { property, state } from "lit/decorators.js";
+import type { DeliveryInput, DeliveryOption, Order, OrderInput, PaymentMethodChoice, Quote } from "../wire.gen";
+import { ApiProblem } from "../state/api";
 import { baseStyles } from "../ui/styles";
 import { icon } from "../ui/icon";
 import "../ui/sheet";
-import { stepStyles, stepsTo } from "../ui/steps";
+import { stepStyles } from "../ui/steps";
 import "./alerts";
-import { AUTOCOMPLETE, FIELDS, wrongWith, type Field } from "./checkout-fields";
+import { contactLine, contactSections, type ContactForm } from "./checkout-contact";
+import { deliveryCards, deliveryLine, firstOf, isSame, wishOf } from "./checkout-delivery";
+import { wrongWith, type Field } from "./checkout-fields";
+import { addressOf, keepForm, recallForm, wrongOf, type Values } from "./checkout-form";
+import { methodCards } from "./checkout-method";
+import { fieldsOf } from "./checkout-stripe";
 import { checkoutStyles } from "./checkout-styles";
+import { changed, summary, type Earlier } from "./checkout-summary";
+import { goOf } from "./go";
 import { Part, define } from "./part";
 
-const TEST_CARD = "4242 4242 4242 4242";
+type Section = "contact" | "delivery" | "payment";
+type Errors = Partial<Record<Field | "card", string>>;
 
 export class LsCheckout extends Part {
-  @state() private values: Record<Field, string> = { email: "", name: "", line1: "", line2: "", postal_code: "", city: "" };
-  @state() private country = "";
-  @state() private method: PaymentMethod | null = null;
+  /** What went wrong before this sheet was opened, in words. */
+  @property() problem = "";
+  @state() values!: Values;
+  @state() country = "";
+  @state() private options: DeliveryOption[] | null = null;
+  @state() private chosen: DeliveryInput = { kind: "ship", store_id: null };
+  @state() private allStores = false;
+  @state() private method: string | null = null;
   @state() private card = "";
-  @state() private errors: Partial<Record<Field | "card", string>> = {};
+  @state() private errors: Errors = {};
   @state() private quote: Quote | null = null;
-  @state() private changedFrom: Money | null = null;
-  @state() private problem = "";
+  @state() private earlier: Earlier | null = null;
+  @state() private fieldsError = "";
   @state() private busy = false;
+  /** Sections of a known buyer that he wants to change. */
+  @state() private opened: ReadonlySet<Section> = new Set();
+  private known = false;
+  private isPicked = false;
   private quoting = 0;
-  private readonly storage = storageOrNull(() => sessionStorage);
+  private asking = 0;
+  private shownFor = "";
 
-  static override styles = [
-    baseStyles,
-    stepStyles,
-    checkoutStyles,
-  ];
-
-  private get formSlot(): string {
-    return `liveshop:form:${new URL(this.session.base, location.href).host}`;
-  }
+  static override styles = [baseStyles, stepStyles, checkoutStyles];
 
   override connectedCallback(): void {
     super.connectedCallback();
-    this.recall();
+    const { payments, store } = this.session;
+    ({ values: this.values, country: this.country } = recallForm(this.session.base, payments.buyer));
+    this.known = payments.isKnown;
+    this.method = payments.buyer?.method ?? null;
+    if (store) this.chosen = { kind: "pickup", store_id: store };
+    else if (payments.buyer?.delivery) this.chosen = payments.buyer.delivery;
     if (!this.session.shop) void this.session.loadShop();
     this.session.track("checkout-start");
   }
@@ -48,48 +64,99 @@ export class LsCheckout extends Part {
   protected override willUpdate(_changed: PropertyValues<this>): void {
     const shop = this.session.shop;
     if (!shop) return;
-    this.method ??= shop.payment_methods[0]?.id ?? null;
-    if (shop.countries.some((c) => c.code === this.country)) return;
-    const region = new Intl.Locale(navigator.language).maximize().region;
-    this.country = (shop.countries.find((c) => c.code === region) ?? shop.countries[0])?.code ?? "";
-    if (this.country) void this.requote();
+    if (!shop.countries.some((c) => c.code === this.country)) this.country = this.session.country;
+    const methods = this.methods();
+    if (methods.length > 0 && !methods.some(({ id }) => id === this.method)) this.method = methods[0]!.id;
   }
 
-  protected override firstUpdated(): void {
-    if (this.country && !this.quote) void this.requote();
+  protected override updated(changed: PropertyValues<this>): void {
+    super.updated(changed);
+    if (this.country && this.asking === 0) void this.ask();
+    if (this.method === "stripe" && this.quote && this.quote.total.amount > 0) void this.showFields();
   }
 
-  /** What was typed survives a reload in this tab; card numbers are never kept. */
+  private get isPickup(): boolean {
+    return this.chosen.kind === "pickup";
+  }
+
+  private get option(): DeliveryOption | undefined {
+    return this.options?.find((option) => isSame(option, this.chosen));
+  }
+
+  /** Those that go with the chosen delivery. */
+  private methods(): PaymentMethodChoice[] {
+    const all = this.session.shop?.payment_methods ?? [];
+    const { option } = this;
+    if (option && option.problem === null) return all.filter(({ id }) => option.payment_methods.includes(id));
+    return all.filter(({ deliveries }) => deliveries.includes(this.chosen.kind ?? "ship"));
+  }
+
+  private isCompact(section: Section): boolean {
+    if (!this.known || this.opened.has(section)) return false;
+    if (section === "payment") return this.method !== "sandbox" && this.method !== "stripe";
+    // Who collected last time has told no address yet.
+    return section !== "contact" || Object.keys(wrongOf(this, this.isPickup)).length === 0;
+  }
+
+  private change(section: Section): void {
+    this.opened = new Set([...this.opened, section]);
+    void this.updateComplete.then(() =>
+      this.renderRoot.querySelector<HTMLElement>(`#${section} :is(input:checked, input, select)`)?.focus(),
+    );
+  }
+
   private remember(): void {
-    try {
-      this.storage?.setItem(this.formSlot, JSON.stringify({ values: this.values, country: this.country }));
-    } catch {
-      // Then it has to be typed again.
-    }
+    keepForm(this.session.base, { values: this.values, country: this.country });
   }
 
-  private recall(): void {
+  /** Ways of delivery and the total, at once; again where the guess was wrong. */
+  private async ask(): Promise<void> {
+    const turn = ++this.asking;
+    const quoted = this.requote();
     try {
-      const kept = JSON.parse(this.storage?.getItem(this.formSlot) ?? "null") as {
-        values: Record<Field, string>;
-        country: string;
-      } | null;
-      if (!kept) return;
-      this.values = { ...this.values, ...kept.values };
-      this.country = kept.country;
-    } catch {
-      // Written by an older version: start empty.
+      const { options } = await this.session.payments.options(this.country, this.session.language);
+      if (turn !== this.asking) return;
+      const { store, payments } = this.session;
+      const found = firstOf(options, [
+        this.isPicked ? this.chosen : null,
+        store ? { kind: "pickup", store_id: store } : null,
+        payments.buyer?.delivery ?? null,
+        { kind: "ship", store_id: null },
+      ]);
+      await quoted;
+      this.options = this.quote?.delivery ? withOption(options, this.quote.delivery) : options;
+      if (found && !isSame(found, this.chosen)) {
+        this.chosen = wishOf(found);
+        this.problem = "";
+        await this.requote();
+      }
+    } catch (error) {
+      if (turn === this.asking) this.problem ||= this.session.words(error);
     }
   }
 
   private async requote(): Promise<void> {
     const turn = ++this.quoting;
     try {
-      const quote = await this.session.cart.quote(this.country, this.session.language);
-      if (turn === this.quoting) this.quote = quote;
+      const quote = await this.session.cart.quote(this.country, this.session.language, this.chosen);
+      if (turn === this.quoting) this.take(quote);
     } catch (error) {
-      if (turn === this.quoting) this.problem = this.session.words(error);
+      // With a store that cannot be chosen: the options say so, and another one is asked for.
+      if (turn === this.quoting && (this.options || !this.isPickup)) this.problem = this.session.words(error);
     }
+  }
+
+  private take(quote: Quote): void {
+    this.quote = quote;
+    if (quote.delivery && this.options) this.options = withOption(this.options, quote.delivery);
+  }
+
+  private choose(option: DeliveryOption): void {
+    this.chosen = wishOf(option);
+    this.isPicked = true;
+    this.earlier = null;
+    this.problem = "";
+    void this.requote();
   }
 
   private check(field: Field): string {
@@ -102,35 +169,63 @@ export class LsCheckout extends Part {
     return /^\d{12,19}$/.test(this.card.replace(/\s/g, "")) ? "" : this.t("checkout.bad.card");
   }
 
-  private blurred(field: Field): void {
+  private left(field: Field): void {
     if (this.values[field]) this.errors = { ...this.errors, [field]: this.check(field) };
     this.remember();
   }
 
-  private typed(field: Field, event: Event): void {
-    this.values = { ...this.values, [field]: (event.target as HTMLInputElement).value };
+  private typed(field: Field, text: string): void {
+    this.values = { ...this.values, [field]: text };
     if (this.errors[field]) this.errors = { ...this.errors, [field]: this.check(field) };
   }
 
-  private typedCard(event: Event): void {
-    const input = event.target as HTMLInputElement;
-    this.card = input.value.replace(/\D/g, "").slice(0, 19).replace(/(.{4})(?=.)/g, "$1 ");
-    input.value = this.card;
+  private choosesCountry(code: string): void {
+    this.country = code;
+    this.earlier = null;
+    this.remember();
+    void this.ask();
+  }
+
+  private typedCard(text: string): void {
+    this.card = text;
     if (this.errors.card) this.errors = { ...this.errors, card: this.checkCard() };
+  }
+
+  private choosesMethod(id: string): void {
+    this.method = id;
+    this.errors = { ...this.errors, card: "" };
+  }
+
+  /** Stripe's fields follow the total. */
+  private async showFields(): Promise<void> {
+    const { total } = this.quote!;
+    const mark = `${total.amount} ${total.currency}`;
+    if (this.shownFor === mark) return;
+    this.shownFor = mark;
+    const options = this.session.shop?.payment_methods.find(({ id }) => id === "stripe")?.options ?? {};
+    try {
+      await fieldsOf(this.session, this).showFor(total, options);
+      this.fieldsError = "";
+    } catch {
+      this.fieldsError = this.t("payment.fields_missing");
+    }
+  }
+
+  private mistakes(): Errors {
+    const errors: Errors = {};
+    const wrong = wrongOf(this, this.isPickup);
+    for (const [field, key] of Object.entries(wrong)) errors[field as Field] = this.t(key);
+    const card = this.checkCard();
+    if (card) errors.card = card;
+    return errors;
   }
 
   private async pay(event: Event): Promise<void> {
     event.preventDefault();
     if (this.busy) return;
-    const errors: Partial<Record<Field | "card", string>> = {};
-    for (const field of FIELDS) {
-      const error = this.check(field);
-      if (error) errors[field] = error;
-    }
-    const cardError = this.checkCard();
-    if (cardError) errors.card = cardError;
-    this.errors = errors;
-    if (Object.keys(errors).length > 0) {
+    this.errors = this.mistakes();
+    if (Object.keys(this.errors).length > 0) {
+      this.opened = new Set([...this.opened, "contact"]);
       await this.updateComplete;
       this.renderRoot.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
       return;
@@ -143,13 +238,9 @@ export class LsCheckout extends Part {
     this.problem = "";
     this.remember();
     try {
-      const order = await this.session.cart.place(this.input(this.quote, this.method));
-      if (order.payment.state === "declined") {
-        this.problem = this.t("error.payment_declined");
-        return;
-      }
-      this.session.cart.load().catch(() => undefined);
-      this.emit("go", { sheet: "done", order });
+      const wrong = this.method === "stripe" ? await fieldsOf(this.session, this).submit() : null;
+      if (wrong) this.problem = wrong.message;
+      else this.placed(await this.session.cart.place(this.input(this.quote, this.method)));
     } catch (error) {
       await this.refused(error);
     } finally {
@@ -157,160 +248,144 @@ export class LsCheckout extends Part {
     }
   }
 
-  private input(quote: Quote, method: PaymentMethod): OrderInput {
-    const text = (field: Field): string => this.values[field].trim();
+  private placed(order: Order): void {
+    this.session.payments.heard(order);
+    if (order.payment.state === "declined") {
+      this.problem = this.t("error.payment_declined");
+      return;
+    }
+    this.session.cart.load().catch(() => undefined);
+    this.emit("go", goOf(order, true));
+  }
+
+  private input(quote: Quote, method: string): OrderInput {
     return {
       expected_total: quote.total,
       expected_lines: quote.lines.map(({ variant_id, quantity }) => ({ variant_id, quantity })),
-      email: text("email"),
-      address: {
-        name: text("name"),
-        line1: text("line1"),
-        line2: text("line2") || null,
-        postal_code: text("postal_code"),
-        city: text("city"),
-        country: this.country,
-      },
+      email: this.values.email.trim(),
+      address: addressOf(this.values, this.isPickup ? quote.country : this.country, this.isPickup),
       payment: method === "sandbox" ? { method, card_number: this.card.replace(/\s/g, "") } : { method },
       show_id: this.session.showId,
       language: this.session.language,
+      delivery: this.chosen,
+      expected_until: this.option?.promise?.until ?? null,
     };
   }
 
   private async refused(error: unknown): Promise<void> {
-    if (error instanceof ApiProblem && error.code === "price_changed") {
-      const before = this.quote?.total ?? null;
-      this.quote = (error.data["quote"] as Quote | undefined) ?? this.quote;
-      if (!error.data["quote"]) await this.requote();
-      this.changedFrom = before;
+    if (error instanceof ApiProblem && (error.code === "price_changed" || error.code === "promise_changed")) {
+      const before = this.quote && { total: this.quote.total, promise: this.option?.promise ?? null };
+      const quote = error.data["quote"] as Quote | undefined;
+      if (quote) this.take(quote);
+      else await this.requote();
+      this.earlier = before;
       return;
     }
     this.problem = this.session.words(error);
     if (error instanceof ApiProblem && error.status === 409) {
-      // Stock or holds moved: show what is true now.
+      // Stock or holds moved, or another tab was first: show what is true now.
+      this.session.payments.load().catch(() => undefined);
       await this.session.cart.load().catch(() => undefined);
-      void this.requote();
+      void this.ask();
     }
   }
 
-  private text(field: Field, type = "text", mode: string | typeof nothing = nothing): TemplateResult {
-    const error = this.errors[field];
-    const wide = field !== "postal_code" && field !== "city";
-    return html`<div class="field ${wide ? "all" : ""}">
-      <label for=${field}
-        >${this.t(`checkout.${field}`)}${field === "line2" ? html` <span class="opt">${this.t("checkout.optional")}</span>` : nothing}</label
+  /** A section in a line, with a way to open it. */
+  private line(section: Section, name: string, what: TemplateResult): TemplateResult {
+    return html`<section id=${section} class="line" data-testid="line-${section}">
+      <h3>${name}</h3>
+      <p>${what}</p>
+      <button
+        type="button"
+        class="link"
+        data-testid="change-${section}"
+        aria-label="${this.t("checkout.change")}: ${name}"
+        @click=${() => this.change(section)}
       >
-      <input
-        class="input"
-        id=${field}
-        name=${field}
-        type=${type}
-        inputmode=${mode}
-        autocomplete=${AUTOCOMPLETE[field]}
-        maxlength="200"
-        aria-required=${field === "line2" ? nothing : "true"}
-        aria-invalid=${error ? "true" : nothing}
-        aria-describedby=${error ? `${field}-error` : nothing}
-        .value=${this.values[field]}
-        @input=${(event: Event) => this.typed(field, event)}
-        @blur=${() => this.blurred(field)}
-      />
-      ${error ? html`<p class="error" id="${field}-error">${error}</p>` : nothing}
-    </div>`;
+        ${this.t("checkout.change")}
+      </button>
+    </section>`;
   }
 
-  private payment(id: PaymentMethod, test: boolean): TemplateResult {
-    const { t } = this.session.i18n;
-    const on = this.method === id;
-    const error = this.errors.card;
-    return html`<div class="method ${on ? "on" : ""}">
-      <label>
-        <input
-          type="radio"
-          name="method"
-          value=${id}
-          data-testid="method-${id}"
-          .checked=${on}
-          @change=${() => {
-            this.method = id;
-            this.errors = { ...this.errors, card: "" };
-          }}
-        />
-        <span>${t(`checkout.method.${id}`)}<small>${t(`checkout.method.${id}_hint`)}</small></span>
-        ${test ? html`<span class="badge badge-warn">TEST</span>` : nothing}
-      </label>
-      ${on && id === "sandbox"
-        ? html`<div class="inside">
-            <div class="field">
-              <label for="card">${t("checkout.card")}</label>
-              <input
-                class="input"
-                id="card"
-                name="card"
-                data-testid="card"
-                inputmode="numeric"
-                autocomplete="cc-number"
-                placeholder="0000 0000 0000 0000"
-                aria-invalid=${error ? "true" : nothing}
-                aria-describedby=${error ? "card-error" : nothing}
-                .value=${this.card}
-                @input=${this.typedCard}
-              />
-              ${error ? html`<p class="error" id="card-error">${error}</p>` : nothing}
-            </div>
-            <p class="testrow">
-              ${t("checkout.test_card")}
-              <button
-                type="button"
-                class="link"
-                data-testid="use-test-card"
-                @click=${() => {
-                  this.card = TEST_CARD;
-                  this.errors = { ...this.errors, card: "" };
-                }}
-              >
-                ${TEST_CARD}
-              </button>
-            </p>
-          </div>`
+  private contact(): TemplateResult {
+    const form: ContactForm = {
+      values: this.values,
+      country: this.country,
+      errors: this.errors,
+      isPickup: this.isPickup,
+      type: (field, text) => this.typed(field, text),
+      leave: (field) => this.left(field),
+      chooseCountry: (code) => this.choosesCountry(code),
+    };
+    if (!this.isCompact("contact")) return contactSections(form, this);
+    return this.line("contact", this.t(this.isPickup ? "checkout.contact" : "checkout.address"), contactLine(form, this));
+  }
+
+  private delivery(): TemplateResult | typeof nothing {
+    const { options, option } = this;
+    if (!options) return nothing;
+    const title = this.t("delivery.title");
+    if (option && option.problem === null && this.isCompact("delivery")) {
+      return this.line("delivery", title, deliveryLine(option, this));
+    }
+    return html`<section id="delivery">
+      <h3>${title}</h3>
+      ${deliveryCards(
+        {
+          options,
+          chosen: this.chosen,
+          all: this.allStores,
+          choose: (one) => this.choose(one),
+          showAll: () => (this.allStores = true),
+        },
+        this,
+      )}
+    </section>`;
+  }
+
+  private payment(): TemplateResult {
+    const title = this.t("checkout.payment");
+    const methods = this.methods();
+    if (this.isCompact("payment") && this.method) {
+      return this.line("payment", title, html`<b>${this.t(`checkout.method.${this.method}`)}</b>`);
+    }
+    return html`<section id="payment">
+      <h3>${title}</h3>
+      ${methodCards(
+        {
+          methods: this.known && !this.opened.has("payment") ? methods.filter(({ id }) => id === this.method) : methods,
+          chosen: this.method,
+          card: this.card,
+          cardError: this.errors.card ?? "",
+          fieldsError: this.fieldsError,
+          choose: (id) => this.choosesMethod(id),
+          typeCard: (text) => this.typedCard(text),
+          loadFields: () => {
+            this.shownFor = "";
+            void this.showFields();
+          },
+        },
+        this,
+      )}
+      ${this.known && !this.opened.has("payment") && methods.length > 1
+        ? html`<button type="button" class="link more" data-testid="change-payment" @click=${() => this.change("payment")}>
+            ${this.t("checkout.other_method")}
+          </button>`
         : nothing}
-    </div>`;
+    </section>`;
   }
 
-  private summary(quote: Quote): TemplateResult {
-    const { t } = this.session.i18n;
-    const { unheldKey } = this.session.cart;
-    return html`${stepsTo(quote.total, quote.explanation, quote.taxes, this)}
-    ${this.unused(quote)}
-    ${unheldKey ? html`<p class="hint unused">${t(unheldKey)}</p>` : nothing}`;
-  }
-
-  /** The codes that take nothing off, and why: beside the sum, and beside a sum that has changed. */
-  private unused(quote: Quote): TemplateResult | typeof nothing {
-    const codes = quote.codes.filter(({ reason }) => reason !== null);
-    if (codes.length === 0) return nothing;
-    return html`<ul class="unused" data-testid="unused-codes">
-      ${codes.map(({ code, reason }) => html`<li class="hint"><b>${code}</b>: ${this.t(`cart.code_reason.${reason!}`)}</li>`)}
-    </ul>`;
-  }
-
-  private changed(quote: Quote, before: Money): TemplateResult {
-    const more = quote.total.amount - before.amount;
-    const difference = this.money({ amount: Math.abs(more), currency: quote.total.currency });
-    return html`<div class="note note-warn" role="alert">
-      ${icon("info")}<span
-        >${this.t(more > 0 ? "checkout.price_up" : "checkout.price_down", {
-          before: this.money(before),
-          total: this.money(quote.total),
-          difference,
-        })}${this.unused(quote)}</span
-      >
-    </div>`;
+  /** What the button does, in its own words. */
+  private buttonWords(): string {
+    if (!this.quote) return this.t("checkout.counting");
+    const total = this.money(this.quote.total);
+    const later = this.method === "invoice" || this.method === "at_pickup";
+    return this.t(later ? "checkout.order" : "checkout.pay", { total });
   }
 
   protected override render(): TemplateResult {
     const { t } = this.session.i18n;
-    const shop = this.session.shop;
+    const { shop } = this.session;
     const empty = this.session.cart.cart?.lines.length === 0;
     return html`<ls-sheet
       data-testid="checkout-sheet"
@@ -322,52 +397,15 @@ export class LsCheckout extends Part {
       <button slot="back" class="icon-btn" aria-label=${t("checkout.back")} @click=${() => this.emit("go", { sheet: "cart" })}>
         ${icon("back")}
       </button>
-      <form id="order" novalidate @submit=${this.pay}>
-        <section>
-          <h3>${t("checkout.contact")}</h3>
-          <div class="fields">${this.text("email", "email", "email")}</div>
-        </section>
-        <section>
-          <h3>${t("checkout.address")}</h3>
-          <div class="fields">
-            ${this.text("name")} ${this.text("line1")} ${this.text("line2")}
-            ${this.text("postal_code", "text", this.country === "GB" ? nothing : "numeric")} ${this.text("city")}
-            <div class="field all">
-              <label for="country">${t("checkout.country")}</label>
-              <select
-                class="input"
-                id="country"
-                name="country"
-                autocomplete="shipping country"
-                @change=${(event: Event) => {
-                  this.country = (event.target as HTMLSelectElement).value;
-                  this.changedFrom = null;
-                  this.remember();
-                  void this.requote();
-                }}
-              >
-                ${(shop?.countries ?? []).map(
-                  ({ code, shipping }) => html`<option value=${code} ?selected=${code === this.country}>
-                    ${this.session.i18n.country(code)} (${shipping.amount === 0 ? t("checkout.free") : this.money(shipping)})
-                  </option>`,
-                )}
-              </select>
-            </div>
-          </div>
-        </section>
-        <section>
-          <h3>${t("checkout.payment")}</h3>
-          <div class="methods" role="radiogroup" aria-label=${t("checkout.payment")}>
-            ${(shop?.payment_methods ?? []).map(({ id, test }) => this.payment(id, test))}
-          </div>
-        </section>
+      <form id="order" class=${this.known ? "compact" : ""} novalidate @submit=${this.pay}>
+        ${this.delivery()} ${this.contact()} ${this.payment()}
         <section>
           <h3>${t("checkout.summary")}</h3>
-          ${this.quote ? this.summary(this.quote) : html`<span class="spinner"></span>`}
+          ${this.quote ? summary(this.quote, this) : html`<span class="spinner"></span>`}
         </section>
       </form>
       <div slot="foot" class="foot">
-        ${this.quote && this.changedFrom ? this.changed(this.quote, this.changedFrom) : nothing}
+        ${this.quote && this.earlier ? changed(this.quote, this.earlier, this.chosen, this) : nothing}
         ${this.problem ? html`<div class="note note-bad" role="alert">${icon("warn")}<span>${this.problem}</span></div>` : nothing}
         <button
           class="btn btn-primary btn-wide"
@@ -376,16 +414,17 @@ export class LsCheckout extends Part {
           data-testid="pay"
           ?disabled=${this.busy || !this.quote || empty}
         >
-          ${this.busy
-            ? html`<span class="spinner"></span>${t("checkout.paying")}`
-            : this.quote
-              ? t(this.method === "invoice" ? "checkout.order" : "checkout.pay", { total: this.money(this.quote.total) })
-              : t("checkout.counting")}
+          ${this.busy ? html`<span class="spinner"></span>${t("checkout.paying")}` : this.buttonWords()}
         </button>
         <p class="safe">${icon("lock")}${t("checkout.safe", { shop: shop?.name ?? "" })}</p>
       </div>
     </ls-sheet>`;
   }
+}
+
+/** The quote knows one way better than the list: it counts what is in the cart now. */
+function withOption(options: readonly DeliveryOption[], better: DeliveryOption): DeliveryOption[] {
+  return options.map((option) => (isSame(option, wishOf(better)) ? better : option));
 }
 
 define("ls-checkout", LsCheckout);

@@ -10,13 +10,14 @@ import { deepActive } from "../ui/focus";
 import { icon } from "../ui/icon";
 import { picture } from "../ui/picture";
 import { priceStyles } from "../ui/price";
+import { PAY_SLOT } from "../ui/pay-slot";
+import "../ui/sheet";
 import "./alerts";
+import { goOf, type Go, type Open, type Tab } from "./go";
 import { Part, define } from "./part";
 import { pinnedCard } from "./pinned";
 import "./cart";
 import "./chat";
-import "./checkout";
-import "./done";
 import "./hearts";
 import "./lineup";
 import "./product";
@@ -29,14 +30,6 @@ const BACK_SHOWN_MS = 3000;
 const STORY_SHOWN_MS = 6000;
 const WIDE = 860;
 
-type Tab = "chat" | "products";
-type Open =
-  | { sheet: "product"; id: string }
-  | { sheet: "cart" }
-  | { sheet: "checkout" }
-  | { sheet: "done"; order: Order };
-type Go = Open | { sheet: null; tab: Tab } | null;
-
 export class LsPlayer extends Part {
   @property() mode: FrameMode = "inline";
   @property({ type: Boolean, reflect: true }) mini = false;
@@ -45,12 +38,15 @@ export class LsPlayer extends Part {
   @state() private banner: "" | "lost" | "back" = "";
   @state() private story: { id: number; text: string } | null = null;
   @state() private wide = false;
+  /** Whether checkout, payment and thanks are here; null: they could not be fetched. */
+  @state() private canPay: boolean | null = false;
   @query(".player") private root!: HTMLElement | null;
   private bannerTimer: ReturnType<typeof setTimeout> | undefined;
   private storyTimer: ReturnType<typeof setTimeout> | undefined;
   private opener: HTMLElement | null = null;
   private opened = false;
   private wasReady = false;
+  private fetching = false;
   private readonly watch = new ResizeObserver(([entry]) => {
     this.wide = (entry?.contentRect.width ?? 0) >= WIDE;
   });
@@ -61,6 +57,7 @@ export class LsPlayer extends Part {
     super.connectedCallback();
     this.session.addEventListener("change", this.onChange);
     this.session.addEventListener("event", this.onEvent);
+    this.session.payments.addEventListener("concluded", this.onConcluded);
     this.session.room.addEventListener("status", this.onStatus);
     this.watch.observe(this);
   }
@@ -69,6 +66,7 @@ export class LsPlayer extends Part {
     super.disconnectedCallback();
     this.session.removeEventListener("change", this.onChange);
     this.session.removeEventListener("event", this.onEvent);
+    this.session.payments.removeEventListener("concluded", this.onConcluded);
     this.session.room.removeEventListener("status", this.onStatus);
     this.watch.disconnect();
     clearTimeout(this.bannerTimer);
@@ -82,8 +80,55 @@ export class LsPlayer extends Part {
       if (show.state !== "live") this.tab = "products";
       this.session.tell("ready", { state: show.state, title: show.title });
       this.session.track("ready", { state: show.state });
+      this.arrive();
     }
+    if (this.session.cart.count > 0 || this.session.payments.pending) void this.preparePaying();
   };
+
+  /** What the address of the page asks for: a product, a store, or the outcome of a payment at a bank's own page. */
+  private arrive(): void {
+    const { product, order } = this.session.arrival;
+    if (order) {
+      void this.preparePaying();
+      this.session.payments.check(order).then(
+        (found) => this.conclude(found),
+        () => this.session.payments.load().catch(() => undefined),
+      );
+    } else if (product && this.session.product(product)) {
+      this.go({ sheet: "product", id: product });
+    }
+  }
+
+  private readonly onConcluded = (event: Event): void => {
+    this.conclude((event as CustomEvent<Order>).detail);
+  };
+
+  /** What became of a payment that has no sheet. */
+  private conclude(order: Order): void {
+    if (order.state !== "payment_failed") {
+      this.go(goOf(order));
+      return;
+    }
+    const problem = this.t(`payment.${this.session.payments.lapseOf(order)}`);
+    this.session.cart
+      .load()
+      .catch(() => undefined)
+      .finally(() => this.go({ sheet: "cart", problem }));
+  }
+
+  /** Fetched before it is needed; what failed is tried again when it is. */
+  private async preparePaying(): Promise<void> {
+    if (this.canPay || this.fetching) return;
+    this.fetching = true;
+    try {
+      await import("../paying");
+      this.canPay = true;
+    } catch {
+      this.canPay = null;
+    } finally {
+      this.fetching = false;
+    }
+  }
 
   private readonly onEvent = (event: Event): void => {
     const detail = (event as CustomEvent<RoomEvent>).detail;
@@ -124,6 +169,7 @@ export class LsPlayer extends Part {
     // Sheets replace each other: the first opener is where the focus returns to in the end.
     if (!this.open) this.opener = deepActive();
     this.open = go;
+    if (go.sheet === "checkout" || go.sheet === "payment" || go.sheet === "done") void this.preparePaying();
     if (go.sheet === "done") {
       this.session.tell("order-placed", { order: go.order });
       this.session.track("order-placed", { order_id: go.order.id, total: go.order.total });
@@ -240,11 +286,15 @@ export class LsPlayer extends Part {
     return nothing;
   }
 
+  private get isPaying(): boolean {
+    return this.open?.sheet === "checkout" || this.open?.sheet === "payment";
+  }
+
   private stage(): TemplateResult {
     const { show } = this.session.room.state!;
     const live = show.state === "live";
     const src = live ? show.hls : show.state === "replay" ? show.replay_url : null;
-    const paying = this.open?.sheet === "checkout";
+    const paying = this.isPaying;
     return html`<section class="stage" aria-label=${this.t("stage")}>
       <ls-video
         .session=${this.session}
@@ -335,14 +385,42 @@ export class LsPlayer extends Part {
       case "product":
         return html`<ls-product .session=${this.session} .productId=${open.id} @go=${this.onGo}></ls-product>`;
       case "cart":
-        return html`<ls-cart .session=${this.session} @go=${this.onGo}></ls-cart>`;
+        return html`<ls-cart .session=${this.session} .problem=${open.problem ?? ""} @go=${this.onGo}></ls-cart>`;
       case "checkout":
-        return html`<ls-checkout .session=${this.session} @go=${this.onGo}></ls-checkout>`;
+      case "payment":
       case "done":
-        return html`<ls-done .session=${this.session} .order=${open.order} @go=${this.onGo}></ls-done>`;
+        return this.canPay ? this.payingSheet(open) : this.notYet();
       default:
         return nothing;
     }
+  }
+
+  private payingSheet(open: Exclude<Open, { sheet: "product" | "cart" }>): TemplateResult {
+    // Fields of a payment provider stand outside of all shadow trees and are shown through slots.
+    const fields = html`<slot name=${PAY_SLOT}></slot>`;
+    switch (open.sheet) {
+      case "checkout":
+        return html`<ls-checkout .session=${this.session} .problem=${open.problem ?? ""} @go=${this.onGo}>${fields}</ls-checkout>`;
+      case "payment":
+        return html`<ls-payment .session=${this.session} .order=${open.order} .fresh=${open.fresh} @go=${this.onGo}
+          >${fields}</ls-payment
+        >`;
+      case "done":
+        return html`<ls-done .session=${this.session} .order=${open.order} @go=${this.onGo}></ls-done>`;
+    }
+  }
+
+  /** The sheets for paying are on their way, or could not be fetched. */
+  private notYet(): TemplateResult {
+    return html`<ls-sheet label=${this.t("checkout.title")} .closeLabel=${this.t("close")} @ls-close=${() => this.go(null)}>
+      <div class="whole" role="status">
+        ${this.canPay === null
+          ? html`${icon("warn")}
+              <p>${this.t("error.unreachable")}</p>
+              <button class="btn btn-outline" @click=${this.preparePaying}>${icon("refresh")}${this.t("retry")}</button>`
+          : html`<span class="spinner"></span>`}
+      </div>
+    </ls-sheet>`;
   }
 
   private nothingYet(): TemplateResult {
@@ -364,7 +442,7 @@ export class LsPlayer extends Part {
   protected override render(): TemplateResult {
     if (!this.session.room.state) return this.nothingYet();
     return html`<div
-      class="player ${this.open?.sheet === "checkout" ? "paying" : ""}"
+      class="player ${this.isPaying ? "paying" : ""}"
       role="region"
       lang=${this.session.i18n.lang}
       aria-label=${this.t("player", { title: this.session.room.state.show.title })}

@@ -278,6 +278,12 @@ export const productStyles = css`
     grid-template-columns: 1fr 1fr;
     gap: 8px;
   }
+  .fit {
+    display: flex;
+    align-items: center;
+    gap: 8px;
+    color: var(--ls-ink-2);
+  }
   .detail {
     display: inline-flex;
     align-items: center;

@@ -2,10 +2,11 @@
 
 import { html, nothing, type PropertyValues, type TemplateResult } from "lit";
 import { property, state } from "lit/decorators.js";
-import type { Product, Variant } from "../wire.gen";
+import type { DeliveryOption, Product, Variant } from "../wire.gen";
 import { ApiProblem } from "../state/api";
 import { percentBadge } from "../state/money";
 import { announced, cheapest, offerIn, offerOf, tiersOf } from "../state/price";
+import { promiseWords } from "../state/promise";
 import { baseStyles } from "../ui/styles";
 import { icon } from "../ui/icon";
 import { picture } from "../ui/picture";
@@ -30,7 +31,10 @@ export class LsProduct extends Part {
   @state() private added = false;
   /** What the server had none left of, before the room has heard: gone until the variant is sent anew. */
   @state() private refused: Variant | null = null;
+  /** How soon the variant that is looked at could be there, by each way. */
+  @state() private ways: { variant: string; options: readonly DeliveryOption[] } | null = null;
   private forId = "";
+  private asked = "";
 
   static override styles = [
     baseStyles,
@@ -50,6 +54,24 @@ export class LsProduct extends Part {
     this.session.track("product-view", { product_id: product.id });
   }
 
+  protected override updated(changed: PropertyValues<this>): void {
+    super.updated(changed);
+    const product = this.session.product(this.productId);
+    const variant = product && (variantOf(product, this.choice) ?? cheapest(product)?.variant);
+    const { country, foreign } = this.session;
+    if (variant && country && !foreign && this.asked !== variant.id) void this.askWays(variant.id, country);
+  }
+
+  private async askWays(variant: string, country: string): Promise<void> {
+    this.asked = variant;
+    try {
+      const { options } = await this.session.payments.deliveryOf(variant, country, this.session.language);
+      if (this.asked === variant) this.ways = { variant, options };
+    } catch {
+      // Without an answer nothing is promised.
+    }
+  }
+
   private pictureFor(product: Product): number | null {
     return (
       product.variants.find((v) => this.choice.every((c, i) => c === null || v.values[i] === c))?.image_index ?? null
@@ -63,27 +85,49 @@ export class LsProduct extends Part {
     this.problem = "";
   }
 
-  private async add(product: Product): Promise<void> {
+  /** The chosen variant; where the choice is not complete, says so. */
+  private complete(product: Product): Variant | null {
     const variant = variantOf(product, this.choice);
     if (!variant) {
       const missing = this.choice.indexOf(null);
       this.problem = this.t("product.choose", { option: product.options[missing]?.name ?? "" });
       this.renderRoot.querySelectorAll("fieldset")[missing]?.querySelector<HTMLInputElement>("input:not(:disabled)")?.focus();
-      return;
     }
+    return variant;
+  }
+
+  private async add(product: Product): Promise<void> {
+    const variant = this.complete(product);
+    if (!variant || !(await this.take(product, variant))) return;
+    this.added = true;
+    await this.updateComplete;
+    this.renderRoot.querySelector<HTMLElement>("[data-testid=view-cart]")?.focus();
+  }
+
+  /** One tap for who was here before: into the cart, and on to the payment. */
+  private async buyNow(product: Product): Promise<void> {
+    const variant = this.complete(product);
+    if (!variant) return;
+    const isIn = this.session.cart.cart?.lines.some((l) => l.variant_id === variant.id && l.hold !== "lapsed");
+    if (!isIn && !(await this.take(product, variant))) return;
+    if (this.session.foreign) this.emit("go", { sheet: "cart" });
+    else if (this.session.goesToCheckout()) this.emit("go", { sheet: "checkout" });
+  }
+
+  /** Puts it into the cart. False: that did not work, and the sheet says why. */
+  private async take(product: Product, variant: Variant): Promise<boolean> {
     this.busy = true;
     this.problem = "";
     try {
       await this.session.addToCart(product, variant);
-      this.added = true;
-      await this.updateComplete;
-      this.renderRoot.querySelector<HTMLElement>("[data-testid=view-cart]")?.focus();
+      return true;
     } catch (error) {
       this.problem = this.session.words(error);
       if (error instanceof ApiProblem && error.code === "out_of_stock") {
         this.refused = variant;
         this.session.cart.load().catch(() => undefined);
       }
+      return false;
     } finally {
       this.busy = false;
     }
@@ -147,6 +191,34 @@ export class LsProduct extends Part {
       : this.t("product.hold_promise", { time: this.session.i18n.duration(this.session.holdSeconds) });
   }
 
+  /** When it would be there, and in which store it lies. */
+  private delivery(variant: Variant | undefined): TemplateResult {
+    const { i18n, clock } = this.session;
+    const known = this.ways && this.ways.variant === variant?.id ? this.ways.options : [];
+    const good = known.filter(({ problem, promise }) => problem === null && promise !== null);
+    const soonest = [...good].sort((a, b) => Date.parse(a.promise!.until) - Date.parse(b.promise!.until));
+    const pickups = soonest.filter(({ kind }) => kind === "pickup");
+    const ways = [
+      soonest.find(({ kind }) => kind === "ship"),
+      pickups.find(({ store_id }) => store_id === this.session.store) ?? pickups[0],
+    ].filter((way) => way !== undefined);
+    if (ways.length === 0) return html`<li>${icon("truck")}${this.t("product.shipping_promise")}</li>`;
+    return html`${ways.map((way) => {
+      const words = promiseWords(way, i18n, clock.now(), way.time_zone ?? this.session.zoneOf(way.store_id));
+      return html`<li data-testid="way-${way.kind}">
+        ${icon(way.kind === "ship" ? "truck" : "store")}${way.kind === "ship"
+          ? words
+          : this.t("delivery.at_store", { when: words, store: way.title })}
+      </li>`;
+    })}`;
+  }
+
+  /** What those who sent it back say of its size. */
+  private fit(product: Product): TemplateResult | typeof nothing {
+    if (!product.fit) return nothing;
+    return html`<p class="hint fit" data-testid="fit">${icon("info")}${this.t(`product.fit.${product.fit}`)}</p>`;
+  }
+
   /** One more of what was in the cart is held until what was there before, not for a whole time anew. */
   private whatWasAdded(product: Product): string {
     if (this.session.foreign) return this.t("product.added_foreign");
@@ -184,16 +256,29 @@ export class LsProduct extends Part {
           ></ls-waiting>`
         : nothing;
     if (gone && waiting !== nothing) return html`${waiting}`;
+    const buysNow = !gone && this.session.payments.isKnown && !this.session.foreign;
     const label = variant ? `${t(turn ? "wait.take" : "product.add")} · ${this.money(variant.price)}` : t("product.add");
-    return html`${waiting}<button
-        class="btn btn-primary btn-wide"
+    const add = html`<button
+        class="btn ${buysNow ? "btn-outline" : "btn-primary"} btn-wide"
         data-testid="add-to-cart"
         ?disabled=${(gone && this.session.foreign !== null) || this.busy}
         @click=${() => this.add(product)}
       >
         ${this.busy ? html`<span class="spinner"></span>` : icon(gone ? "bell" : "bag")}
-        ${gone ? t(this.session.foreign ? "product.sold_out" : "wait.join") : label}
+        ${gone ? t(this.session.foreign ? "product.sold_out" : "wait.join") : buysNow ? t("product.add") : label}
       </button>`;
+    if (!buysNow) return html`${waiting}${add}`;
+    return html`${waiting}
+      <div class="done">
+        ${add}<button
+          class="btn btn-primary btn-wide"
+          data-testid="buy-now"
+          ?disabled=${this.busy}
+          @click=${() => this.buyNow(product)}
+        >
+          ${variant ? `${t("product.buy_now")} · ${this.money(variant.price)}` : t("product.buy_now")}
+        </button>
+      </div>`;
   }
 
   protected override render(): TemplateResult | typeof nothing {
@@ -254,7 +339,7 @@ export class LsProduct extends Part {
             </div>
           </fieldset>`,
         )}
-        ${this.stock(product)} ${variant ? tierTable(this, tiersOf(variant), variant.price) : nothing}
+        ${this.fit(product)} ${this.stock(product)} ${variant ? tierTable(this, tiersOf(variant), variant.price) : nothing}
         ${variant && variant.parts.length > 0
           ? html`<div class="parts">
               <h4>${t("product.contains")}</h4>
@@ -266,7 +351,7 @@ export class LsProduct extends Part {
         ${product.description_html ? html`<div class="text">${richText(product.description_html)}</div>` : nothing}
         <ul class="promise">
           <li>${icon("clock")}${this.promise()}</li>
-          <li>${icon("truck")}${t("product.shipping_promise")}</li>
+          ${this.delivery(variant)}
         </ul>
         ${product.url
           ? html`<a

@@ -1,6 +1,6 @@
 // The viewer's cart, its quote and the order made of it. The server holds the truth; this keeps its last answer.
 
-import type { Cart, Order, OrderInput, Product, Quote, RoomEvent, Tick } from "../wire.gen";
+import type { Cart, DeliveryInput, Order, OrderInput, Product, Quote, RoomEvent, Tick } from "../wire.gen";
 import { ApiProblem, storageOrNull, type Api } from "./api";
 import type { ServerClock } from "./clock";
 
@@ -12,7 +12,7 @@ const ASK_AGAIN_MS = 4000;
 /** Thousands of carts hear of a new price at once: they ask over this long, each once. */
 const SPREAD_MS = 1000;
 /** Only the sandbox's public numbers may touch storage; anything else typed there is not ours to keep. */
-const TEST_NUMBERS = ["4242424242424242", "4000000000000002", "4000000000009995"];
+const TEST_NUMBERS = ["4242424242424242", "4000000000000002", "4000000000009995", "4000000000003220"];
 
 export type Language = NonNullable<OrderInput["language"]>;
 
@@ -120,8 +120,8 @@ export class CartClient extends EventTarget {
     return this.keep(this.api.del<Cart>(`/api/cart/codes/${encodeURIComponent(code)}`));
   }
 
-  quote(country: string, language: Language): Promise<Quote> {
-    return this.api.post<Quote>("/api/cart/quote", { country, language });
+  quote(country: string, language: Language, delivery: DeliveryInput): Promise<Quote> {
+    return this.api.post<Quote>("/api/cart/quote", { country, language, delivery });
   }
 
   /** The last attempt whose answer never arrived (a reload or a lost connection in mid-payment). */

@@ -2,9 +2,11 @@
 
 import type { Cart, GuestToken, Me, Place, Product, RoomEvent, Shop, Tick, Variant } from "../wire.gen";
 import { Api, GuestAuth, NOBODY, storageOrNull } from "./api";
+import { NOWHERE, type Arrival } from "./arrival";
 import { CartClient, type Language } from "./cart";
 import type { ServerClock } from "./clock";
 import { i18nFor, type I18n } from "./i18n";
+import { PaymentClient } from "./payment";
 import { pinnedAt } from "./reduce";
 import { RoomClient } from "./room";
 import { WaitlistClient } from "./waitlist";
@@ -14,6 +16,7 @@ import { problemWords } from "./words";
 const WARNING_SECONDS_LEAST = 20;
 const HOLD_SECONDS = 600;
 const RESPOND_WITHIN_MS = 20_000;
+const STORE_ID = /^[a-z]{2,5}_\w{1,36}$/;
 
 export interface Verdict {
   success: boolean;
@@ -35,25 +38,32 @@ export class Session extends EventTarget {
   readonly room: RoomClient;
   readonly cart: CartClient;
   readonly waitlist: WaitlistClient;
+  readonly payments: PaymentClient;
   /** What was said aloud once is not said again when its notice moves to another place of the screen. */
   readonly announced = new Set<string>();
+  /** What the page was opened for. */
+  arrival: Arrival = NOWHERE;
   shop: Shop | null = null;
   /** Null until the storefront answers a should-add event with its own cart. */
   foreign: ForeignLine[] | null = null;
   /** The product in focus, in step with the video. */
   pinned: string | null = null;
   named: boolean;
+  /** The store the viewer stands in, as the code he scanned there said; kept for this visit. */
+  store: string | null = null;
   /** Somebody who was here before. */
   private known = false;
   private readonly public: Api;
   private readonly storage = storageOrNull(() => localStorage);
+  private readonly visit = storageOrNull(() => sessionStorage);
   private readonly namedKey: string;
+  private readonly storeKey: string;
 
   constructor(
     readonly base: string,
     readonly showId: string,
     lang: string,
-    private readonly host: HTMLElement,
+    readonly host: HTMLElement,
   ) {
     super();
     this.i18n = i18nFor(lang);
@@ -66,9 +76,12 @@ export class Session extends EventTarget {
     });
     this.cart = new CartClient(this.api, showId, this.clock);
     this.waitlist = new WaitlistClient(this.api, showId, this.clock);
+    this.payments = new PaymentClient(this.api, this.clock);
     this.namedKey = `liveshop:named:${new URL(base, location.href).host}`;
     this.named = this.storage?.getItem(this.namedKey) != null;
-    for (const source of [this.room, this.cart, this.waitlist]) {
+    this.storeKey = `liveshop:store:${new URL(base, location.href).host}`;
+    this.store = this.visit?.getItem(this.storeKey) ?? null;
+    for (const source of [this.room, this.cart, this.waitlist, this.payments]) {
       source.addEventListener("change", this.changed);
       source.addEventListener("status", this.changed);
       source.addEventListener("failed", this.changed);
@@ -100,6 +113,20 @@ export class Session extends EventTarget {
     return this.room.state?.show.hold_mode === "first_paid";
   }
 
+  /** Where parcels for the viewer go, as far as is known; empty while the shop is not. */
+  get country(): string {
+    const countries = this.shop?.countries ?? [];
+    const known = this.payments.buyer?.address?.country;
+    const region = new Intl.Locale(navigator.language).maximize().region;
+    const found = countries.find((c) => c.code === known) ?? countries.find((c) => c.code === region) ?? countries[0];
+    return found?.code ?? "";
+  }
+
+  /** The zone of a store's day, or of the shop's. */
+  zoneOf(storeId: string | null | undefined): string {
+    return this.payments.zoneOf(storeId) ?? this.shop?.time_zone ?? "UTC";
+  }
+
   get warningSeconds(): number {
     return Math.max(WARNING_SECONDS_LEAST, this.shop?.hold_warning_seconds ?? 0);
   }
@@ -112,7 +139,10 @@ export class Session extends EventTarget {
   async start(): Promise<void> {
     this.known = this.auth.current !== null;
     void this.loadShop();
-    if (this.known) this.cart.load().catch(() => undefined);
+    if (this.known) {
+      this.cart.load().catch(() => undefined);
+      this.payments.load().catch(() => undefined);
+    }
     await this.room.connect();
   }
 
@@ -120,6 +150,7 @@ export class Session extends EventTarget {
     this.room.close();
     this.cart.stop();
     this.waitlist.stop();
+    this.payments.stop();
   }
 
   readonly changed = (): void => {
@@ -137,6 +168,17 @@ export class Session extends EventTarget {
 
   product(id: string | null): Product | undefined {
     return id === null ? undefined : this.room.state?.products.find((p) => p.id === id);
+  }
+
+  /** Pickup at this store is offered first, until the tab is closed. */
+  standIn(storeId: string): void {
+    if (!STORE_ID.test(storeId)) return;
+    this.store = storeId;
+    try {
+      this.visit?.setItem(this.storeKey, storeId);
+    } catch {
+      // Then only until the page is left.
+    }
   }
 
   /** Moves the pinned card to where the video is. Null: the video has not begun to tell the time. */
@@ -170,6 +212,7 @@ export class Session extends EventTarget {
     this.room.reconnect();
     this.cart.load().catch(() => undefined);
     this.waitlist.load().catch(() => undefined);
+    this.payments.load().catch(() => undefined);
     this.changed();
     return token;
   }
@@ -217,6 +260,14 @@ export class Session extends EventTarget {
       await this.cart.add(variant.id, 1);
     }
     this.track("add-to-cart", { product_id: product.id, sku: variant.sku, price: variant.price });
+  }
+
+  /** Tells the page that its viewer wants to pay. True: he does it here. */
+  goesToCheckout(): boolean {
+    const goes = this.tell("goto-checkout", { cart: this.cart.cart, lines: this.foreign }, true);
+    this.track("goto-checkout");
+    // With the storefront's own cart there is nothing of ours to pay.
+    return goes && !this.foreign;
   }
 
   /** Takes the unit that is kept for the viewer. */

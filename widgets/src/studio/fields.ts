@@ -1,6 +1,7 @@
 /** Form fields with their label, hint and error tied together, and what the server's errors say about them. */
 
 import { html, nothing, type TemplateResult } from "lit";
+import { repeat } from "lit/directives/repeat.js";
 import { ApiProblem } from "../state/api";
 import type { I18n } from "../state/i18n";
 import { explain } from "./view";
@@ -65,7 +66,7 @@ export function selectField(field: Omit<Field, "type" | "mode" | "unit"> & { cho
   return html`<div class="field">${labelOf(field)}
     <select class="input" id=${field.id} data-testid=${field.testid ?? nothing} ?disabled=${field.disabled} aria-invalid=${field.why ? "true" : nothing}
       aria-describedby=${describedBy(field)} @change=${(event: Event) => field.change((event.target as HTMLSelectElement).value)}>
-      ${field.choices.map((choice) => html`<option value=${choice.value} ?selected=${choice.value === field.value}>${choice.label}</option>`)}
+      ${repeat(field.choices, ({ value }) => value, (choice) => html`<option value=${choice.value} ?selected=${choice.value === field.value}>${choice.label}</option>`)}
     </select>${notes(field)}</div>`;
 }
 

@@ -52,6 +52,10 @@ export class Sheet extends LitElement {
         text-overflow: ellipsis;
         white-space: nowrap;
       }
+      /* It has the focus to be read out, not to be pressed. */
+      h2:focus-visible {
+        box-shadow: none;
+      }
       .body {
         flex: 1;
         min-height: 0;

@@ -4,7 +4,7 @@ They stand above the features because they show several at once, and below the c
 """
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -18,16 +18,24 @@ from babel.numbers import format_currency, get_currency_precision
 from liveshop.catalog.wire import Product, Variant
 from liveshop.kernel.errors import ShopError
 from liveshop.kernel.ids import ShowId
+from liveshop.kernel.zones import time_zones
 from liveshop.promotions.announce import price_before
 from liveshop.settings import Settings
 from liveshop.shows import wire as shows_wire
-from liveshop.shows.model import UnknownShow, time_zones
+from liveshop.shows.model import UnknownShow
 from liveshop.shows.service import ShowService
 from liveshop.storage import Database
 from liveshop.web import ANONYMOUS, LANGUAGES, PUBLIC, Call, Endpoint, MoneyOut, language_of
 from liveshop.web import assets as web_assets
 from liveshop.web.assets import Assets
 
+_STRIPE = {
+    "script-src": "https://js.stripe.com https://*.js.stripe.com",
+    "frame-src": "https://js.stripe.com https://*.js.stripe.com https://hooks.stripe.com",
+    "connect-src": "https://api.stripe.com",
+}
+"""What Stripe.js needs: https://docs.stripe.com/security/guide#content-security-policy."""
+_STRIPE_PERMISSIONS = 'geolocation=(), payment=(self "https://js.stripe.com"), interest-cohort=()'
 _MOMENTS = {"de": "EEEE, d. MMMM y, HH:mm (zzzz)", "en": "EEEE, d MMMM y, HH:mm (zzzz)"}
 
 
@@ -93,7 +101,12 @@ class Pages:
             **data,
         )
         response = web.Response(text=html, content_type="text/html", status=status)
-        response.headers["Content-Security-Policy"] = _policy(nonce, self._settings.public_url)
+        takes_stripe = "stripe" in self._settings.payments.methods
+        response.headers["Content-Security-Policy"] = _policy(
+            nonce, self._settings.public_url, _STRIPE if takes_stripe else {}
+        )
+        if takes_stripe:
+            response.headers["Permissions-Policy"] = _STRIPE_PERMISSIONS
         response.headers["Cache-Control"] = "no-cache"
         response.headers["Content-Language"] = language
         return response
@@ -119,6 +132,12 @@ def endpoints(
 ) -> list[Endpoint]:
     async def home(call: Call) -> web.Response:
         listed = await shows.list_shows(None, ANONYMOUS)
+        product_id = call.request.query.get("product", "")
+        if product_id and (found := _show_with(listed, product_id)) is not None:
+            there = f"/s/{found.id}?{urlencode(_arrival(call.request))}"
+            return web.Response(
+                status=302, headers={"Location": there, "Cache-Control": "no-store"}
+            )
         return pages.render(
             "home.html.j2",
             call.request,
@@ -219,6 +238,26 @@ def endpoints(
             any_origin=True,
         ),
     ]
+
+
+def _show_with(listed: Sequence[shows_wire.Show], product_id: str) -> shows_wire.Show | None:
+    """Where a product can be seen: in a show that is on, else the next one, else the latest."""
+    having = [show for show in listed if product_id in show.lineup]
+    never = datetime.max.replace(tzinfo=UTC)
+    scheduled = sorted(
+        (show for show in having if show.state == "scheduled"),
+        key=lambda show: show.starts_at or never,
+    )
+    past = [show for show in having if show.state in ("replay", "ended")]
+    past.sort(key=lambda show: (show.state == "replay", show.ended_at or never), reverse=True)
+    live = [show for show in having if show.state == "live"]
+    return next(iter((*live, *scheduled, *past)), None)
+
+
+def _arrival(request: web.Request) -> dict[str, str]:
+    """What the player wants to know of an address, such as that of a code on a shelf."""
+    names = ("product", "store", "lang")
+    return {name: request.query[name] for name in names if name in request.query}
 
 
 def _show_at(url: str, public_url: str) -> ShowId:
@@ -368,24 +407,26 @@ def _of_show(show: shows_wire.Show, request: web.Request) -> str:
     return wanted if wanted in show.languages else show.languages[0]
 
 
-def _policy(nonce: str, public_url: str) -> str:
+def _policy(nonce: str, public_url: str, more: Mapping[str, str]) -> str:
+    """`more`: by directive, what else the page may load."""
     # The page may be open under another name of this server than its public one.
     live = public_url.replace("http", "ws", 1)
-    return "; ".join(
-        (
-            "default-src 'none'",
-            f"script-src 'self' 'nonce-{nonce}'",
-            "style-src 'self'",
-            f"img-src 'self' {public_url} data: blob: https:",
-            f"media-src 'self' {public_url} blob: https:",
-            "font-src 'self'",
-            f"connect-src 'self' {public_url} {live}",
-            "manifest-src 'self'",
-            "form-action 'self'",
-            "base-uri 'none'",
-            "frame-ancestors 'none'",
-        )
-    )
+    directives = {
+        "default-src": "'none'",
+        "script-src": f"'self' 'nonce-{nonce}'",
+        "style-src": "'self'",
+        "img-src": f"'self' {public_url} data: blob: https:",
+        "media-src": f"'self' {public_url} blob: https:",
+        "font-src": "'self'",
+        "connect-src": f"'self' {public_url} {live}",
+        "frame-src": "",
+        "manifest-src": "'self'",
+        "form-action": "'self'",
+        "base-uri": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    told = {name: f"{sources} {more.get(name, '')}".strip() for name, sources in directives.items()}
+    return "; ".join(f"{name} {sources}" for name, sources in told.items() if sources)
 
 
 def _templates() -> dict[str, str]:

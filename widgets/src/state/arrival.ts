@@ -1,0 +1,23 @@
+// What the address of the page says to the player: a code scanned in a store, or a buyer who comes back from his bank.
+
+export interface Arrival {
+  product: string | null;
+  store: string | null;
+  /** The order whose payment was confirmed on another page. */
+  order: string | null;
+}
+
+export const NOWHERE: Arrival = { product: null, store: null, order: null };
+/** Written by a payment provider; the secret among them has no business in a history. */
+const FOREIGN = ["payment_intent", "payment_intent_client_secret", "redirect_status", "source_type"];
+
+/** Read once: a reload does not come back from a bank again. */
+export function takeArrival(): Arrival {
+  const url = new URL(location.href);
+  const order = url.searchParams.get("liveshop_order");
+  if (order) {
+    for (const name of ["liveshop_order", ...FOREIGN]) url.searchParams.delete(name);
+    history.replaceState(history.state, "", url);
+  }
+  return { product: url.searchParams.get("product"), store: url.searchParams.get("store"), order };
+}
