@@ -342,7 +342,11 @@ def _print_addresses(addresses: demo_run.Addresses, settings_file: Path) -> None
         ("  or as admin", f"{seed.ADMIN_EMAIL} / {seed.PASSWORD}"),
         ("API", f"{server}/api/docs"),
         ("commands", f"liveshop --config {settings_file} connectors list"),
-        ("test cards", "4242 4242 4242 4242 pays, 4000 0000 0000 0002 is declined"),
+        (
+            "test cards",
+            "4242 4242 4242 4242 pays, 4000 0000 0000 0002 is declined, "
+            "4000 0000 0000 3220 asks to be confirmed",
+        ),
     )
     out.print(
         "\n[bold]The Liveshop demo is live.[/]  Ctrl-C ends it and keeps its data; "
