@@ -222,8 +222,11 @@ class Reconciler:
             await store.lock(tx.conn, payment.id)
             if answer.state == "due":
                 await store.note_attempt(tx.conn, owed.id, answer, now)
-            else:
-                await self._record(tx, owed, answer, now)
+                return
+            await self._record(tx, owed, answer, now)
+            if answer.state == "failed":
+                # Perhaps because people gave it back there already: that has to be heard of.
+                await store.ask_soon(tx.conn, payment.id, now)
 
     async def _take_over_refunds(
         self, payment: Payment, told: Sequence[tuple[str, Money, RefundAnswer]]

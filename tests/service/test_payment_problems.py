@@ -171,6 +171,22 @@ async def test_a_refund_that_failed_is_shown_and_can_be_started_again(
     assert sorted(one.state for one in await refunds_of(shop, paid)) == ["done", "failed"]
 
 
+async def test_a_refund_that_failed_because_people_gave_it_back_there_is_heard_of(
+    shop: Liveshop, bank: MoodyBank, paid: Order, clock: ManualClock
+) -> None:
+    bank.gives_back(paid, 2800, "done")
+    bank.refund_says = RefundAnswer("failed", "no", "Nothing is left to give back.")
+    await shop.desk.refund(paid.id, "k", Money(2800, "EUR"), "sorry", STAFF)
+    await shop.reconciler.run_due()
+    clock.advance(timedelta(seconds=1))
+    await shop.reconciler.run_due()
+    assert sorted((one.state, one.cause) for one in await refunds_of(shop, paid)) == [
+        ("done", "provider"),
+        ("failed", "goodwill"),
+    ]
+    assert (await order_of(shop, paid)).payment.refunded == 2800
+
+
 async def test_what_cannot_be_given_back_just_now_is_asked_for_again_as_a_new_attempt(
     shop: Liveshop, bank: MoodyBank, paid: Order, clock: ManualClock
 ) -> None:

@@ -231,6 +231,7 @@ async def test_a_refund_the_provider_refuses_counts_no_more_and_is_shown(
     assert (one.state, one.message) == ("failed", "The account is closed.")
     assert await refunded(shop, order) == 0
     assert "refund.failed" in await told(shop, order)
+    assert await shop.reconciler.run_due(), "whether people gave it back there"
     assert not await shop.reconciler.run_due()
     await owe(shop, order, 3290, "b", by_hand=True)
     assert await refunded(shop, order) == 3290
