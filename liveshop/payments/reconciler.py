@@ -6,7 +6,6 @@ no harm, for an answer is acted on once.
 """
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -17,6 +16,7 @@ import structlog
 from liveshop.kernel.clock import Clock
 from liveshop.kernel.errors import ShopError, Unavailable
 from liveshop.kernel.ids import OrderId, PaymentId, RefundId, new_id
+from liveshop.kernel.jitter import jittered
 from liveshop.kernel.money import Money
 from liveshop.payments import store
 from liveshop.payments.model import (
@@ -304,4 +304,4 @@ def _next_check(payment: Payment, checks: int, now: datetime) -> datetime:
 def _later(now: datetime, checks: int, first: timedelta, longest: timedelta) -> datetime:
     """Longer each time, and not all at one moment."""
     wait: timedelta = min(first * 2 ** min(checks, 20), longest)
-    return now + wait * random.uniform(0.8, 1.2)
+    return now + jittered(wait)

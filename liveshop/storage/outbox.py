@@ -5,7 +5,6 @@ Handlers must therefore bear being run twice.
 """
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from datetime import datetime, timedelta
@@ -19,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from liveshop.kernel.clock import Clock
 from liveshop.kernel.errors import ShopError
 from liveshop.kernel.ids import new_id
+from liveshop.kernel.jitter import jittered
 from liveshop.storage.sql import insert, metadata
 from liveshop.storage.types import Json, UtcDateTime
 
@@ -226,4 +226,4 @@ class Worker:
             return None
         doublings = min(attempts - 1, 20)
         delay: timedelta = min(_FIRST_DELAY * 2**doublings, _LONGEST_DELAY)
-        return self._clock.now() + delay * random.uniform(0.8, 1.2)
+        return self._clock.now() + jittered(delay)

@@ -5,7 +5,6 @@ stands in the rows of the rooms (listings, posts, marks): a turn that dies is si
 """
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -17,6 +16,7 @@ from liveshop.connect import ConnectorError, NeedsAttention, RetryLater, Role
 from liveshop.kernel.clock import Clock
 from liveshop.kernel.errors import Invalid, NotFound, ShopError
 from liveshop.kernel.ids import new_secret
+from liveshop.kernel.jitter import jittered
 from liveshop.storage import Database
 from liveshop.syndication import connection_store as store
 from liveshop.syndication.model import Connection, ConnectionId
@@ -218,6 +218,6 @@ def needs_person(error: Exception) -> bool:
 def _wait(failures: int, error: Exception) -> timedelta:
     if isinstance(error, RetryLater) and error.after is not None:
         # With jitter on top only: nobody wants to be asked earlier than he said.
-        return timedelta(seconds=max(1.0, error.after) * random.uniform(1.0, 1.1))
+        return jittered(timedelta(seconds=max(1.0, error.after)), 1.0, 1.1)
     doubled: timedelta = min(_FIRST_WAIT * 2 ** min(failures - 1, 12), _LONGEST_WAIT)
-    return doubled * random.uniform(0.8, 1.2)
+    return jittered(doubled)

@@ -6,7 +6,6 @@ cannot come any more; only then is it sent again.
 """
 
 import asyncio
-import random
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -23,6 +22,7 @@ from liveshop.connect import (
 )
 from liveshop.kernel.clock import Clock
 from liveshop.kernel.errors import Invalid, NotFound
+from liveshop.kernel.jitter import jittered
 from liveshop.shows import store as shows
 from liveshop.storage import Database
 from liveshop.syndication import connection_store, post_store
@@ -327,4 +327,4 @@ def _pause(row: PostRow, later: RetryLater) -> timedelta:
     """As long as the channel asked for, or longer each time. With jitter on top, never less."""
     asked = None if later.after is None else timedelta(seconds=max(1.0, later.after))
     wait: timedelta = asked or min(_FIRST_WAIT * 2 ** min(row.attempts, 10), _LONGEST_WAIT)
-    return wait * random.uniform(1.0, 1.1)
+    return jittered(wait, 1.0, 1.1)

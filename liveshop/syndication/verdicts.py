@@ -1,10 +1,10 @@
 """What a channel's answer makes of a listing's row. Pure: rows in, rows out."""
 
-import random
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from liveshop.connect import Accepted, Deferred, Refused, Verdict
+from liveshop.kernel.jitter import jittered
 from liveshop.syndication.model import ListingRow, ListingState
 from liveshop.syndication.store import HIDDEN
 
@@ -16,7 +16,7 @@ _LONGEST_WAIT_SECONDS = 3600.0
 def wait_after(attempts: int, *, at_least: float | None = None) -> timedelta:
     """Growing, with jitter, so that a thousand listings do not come back as one."""
     seconds = min(_LONGEST_WAIT_SECONDS, _FIRST_WAIT_SECONDS * 2 ** max(0, attempts - 1))
-    return timedelta(seconds=max(seconds, at_least or 0.0) * random.uniform(1.0, 1.3))
+    return jittered(timedelta(seconds=max(seconds, at_least or 0.0)), 1.0, 1.3)
 
 
 def with_state(row: ListingRow, state: ListingState, now: datetime) -> ListingRow:
