@@ -27,7 +27,7 @@ from liveshop.orders.model import (
     Return,
 )
 from liveshop.orders.tables import order_event, shop_order
-from liveshop.payments import store as payments_store
+from liveshop.payments import refund_store
 from liveshop.payments.model import TRANSITIONS as PAYMENT_TRANSITIONS
 from liveshop.payments.model import (
     Refund,
@@ -95,7 +95,7 @@ async def look(
         ids = [OrderId(id_) for id_ in (await conn.execute(mine)).scalars()]
         orders = await orders_store.by_ids(conn, ids)
         fulfilments = await fulfilment_store.of_orders(conn, ids)
-        refunds = await payments_store.refunds_of(conn, ids)
+        refunds = await refund_store.of_orders(conn, ids)
         returns = await return_store.of_orders(conn, ids)
         events = await conn.execute(sa.select(order_event).where(order_event.c.order_id.in_(ids)))
         told = {row.id: (*row[:8], row.note) for row in events}

@@ -41,6 +41,7 @@ from liveshop.orders.model import (
     ReturnReason,
 )
 from liveshop.orders.returns import ReturnOf, Returns
+from liveshop.payments import refund_store
 from liveshop.payments import store as payments_store
 from liveshop.payments.assembly import providers_of
 from liveshop.payments.model import ChargeAnswer, Delivery, Payment, PaymentState, Refund
@@ -222,7 +223,7 @@ class House:
 
     async def refunds_of(self, order: Order) -> list[Refund]:
         async with self.database.read() as conn:
-            return (await payments_store.refunds_of(conn, [order.id]))[order.id]
+            return (await refund_store.of_orders(conn, [order.id]))[order.id]
 
     async def returns_of(self, order: Order) -> list[Return]:
         async with self.database.read() as conn:

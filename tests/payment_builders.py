@@ -16,6 +16,7 @@ from liveshop.kernel.money import Money
 from liveshop.orders import history
 from liveshop.orders import store as orders_store
 from liveshop.orders.model import Order
+from liveshop.payments import refund_store
 from liveshop.payments import store as payments_store
 from liveshop.payments.model import (
     BadEvent,
@@ -159,7 +160,7 @@ async def order_of(shop: Liveshop, order: Order) -> Order:
 
 async def refunds_of(shop: Liveshop, order: Order) -> list[Refund]:
     async with shop.database.read() as conn:
-        return (await payments_store.refunds_of(conn, [order.id]))[order.id]
+        return (await refund_store.of_orders(conn, [order.id]))[order.id]
 
 
 async def told(shop: Liveshop, order: Order) -> list[str]:

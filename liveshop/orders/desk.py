@@ -24,7 +24,7 @@ from liveshop.orders.model import (
     OrderEvent,
     UnknownRefund,
 )
-from liveshop.payments import refunds
+from liveshop.payments import refund_store, refunds
 from liveshop.payments import store as payments_store
 from liveshop.payments.model import REFUND_FAILED, Refund, SomethingDue
 from liveshop.payments.service import Payments
@@ -142,7 +142,7 @@ class OrderDesk:
                     data={"field": "amount.currency"},
                 )
             whole_key = f"desk {order.id} {key}"
-            before = await payments_store.refund_by_key(tx.conn, whole_key)
+            before = await refund_store.by_key(tx.conn, whole_key)
             if before is not None:
                 if before.amount != amount:
                     raise KeyReused(
@@ -204,7 +204,7 @@ class OrderDesk:
         """Staff has given back by hand what was due. Raises UnknownRefund, NotNow."""
         now = self._clock.now()
         async with self._database.write() as tx:
-            before = await payments_store.refund_by_id(tx.conn, refund_id)
+            before = await refund_store.by_id(tx.conn, refund_id)
             if before is None:
                 raise UnknownRefund("There is no such refund.")
             await known(tx, before.order_id)

@@ -26,7 +26,7 @@ from liveshop.orders.model import Fulfilment, Order, Return, UnknownOrder, invoi
 from liveshop.orders.tables import order_counter, shop_order
 from liveshop.orders.templating import Templates
 from liveshop.orders.wording import Wording, buyer_lines, iban_in_groups, wordings
-from liveshop.payments import store as payments
+from liveshop.payments import refund_store
 from liveshop.payments.model import Refund
 from liveshop.settings import Settings
 from liveshop.storage import Database, Tx, insert
@@ -118,7 +118,7 @@ class Invoices:
             return _Sold(
                 order=order,
                 fulfilments=await fulfilment_store.of_order(conn, order_id),
-                refunds=(await payments.refunds_of(conn, [order_id])).get(order_id, []),
+                refunds=(await refund_store.of_orders(conn, [order_id])).get(order_id, []),
                 returns=await return_store.of_order(conn, order_id),
                 store_name=next((one.name for one in places if one.id == order.store_id), None),
             )

@@ -30,7 +30,7 @@ from liveshop.orders.wording import (
     wordings,
     zone_of,
 )
-from liveshop.payments import store as payments
+from liveshop.payments import refund_store
 from liveshop.payments.model import Refund
 from liveshop.settings import Settings
 from liveshop.storage import Database, Tx
@@ -143,7 +143,7 @@ class Letters:
                 event=event,
                 order=order,
                 fulfilments=await fulfilment_store.of_order(conn, order.id),
-                refunds=(await payments.refunds_of(conn, order_ids)).get(order.id, ()),
+                refunds=(await refund_store.of_orders(conn, order_ids)).get(order.id, ()),
                 returns=await return_store.of_order(conn, order.id),
                 places={one.id: one for one in listed},
                 words=self._words.get(order.language, self._words["en"]),

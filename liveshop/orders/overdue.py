@@ -16,7 +16,7 @@ from liveshop.orders.credit import credit_of, units_gone
 from liveshop.orders.fulfilment_steps import restock, told
 from liveshop.orders.model import SYSTEM, Fulfilment, Order, OrderEvent, Return
 from liveshop.orders.returnable import pieces_per_unit, units_of
-from liveshop.payments import refunds
+from liveshop.payments import refund_store, refunds
 from liveshop.payments import store as payments_store
 from liveshop.payments.service import Payments
 from liveshop.storage import Tx
@@ -81,7 +81,7 @@ async def refund_released(
         before = after
         back = Money(min(worth.amount, left), worth.currency)
         key = f"released {one.id}"
-        if back.amount <= 0 or await payments_store.refund_by_key(tx.conn, key) is not None:
+        if back.amount <= 0 or await refund_store.by_key(tx.conn, key) is not None:
             continue
         owed = await refunds.owe(tx, order.payment, back, cause="not_collected", key=key, now=now)
         await history.note(tx, refund_event(owed, SYSTEM, now, kind="owed"))

@@ -17,7 +17,7 @@ from liveshop.orders.returnable import returnable
 from liveshop.orders.returns import ReturnOf, Returns
 from liveshop.orders.status_link import status_url
 from liveshop.orders.worth import unit_worth
-from liveshop.payments import store as payments_store
+from liveshop.payments import refund_store
 from liveshop.payments.model import Refund
 from liveshop.payments.service import Payments
 from liveshop.settings import Settings
@@ -90,7 +90,7 @@ class Progress:
     ) -> wire.OrderProgress:
         fulfilments = await fulfilment_store.of_order(conn, order.id)
         returns = await return_store.of_order(conn, order.id)
-        refunds = (await payments_store.refunds_of(conn, [order.id]))[order.id]
+        refunds = (await refund_store.of_orders(conn, [order.id]))[order.id]
         places = await _places(conn, fulfilments, order.store_id)
         answered = await feedback.of_order(conn, order.id)
         may = returnable(

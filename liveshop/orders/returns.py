@@ -41,7 +41,7 @@ from liveshop.orders.model import (
     UnknownReturn,
 )
 from liveshop.orders.returnable import ReturnRules, returnable
-from liveshop.payments import store as payments_store
+from liveshop.payments import refund_store
 from liveshop.payments.model import OPEN, PaymentState, Refund
 from liveshop.payments.service import Payments
 from liveshop.settings import Settings
@@ -181,7 +181,7 @@ class Returns:
             )
             shown = found[: query.limit]
             orders = await store.by_ids(conn, {one.order_id for one in shown})
-            refunds = await payments_store.refunds_of(conn, list(orders))
+            refunds = await refund_store.of_orders(conn, list(orders))
         by_id = {refund.id: refund for listed in refunds.values() for refund in listed}
         page = [
             ReturnOf(one, orders[one.order_id], by_id.get(one.refund_id or RefundId("")))

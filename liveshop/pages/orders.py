@@ -48,7 +48,7 @@ from liveshop.orders.returns import Returns
 from liveshop.orders.status_link import order_id_of, token_of
 from liveshop.orders.wording import Wording, address_lines, wordings, zone_of
 from liveshop.pages.site import Pages
-from liveshop.payments import store as payments
+from liveshop.payments import refund_store
 from liveshop.payments.model import Refund
 from liveshop.settings import Settings
 from liveshop.storage import Database
@@ -233,7 +233,7 @@ class OrderPages:
                 order=order,
                 fulfilments=fulfilments,
                 events=await history.of_order(conn, order_id),
-                refunds=(await payments.refunds_of(conn, [order_id])).get(order_id, []),
+                refunds=(await refund_store.of_orders(conn, [order_id])).get(order_id, []),
                 returns=returns,
                 returnable=returnable(order, fulfilments, returns, rules=self._rules, now=now),
                 feedback=await feedback.of_order(conn, order_id),

@@ -13,7 +13,7 @@ from typing import Literal
 import structlog
 
 from liveshop.kernel.clock import Clock
-from liveshop.payments import store
+from liveshop.payments import event_store, store
 from liveshop.payments.model import (
     HearsEvents,
     Payment,
@@ -54,7 +54,7 @@ class Inbox:
         async with self._database.write() as tx:
             payment = await store.by_reference(tx.conn, provider, event.reference)
             outcome = _outcome(event, payment)
-            if not await store.keep_event(tx.conn, provider, event, outcome, now):
+            if not await event_store.keep(tx.conn, provider, event, outcome, now):
                 return "known"
             if payment is not None and outcome in ("asked", "dispute"):
                 await store.ask_soon(tx.conn, payment.id, now)
@@ -67,7 +67,7 @@ class Inbox:
     async def drop_old(self) -> None:
         """Housekeeping, hourly: nobody repeats an event after so long."""
         async with self._database.write() as tx:
-            await store.drop_events(tx.conn, self._clock.now() - _KEPT)
+            await event_store.drop_before(tx.conn, self._clock.now() - _KEPT)
 
     def _hearing(self, name: str) -> HearsEvents:
         for provider in self._payments.all():
@@ -79,7 +79,7 @@ class Inbox:
         self, tx: Tx, provider: str, payment: Payment, event: ProviderEvent, now: datetime
     ) -> None:
         is_news = event.dispute is not None and event.dispute != payment.dispute
-        if is_news and await store.is_newest_dispute(tx.conn, provider, event):
+        if is_news and await event_store.is_newest_dispute(tx.conn, provider, event):
             _log.warning("payment_disputed", payment=payment.id, order=payment.order_id)
             await store.change(tx.conn, payment.id, now, dispute=event.dispute)
             await self._on_dispute(tx, replace(payment, dispute=event.dispute), now)

@@ -18,7 +18,7 @@ from liveshop.kernel.errors import ShopError, Unavailable
 from liveshop.kernel.ids import OrderId, PaymentId, RefundId, new_id
 from liveshop.kernel.jitter import jittered
 from liveshop.kernel.money import Money
-from liveshop.payments import store
+from liveshop.payments import refund_store, store
 from liveshop.payments.model import (
     METHOD_GONE,
     NOT_TOLD,
@@ -108,7 +108,7 @@ class Reconciler:
         now = self._clock.now()
         async with self._database.read() as conn:
             payments = await store.due_payments(conn, now, _BATCH)
-            refunds = await store.due_refunds(conn, now, _BATCH)
+            refunds = await refund_store.due(conn, now, _BATCH)
         if not payments and not refunds:
             return False
         async with self._database.write() as tx:
@@ -116,7 +116,7 @@ class Reconciler:
                 tx.conn,
                 {one.id: (checks, _next_check(one, checks, now)) for one, checks in payments},
             )
-            my_refunds = await store.put_off_refunds(
+            my_refunds = await refund_store.put_off(
                 tx.conn,
                 {
                     one.id: (checks, _later(now, checks, _FIRST, _LONGEST))
@@ -221,7 +221,7 @@ class Reconciler:
         async with self._database.write() as tx:
             await store.lock(tx.conn, payment.id)
             if answer.state == "due":
-                await store.note_attempt(tx.conn, owed.id, answer, now)
+                await refund_store.note_attempt(tx.conn, owed.id, answer, now)
                 return
             await self._record(tx, owed, answer, now)
             if answer.state == "failed":
@@ -238,7 +238,7 @@ class Reconciler:
         async with self._database.write() as tx:
             locked = await store.lock(tx.conn, payment.id)
             assert locked is not None
-            known = (await store.refunds_of(tx.conn, [payment.order_id]))[payment.order_id]
+            known = (await refund_store.of_orders(tx.conn, [payment.order_id]))[payment.order_id]
             for key, amount, answer in told:
                 mine = next(
                     (one for one in known if key == one.id or answer.reference == one.reference),
@@ -252,7 +252,7 @@ class Reconciler:
     async def _record(self, tx: Tx, known: Refund, answer: RefundAnswer, now: datetime) -> None:
         """The payment is locked."""
         check_at = _later(now, 5, _FIRST, _LONGEST) if answer.state in ("due", "pending") else None
-        if await store.record_refund(tx.conn, known, answer, now, check_at=check_at):
+        if await refund_store.record(tx.conn, known, answer, now, check_at=check_at):
             moved = replace(
                 known, state=answer.state, reference=answer.reference, message=answer.message
             )
@@ -266,7 +266,9 @@ class Reconciler:
     ) -> None:
         """A refund made at the provider, not here."""
         is_same_money = amount.currency == payment.amount.currency and amount.amount > 0
-        if not is_same_money or not await store.set_aside(tx.conn, payment.id, amount.amount, now):
+        if not is_same_money or not await refund_store.set_aside(
+            tx.conn, payment.id, amount.amount, now
+        ):
             _log.error("refund_beyond_payment", payment=payment.id, order=payment.order_id)
             await store.change(
                 tx.conn,
@@ -289,7 +291,7 @@ class Reconciler:
         )
         waits = answer.state in ("due", "pending")
         check_at = _later(now, 5, _FIRST, _LONGEST) if waits else None
-        await store.add_refund(tx.conn, made, key=f"provider {answer.reference}", check_at=check_at)
+        await refund_store.add(tx.conn, made, key=f"provider {answer.reference}", check_at=check_at)
         await self._on_refund(tx, made, now)
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from liveshop.kernel.ids import RefundId, new_id
 from liveshop.kernel.money import Money
-from liveshop.payments import store
+from liveshop.payments import refund_store, store
 from liveshop.payments.model import (
     Payment,
     Refund,
@@ -37,14 +37,14 @@ async def owe(
     `done_by_hand`. Notes nothing in the order's history. Raises RefundTooLarge.
     """
     held = await store.lock(tx.conn, payment.id)
-    before = await store.refund_by_key(tx.conn, key)
+    before = await refund_store.by_key(tx.conn, key)
     if before is not None:
         return before
     is_possible = (
         held is not None
         and amount.amount > 0
         and amount.currency == held.amount.currency
-        and await store.set_aside(tx.conn, payment.id, amount.amount, now)
+        and await refund_store.set_aside(tx.conn, payment.id, amount.amount, now)
     )
     if not is_possible:
         left = held.refundable.amount if held is not None else 0
@@ -64,7 +64,7 @@ async def owe(
         message=None,
         created_at=now,
     )
-    await store.add_refund(tx.conn, owed, key=key, check_at=None if by_hand else now)
+    await refund_store.add(tx.conn, owed, key=key, check_at=None if by_hand else now)
     tx.notify(SomethingDue())
     return owed
 
@@ -73,10 +73,10 @@ async def done_by_hand(tx: Tx, refund_id: RefundId, now: datetime) -> Refund | N
     """Staff has given it back: the refund as it is then. None when it waits for nobody's hand:
     there is no such refund, it is over, or the provider is to be asked for it. Its payment is
     locked."""
-    known = await store.refund_by_id(tx.conn, refund_id)
-    if known is None or not await store.is_by_hand(tx.conn, refund_id):
+    known = await refund_store.by_id(tx.conn, refund_id)
+    if known is None or not await refund_store.is_by_hand(tx.conn, refund_id):
         return None
     answer = RefundAnswer("done", known.reference or f"by_hand_{refund_id}")
-    if not await store.record_refund(tx.conn, known, answer, now):
+    if not await refund_store.record(tx.conn, known, answer, now):
         return None
     return replace(known, state="done", reference=answer.reference)

@@ -1,4 +1,4 @@
-"""All SQL about payments, refunds and what providers told us."""
+"""All SQL about payments; refunds and webhooks have files of their own."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -7,18 +7,15 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from liveshop.kernel.ids import OrderId, PaymentId, RefundId
+from liveshop.kernel.ids import OrderId, PaymentId
 from liveshop.kernel.money import Money
 from liveshop.payments.model import (
     TRANSITIONS,
     ChargeAnswer,
     Payment,
-    ProviderEvent,
-    Refund,
-    RefundAnswer,
 )
-from liveshop.payments.tables import payment, payment_event, refund
-from liveshop.storage import Rows, UtcDateTime, insert
+from liveshop.payments.tables import payment, refund
+from liveshop.storage import Rows, UtcDateTime
 
 
 async def add_all(conn: AsyncConnection, new: Sequence[Payment]) -> None:
@@ -293,16 +290,6 @@ async def due_payments(
     return [(_payment(row), row.checks) for row in rows]
 
 
-async def due_refunds(conn: AsyncConnection, now: datetime, limit: int) -> list[tuple[Refund, int]]:
-    rows = await conn.execute(
-        sa.select(refund)
-        .where(refund.c.check_at <= now)
-        .order_by(refund.c.check_at, refund.c.id)
-        .limit(limit)
-    )
-    return [(_refund(row), row.checks) for row in rows]
-
-
 async def put_off_payments(
     conn: AsyncConnection, times: Mapping[PaymentId, tuple[int, datetime]]
 ) -> set[PaymentId]:
@@ -325,25 +312,6 @@ async def put_off_payments(
     }
 
 
-async def put_off_refunds(
-    conn: AsyncConnection, times: Mapping[RefundId, tuple[int, datetime]]
-) -> set[RefundId]:
-    """The same for refunds."""
-    return {
-        RefundId(id_)
-        for id_, (checks, at) in times.items()
-        if (
-            await conn.execute(
-                sa.update(refund)
-                .where(
-                    refund.c.id == id_, refund.c.checks == checks, refund.c.check_at.is_not(None)
-                )
-                .values(checks=checks + 1, check_at=at)
-            )
-        ).rowcount
-    }
-
-
 async def hasten(conn: AsyncConnection, now: datetime) -> None:
     """Ask now for everything that was put off because nobody answered, and for what buyers may
     have confirmed while nobody was there to hear of it."""
@@ -354,87 +322,6 @@ async def hasten(conn: AsyncConnection, now: datetime) -> None:
         )
 
 
-# Refunds
-
-
-async def refunds_of(
-    conn: AsyncConnection, order_ids: Sequence[OrderId]
-) -> dict[OrderId, list[Refund]]:
-    """All refunds of each of these orders, the first first."""
-    found: dict[OrderId, list[Refund]] = {order_id: [] for order_id in order_ids}
-    rows = await conn.execute(
-        sa.select(refund)
-        .where(refund.c.order_id.in_(order_ids))
-        .order_by(refund.c.created_at, refund.c.id)
-    )
-    for row in rows:
-        found[OrderId(row.order_id)].append(_refund(row))
-    return found
-
-
-async def refund_by_id(conn: AsyncConnection, refund_id: RefundId) -> Refund | None:
-    found = await conn.execute(sa.select(refund).where(refund.c.id == refund_id))
-    row = found.one_or_none()
-    return None if row is None else _refund(row)
-
-
-async def is_by_hand(conn: AsyncConnection, refund_id: RefundId) -> bool:
-    """Whether a refund waits for a person: the provider is not to be asked for it."""
-    found = await conn.scalar(
-        sa.select(refund.c.id).where(
-            refund.c.id == refund_id,
-            refund.c.state.in_(("due", "pending")),
-            refund.c.cause != "provider",
-            refund.c.check_at.is_(None),
-        )
-    )
-    return found is not None
-
-
-async def refund_by_key(conn: AsyncConnection, key: str) -> Refund | None:
-    found = await conn.execute(sa.select(refund).where(refund.c.key == key))
-    row = found.one_or_none()
-    return None if row is None else _refund(row)
-
-
-async def add_refund(
-    conn: AsyncConnection, new: Refund, *, key: str, check_at: datetime | None
-) -> None:
-    await conn.execute(
-        sa.insert(refund).values(
-            id=new.id,
-            order_id=new.order_id,
-            payment_id=new.payment_id,
-            state=new.state,
-            amount=new.amount.amount,
-            currency=new.amount.currency,
-            cause=new.cause,
-            note=new.note,
-            key=key,
-            reference=new.reference,
-            message=new.message,
-            check_at=check_at,
-            created_at=new.created_at,
-            updated_at=new.created_at,
-        )
-    )
-
-
-async def set_aside(
-    conn: AsyncConnection, payment_id: PaymentId, amount: int, now: datetime
-) -> bool:
-    """Count so many minor units as going back; False when there are not so many left."""
-    result = await conn.execute(
-        sa.update(payment)
-        .where(
-            payment.c.id == payment_id,
-            payment.c.refunded_amount + amount <= payment.c.captured_amount,
-        )
-        .values(refunded_amount=payment.c.refunded_amount + amount, updated_at=now)
-    )
-    return result.rowcount == 1
-
-
 async def lock(conn: AsyncConnection, payment_id: PaymentId) -> Payment | None:
     """The payment; from here to the commit nobody else changes it, on PostgreSQL."""
     found = await conn.execute(
@@ -442,97 +329,6 @@ async def lock(conn: AsyncConnection, payment_id: PaymentId) -> Payment | None:
     )
     row = found.one_or_none()
     return None if row is None else _payment(row)
-
-
-async def record_refund(
-    conn: AsyncConnection,
-    known: Refund,
-    answer: RefundAnswer,
-    now: datetime,
-    *,
-    check_at: datetime | None = None,
-) -> bool:
-    """Write down how a refund stands, and when to ask again; False when that was known or it is
-    over. One that failed counts no more, also where it was told to be done before: a bank may send
-    money back. Its payment has to be locked."""
-    was = {"done": ("due", "pending"), "failed": ("due", "pending", "done")}
-    result = await conn.execute(
-        sa.update(refund)
-        .where(
-            refund.c.id == known.id,
-            refund.c.state.in_(was.get(answer.state, ("due",))),
-            refund.c.state != answer.state,
-        )
-        .values(
-            state=answer.state,
-            reference=answer.reference,
-            message=answer.message,
-            check_at=check_at,
-            updated_at=now,
-        )
-    )
-    if result.rowcount != 1:
-        return False
-    if answer.state == "failed":
-        await conn.execute(
-            sa.update(payment)
-            .where(payment.c.id == known.payment_id)
-            .values(refunded_amount=payment.c.refunded_amount - known.amount.amount, updated_at=now)
-        )
-    return True
-
-
-async def note_attempt(
-    conn: AsyncConnection, refund_id: RefundId, answer: RefundAnswer, now: datetime
-) -> None:
-    """The provider cannot give it back just now: why, and its name for what was tried."""
-    await conn.execute(
-        sa.update(refund)
-        .where(refund.c.id == refund_id, refund.c.state == "due")
-        .values(reference=answer.reference, message=answer.message, updated_at=now)
-    )
-
-
-# Webhooks
-
-
-async def keep_event(
-    conn: AsyncConnection, provider: str, event: ProviderEvent, outcome: str, now: datetime
-) -> bool:
-    """Write an event down; False when it is there already."""
-    result = await conn.execute(
-        insert(conn, payment_event)
-        .values(
-            provider=provider,
-            event_id=event.id,
-            type=event.type,
-            reference=event.reference,
-            happened_at=event.happened_at,
-            received_at=now,
-            outcome=outcome,
-        )
-        .on_conflict_do_nothing(index_elements=["provider", "event_id"])
-    )
-    return result.rowcount == 1
-
-
-async def drop_events(conn: AsyncConnection, before: datetime) -> None:
-    await conn.execute(sa.delete(payment_event).where(payment_event.c.received_at < before))
-
-
-async def is_newest_dispute(conn: AsyncConnection, provider: str, event: ProviderEvent) -> bool:
-    """Whether no later event about a dispute of the same payment has been heard."""
-    later = await conn.scalar(
-        sa.select(payment_event.c.event_id)
-        .where(
-            payment_event.c.provider == provider,
-            payment_event.c.reference == event.reference,
-            payment_event.c.outcome == "dispute",
-            payment_event.c.happened_at > event.happened_at,
-        )
-        .limit(1)
-    )
-    return later is None
 
 
 def _payment(row: sa.Row[Any]) -> Payment:
@@ -553,19 +349,4 @@ def _payment(row: sa.Row[Any]) -> Payment:
         is_void_wanted=row.is_void_wanted,
         problem=row.problem,
         dispute=row.dispute,
-    )
-
-
-def _refund(row: sa.Row[Any]) -> Refund:
-    return Refund(
-        id=RefundId(row.id),
-        order_id=OrderId(row.order_id),
-        payment_id=PaymentId(row.payment_id),
-        state=row.state,
-        amount=Money(row.amount, row.currency),
-        cause=row.cause,
-        note=row.note,
-        reference=row.reference,
-        message=row.message,
-        created_at=row.created_at,
     )

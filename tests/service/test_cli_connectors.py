@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ Run = Callable[..., Awaitable[Result]]
 
 
 @pytest.fixture(autouse=True)
-def process(monkeypatch: pytest.MonkeyPatch, no_blocking_calls: BlockBuster) -> None:
+def process(monkeypatch: pytest.MonkeyPatch, no_blocking_calls: BlockBuster) -> Iterator[None]:
     """A command has its process to itself: it may read files while it starts, and sets the logs
     up. Its terminal is wide enough."""
     no_blocking_calls.deactivate()
@@ -42,6 +42,9 @@ def process(monkeypatch: pytest.MonkeyPatch, no_blocking_calls: BlockBuster) -> 
     monkeypatch.setattr(logs, "configure", lambda **_: structlog.reset_defaults())
     for console in (cli.console.out, cli.console.err):
         monkeypatch.setattr(console, "_width", 200)
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 @pytest.fixture

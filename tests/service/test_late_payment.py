@@ -14,7 +14,7 @@ from liveshop.kernel.clock import ManualClock
 from liveshop.kernel.ids import VariantId
 from liveshop.orders import store as orders_store
 from liveshop.orders.model import Order
-from liveshop.payments import store as payments_store
+from liveshop.payments import refund_store
 from liveshop.payments.model import ProviderUnavailable
 
 ADA, BOB = viewer(1), viewer(2)
@@ -88,7 +88,7 @@ async def test_a_late_payment_whose_stock_is_sold_goes_back_until_it_has_gone_ba
     assert bank.refunds == [order.payment.id]
     async with shop.database.read() as conn:
         found = await orders_store.by_id(conn, order.id)
-        refunds = await payments_store.refunds_of(conn, [order.id])
+        refunds = await refund_store.of_orders(conn, [order.id])
     assert found is not None
     assert (found.state, found.payment.state) == ("cancelled", "paid")
     assert (found.payment.captured, found.payment.refunded) == (order.total.amount,) * 2

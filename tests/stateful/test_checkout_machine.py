@@ -53,7 +53,7 @@ from liveshop.kernel.ids import LineId, LocationId, OrderId, VariantId, ViewerId
 from liveshop.orders import store as orders_store
 from liveshop.orders.model import Order
 from liveshop.orders.tables import shop_order
-from liveshop.payments import store as payments_store
+from liveshop.payments import refund_store
 from liveshop.payments.model import ProviderUnavailable
 from liveshop.promotions import store as promotions_store
 from liveshop.promotions import wire as promotions_wire
@@ -754,7 +754,7 @@ class Checkout(RuleBasedStateMachine):
     async def open_jobs(self) -> int:
         mine = await self.my_orders()
         async with self.shop.database.read() as conn:
-            refunds = await payments_store.refunds_of(conn, [order.id for order in mine])
+            refunds = await refund_store.of_orders(conn, [order.id for order in mine])
         return sum(
             order.state == "pending" or any(one.state == "due" for one in refunds[order.id])
             for order in mine
