@@ -231,6 +231,32 @@ class MediaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether imports may fetch pictures from loopback and private networks."""
 
 
+class VideoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Live video: where encoders send to, and what players are given."""
+
+    rtmp_port: int = 1935
+    """Encoders connect here, on `server.host`; 0: no RTMP."""
+    rtmps_port: int = 0
+    """The same behind TLS, with `rtmps_certificate` and `rtmps_key` (PEM files); 0: none."""
+    rtmps_certificate: str = ""
+    rtmps_key: str = ""
+    ingest_url: str = ""
+    """What the studio tells hosts to enter, such as rtmps://live.example.com/live; empty: made of
+    the host of `server.public_url` and the port."""
+    part_seconds: float = 0.34
+    """PART-TARGET of LL-HLS. 0.34 suits 15 to 60 pictures a second."""
+    grace_seconds: int = 180
+    """How long viewers are told that the picture is back in a moment after the encoder went."""
+    rewind_seconds: int = 4 * 3600
+    """How much of a running show viewers can go back; on disk, under `data_dir`."""
+    low_rung: bool = False
+    """A second picture of 360 lines for weak networks; about a sixth of a core per show."""
+    max_kbit_per_second: int = 12_000
+    """An encoder that sends more for long is refused."""
+    link_hours: int = 6
+    """How long a signed playback address of a show for customers works."""
+
+
 class SyndicationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: dict[str, int] = msgspec.field(default_factory=dict)
     """Figures of vendors that are different for this shop, by name: `x.posts_per_day=50`."""
@@ -263,6 +289,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     realtime: RealtimeSettings = RealtimeSettings()
     customers: CustomerSettings = CustomerSettings()
     media: MediaSettings = MediaSettings()
+    video: VideoSettings = VideoSettings()
     syndication: SyndicationSettings = SyndicationSettings()
 
     @property
@@ -428,6 +455,7 @@ def _contradictions(settings: Settings) -> list[str]:
         *_bad_syndication(settings.syndication),
         *_bad_company(settings.company),
         *_bad_mail(settings.mail),
+        *_bad_video(settings.video),
     ]
 
 
@@ -666,6 +694,33 @@ def _is_iban(text: str) -> bool:
 
 def _is_address(text: str) -> bool:
     return bool(re.fullmatch(r"[^\s@<>,]+@[^\s@<>,]+\.[^\s@<>,]+", text))
+
+
+def _bad_video(video: VideoSettings) -> list[str]:
+    found = [
+        f"video.{name}: a port between 0 (none) and 65535"
+        for name, port in (("rtmp_port", video.rtmp_port), ("rtmps_port", video.rtmps_port))
+        if not 0 <= port < 65536
+    ]
+    if video.rtmps_port and not (video.rtmps_certificate and video.rtmps_key):
+        found.append("video.rtmps_port: needs rtmps_certificate and rtmps_key (PEM files)")
+    if video.rtmps_port and video.rtmps_port == video.rtmp_port:
+        found.append("video.rtmps_port: another one than rtmp_port")
+    if video.ingest_url and not video.ingest_url.startswith(("rtmp://", "rtmps://")):
+        found.append("video.ingest_url: write it like rtmps://live.example.com/live")
+    if not 0.1 <= video.part_seconds <= 1.0:
+        found.append("video.part_seconds: between 0.1 and 1")
+    found += [
+        f"video.{name}: at least {least}"
+        for name, value, least in (
+            ("grace_seconds", video.grace_seconds, 1),
+            ("rewind_seconds", video.rewind_seconds, 0),
+            ("max_kbit_per_second", video.max_kbit_per_second, 100),
+            ("link_hours", video.link_hours, 1),
+        )
+        if value < least
+    ]
+    return found
 
 
 def _bad_mail(mail: MailSettings) -> list[str]:

@@ -3,11 +3,13 @@
 H.264 and AAC only: every browser plays them, and what arrives is copied, never transcoded.
 """
 
-from dataclasses import dataclass
-from enum import IntEnum
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import IntEnum, StrEnum
 from typing import Final
 
-from liveshop.kernel.errors import Conflict, Invalid, NotFound
+from liveshop.kernel.errors import Conflict, Forbidden, Invalid, NotFound
+from liveshop.kernel.ids import ShowId, StaffId
 
 VIDEO_TIMESCALE: Final = 90_000
 AAC_FRAME_LENGTH: Final = 1024
@@ -54,6 +56,40 @@ class NoSuchSegment(NotFound):
     """Never made, or no longer kept."""
 
     code = "video_no_such_segment"
+
+
+class BadReload(Invalid):
+    """A blocking reload of a playlist that asks for what is far in the future, or cannot be read
+    (draft-pantos-hls-rfc8216bis 6.2.5.2)."""
+
+    code = "video_bad_reload"
+
+
+class BadPlaybackLink(Forbidden):
+    """The address is not signed, or no longer: load the show again for a fresh one."""
+
+    code = "video_bad_link"
+
+
+class KeyRefused(Forbidden):
+    """There is no such stream key, it was revoked, or its show is over. `reason` is for the log."""
+
+    code = "video_key_refused"
+
+
+class UnsupportedMedia(Invalid):
+    """An encoder sends what is not taken: `detail` says what, and what to choose instead."""
+
+    code = "video_unsupported"
+
+
+class Rendition(StrEnum):
+    """What a viewer can choose; the value is its folder under `/hls/{show_id}/`."""
+
+    VIDEO = "video"
+    LOW = "low"
+    """360 lines, where the operator has it made."""
+    AUDIO = "audio"
 
 
 class Track(IntEnum):
@@ -148,3 +184,53 @@ class Sample:
     duration: int
     is_keyframe: bool
     data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Publishing:
+    """What a stream key allows: to send video to one show, as one person.
+
+    `is_on_air`: the show is live, so viewers may see it; before, only its staff does.
+    `capture_delay`: how long this person's camera and encoder take before a picture is sent; it is
+    taken off the arrival time so that cues meet the picture.
+    """
+
+    show_id: ShowId
+    is_on_air: bool = True
+    for_customers: bool = False
+    """Playback addresses have to be signed."""
+    staff_id: StaffId | None = None
+    key_id: str = ""
+    capture_delay: timedelta = timedelta()
+
+
+# What happens to a show's video, in order; `shows.broadcast` writes it down and tells the room.
+
+
+@dataclass(frozen=True, slots=True)
+class VideoEvent:
+    show_id: ShowId
+    at: datetime
+    data: dict[str, object] = field(default_factory=dict)
+    """For people: sizes, codecs, reasons. No key, no address."""
+
+
+class VideoStarted(VideoEvent):
+    """The first picture of a publisher; `data`: width, height, video, audio, staff_id."""
+
+
+class VideoChanged(VideoEvent):
+    """New parameters in mid-stream, or a jump of the timestamps: `data` as for VideoStarted."""
+
+
+class VideoReplaced(VideoEvent):
+    """A newer publisher took over; VideoStarted follows with its first picture."""
+
+
+class VideoLost(VideoEvent):
+    """The publisher is gone and nobody took over; `data`: reason (`closed`, `timeout`, `error`,
+    `stopped`: the encoder said goodbye, `revoked`)."""
+
+
+class VideoRefused(VideoEvent):
+    """Somebody with a good key sent what is not taken; `data`: code, detail."""
