@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -292,3 +293,21 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def public_url(self) -> str:
         given = self.server.public_url.rstrip("/")
         return given or f"http://{self.server.host}:{self.server.port}"
+
+    @property
+    def ingest_url(self) -> str:
+        """What hosts enter as the server in their encoder; empty: no encoder is taken."""
+        video = self.video
+        if video.ingest_url:
+            return video.ingest_url.rstrip("/")
+        host = urlsplit(self.public_url).hostname or self.server.host
+        host = f"[{host}]" if ":" in host else host
+        if video.rtmps_port:
+            return f"rtmps://{host}{_port_unless(443, video.rtmps_port)}/live"
+        if video.rtmp_port:
+            return f"rtmp://{host}{_port_unless(1935, video.rtmp_port)}/live"
+        return ""
+
+
+def _port_unless(usual: int, port: int) -> str:
+    return "" if port == usual else f":{port}"

@@ -187,3 +187,46 @@ def test_the_address_for_browsers_follows_from_host_and_port() -> None:
     assert read(server__port=81).public_url == "http://127.0.0.1:81"
     assert read(server__public_url="https://live.example/").public_url == "https://live.example"
     assert read(data_dir="/data").database_url == "sqlite+aiosqlite:////data/liveshop.sqlite3"
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({}, "rtmp://127.0.0.1/live"),
+        ({"server.public_url": "https://live.example.com"}, "rtmp://live.example.com/live"),
+        ({"video.rtmp_port": 1936}, "rtmp://127.0.0.1:1936/live"),
+        ({"video.rtmp_port": 0}, ""),
+        ({"server.public_url": "http://[::1]:8080"}, "rtmp://[::1]/live"),
+        ({"video.ingest_url": "rtmps://in.example.com/app/"}, "rtmps://in.example.com/app"),
+        (
+            {
+                "video.rtmps_port": 443,
+                "video.rtmps_certificate": "c.pem",
+                "video.rtmps_key": "k.pem",
+            },
+            "rtmps://127.0.0.1/live",
+        ),
+    ],
+)
+def test_hosts_are_told_where_to_send_to(given: dict[str, Any], told: str) -> None:
+    assert (
+        load(
+            file=None, environ={}, overrides={"mode": "test", "server.secret": "x" * 40} | given
+        ).ingest_url
+        == told
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"video.rtmp_port": 70000}, "video.rtmp_port"),
+        ({"video.rtmps_port": 1936}, "video.rtmps_port: needs"),
+        ({"video.ingest_url": "https://in.example.com"}, "video.ingest_url"),
+        ({"video.part_seconds": 2.0}, "video.part_seconds"),
+        ({"video.grace_seconds": 0}, "video.grace_seconds"),
+    ],
+)
+def test_video_settings_that_cannot_work_are_named(given: dict[str, Any], problem: str) -> None:
+    with pytest.raises(BadSettings, match=problem):
+        load(file=None, environ={}, overrides={"mode": "test", "server.secret": "x" * 40} | given)
