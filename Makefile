@@ -7,7 +7,13 @@ STAMP := $(VENV)/.installed
 WIDGET_SOURCES := $(shell find widgets/src widgets/styles widgets/locales -type f 2>/dev/null) \
 	widgets/build.mjs widgets/package-lock.json
 
-.PHONY: demo test test-slow check bench types chromium clean
+# program=packages, joined by a plus
+GSTREAMER := gstreamer1.0-tools+gstreamer1.0-plugins-base+gstreamer1.0-plugins-good
+GSTREAMER := $(GSTREAMER)+gstreamer1.0-plugins-bad+gstreamer1.0-plugins-ugly+gstreamer1.0-libav
+COUNTERPARTS := obs=obs-studio Xvfb=xvfb ffmpeg=ffmpeg gst-launch-1.0=$(GSTREAMER) \
+	varnishd=varnish varnishstat=varnish
+
+.PHONY: demo test test-slow check bench types chromium counterparts clean
 
 demo: $(STAMP) widgets/dist/manifest.json
 	@exec $(BIN)/liveshop demo --port $(PORT)
@@ -29,7 +35,7 @@ test: $(STAMP) widgets/dist/manifest.json chromium
 	exit $$((most > browser ? most : browser))
 endif
 
-test-slow: $(STAMP) widgets/dist/manifest.json chromium
+test-slow: $(STAMP) widgets/dist/manifest.json chromium counterparts
 	$(BIN)/pytest -m slow $(ARGS)
 
 check: $(STAMP) widgets/dist/manifest.json
@@ -64,6 +70,21 @@ chromium:
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; \
 	else \
 		echo "The browser tests need Chromium. Install it: sudo apt-get install chromium" >&2; exit 1; \
+	fi
+
+# Programs that real hosts and operators use, for `make test-slow`. Tests whose program is missing
+# skip aloud, and fail in CI.
+counterparts:
+	@missing=; \
+	for pair in $(COUNTERPARTS); do \
+		command -v $${pair%%=*} >/dev/null || missing="$$missing $${pair#*=}"; \
+	done; \
+	if [ -z "$$missing" ]; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+			$$(echo $$missing | tr ' +' '\n\n' | sort -u); \
+	else \
+		echo "Some slow tests will be skipped. For all: sudo apt-get install$$(echo "$$missing" | tr + ' ')" >&2; \
 	fi
 
 clean:

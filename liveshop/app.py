@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from liveshop import __version__, pages
 from liveshop.accounts import http as accounts_http
+from liveshop.accounts import store as accounts_store
 from liveshop.accounts.service import AccountService
 from liveshop.catalog import http as catalog_http
 from liveshop.catalog import jobs as catalog_jobs
@@ -71,17 +73,23 @@ from liveshop.realtime.publisher import RoomPublisher
 from liveshop.realtime.socket import RoomSocket
 from liveshop.settings import Settings
 from liveshop.shows import http as shows_http
-from liveshop.shows import reminders, shelf_codes
+from liveshop.shows import reminders, shelf_codes, stream_key_http
 from liveshop.shows import store as shows_store
-from liveshop.shows.model import ShowEnded
+from liveshop.shows.broadcast import Broadcasts
+from liveshop.shows.model import AudienceChanged, ShowEnded, ShowStarted
 from liveshop.shows.offers import OfferService
 from liveshop.shows.service import ShowService
 from liveshop.shows.stock_board import StockBoard
+from liveshop.shows.stream_keys import EncoderDelayChanged, StreamKeys, StreamKeyStopped
 from liveshop.storage import Database, Tx, Worker
 from liveshop.storage.outbox import Handler
 from liveshop.syndication.assembly import Syndication, assemble
 from liveshop.video import http as video_http
+from liveshop.video.ingest.rtmp_server import RtmpServer, RtmpServerLimits
+from liveshop.video.live import MonitorSocket
+from liveshop.video.recording import Recordings
 from liveshop.video.service import VideoService
+from liveshop.video.signing import PlaybackLinks
 from liveshop.web import ANONYMOUS, PUBLIC, Call, Endpoint, Principal, files, health, openapi
 from liveshop.web import assets as web_assets
 from liveshop.web.metrics import Metrics
@@ -141,9 +149,14 @@ class Liveshop:
     feedback: FeedbackService
     progress: Progress
     video: VideoService
+    rtmp: RtmpServer
+    recordings: Recordings
+    stream_keys: StreamKeys
+    broadcasts: Broadcasts
     syndication: Syndication
     hub: Hub
     socket: RoomSocket
+    monitor: MonitorSocket
     worker: Worker
     slow_worker: Worker
     """Fetches pictures, so that nothing else waits for other people's servers."""
@@ -163,6 +176,7 @@ class Liveshop:
         app = web.Application(client_max_size=self.settings.server.max_body_bytes)
         mount(app, self.kit, self.endpoints)
         app.router.add_get("/live/{show_id}", self.socket.handle)
+        app.router.add_get("/live/{show_id}/monitor", self.monitor.handle)
         app.cleanup_ctx.append(self._background)
         app.on_shutdown.append(self._say_goodbye)
         return app
@@ -176,7 +190,8 @@ class Liveshop:
         )
 
     async def _say_goodbye(self, _: web.Application) -> None:
-        await self.socket.shutdown(self.settings.server.shutdown_seconds)
+        seconds = self.settings.server.shutdown_seconds
+        await asyncio.gather(self.monitor.shutdown(seconds), self.socket.shutdown(seconds))
 
     async def _background(self, _: web.Application) -> AsyncIterator[None]:
         jobs: Mapping[str, Callable[[], Awaitable[None]]] = {
@@ -189,6 +204,8 @@ class Liveshop:
             "overdue pickups": self.fulfilments.run,
             "syndication": self.syndication.runner.run,
             "stock board": self.stock_board.run,
+            "broadcasts": self.broadcasts.run,
+            "recordings": self.recordings.run,
             "hub": self.hub.run,
             "sweeper": self._sweep,
             "housekeeping": self._keep_house,
@@ -332,7 +349,22 @@ def wire(
     returns = Returns(database, clock, settings, payments)
     feedback = FeedbackService(database, clock)
     progress = Progress(database, clock, settings, payments, returns)
-    video = VideoService(clock=clock)
+    recordings = Recordings(
+        settings.data_path / "video", clock=clock, keep_seconds=settings.video.rewind_seconds
+    )
+    video = VideoService(
+        clock=clock,
+        settings=settings.video,
+        recordings=recordings if settings.video.rewind_seconds else None,
+    )
+    stream_keys = StreamKeys(database, clock, settings, accounts_store.rights_of)
+    accounts.on_rights_changed = stream_keys.stop_of_the_dismissed
+    broadcasts = Broadcasts(
+        database,
+        clock,
+        next_event=video.next_event,
+        grace_seconds=settings.video.grace_seconds,
+    )
     broker = MemoryBroker(log_size=settings.realtime.log_size)
 
     async def show_state(conn: AsyncConnection, show_id: str) -> str | None:
@@ -364,8 +396,23 @@ def wire(
         on_hearts=chat.add_hearts,
         on_viewers=on_viewers,
     )
-    database.publish = RoomPublisher(broker, metrics)
+    publisher = RoomPublisher(broker, metrics)
+    database.publish = publisher
+    shows.send_away = publisher.renew
+    database.listen(ShowStarted, lambda started: video.open(started.show_id))
     database.listen(ShowEnded, lambda ended: video.end(ended.show_id))
+    rtmp = RtmpServer(
+        video,
+        clock,
+        stream_keys.authorise,
+        RtmpServerLimits(max_kbit_per_second=settings.video.max_kbit_per_second),
+    )
+    database.listen(StreamKeyStopped, lambda key: rtmp.drop(key.show_id, key.person_id))
+    database.listen(EncoderDelayChanged, lambda new: video.set_delay(new.person_id, new.delay))
+    database.listen(
+        AudienceChanged,
+        lambda new: video.restrict(new.show_id, for_customers=new.audience == "customers"),
+    )
     database.listen(OrderSettled, lambda settled: metrics.orders.labels(settled.state).inc())
 
     authentication = Authentication(
@@ -446,6 +493,7 @@ def wire(
         ),
         *promotions_http.endpoints(promotions),
         *shows_http.endpoints(shows, offers, database),
+        *stream_key_http.endpoints(stream_keys, broadcasts),
         *shelf_codes.endpoints(catalog, shows, settings.public_url),
         *chat_http.endpoints(chat),
         *chat_snapshot.endpoints(database, shows, chat, hub),
@@ -458,7 +506,11 @@ def wire(
         *mail_http.endpoints(database),
         *syndication.endpoints,
         *insights_http.endpoints(database, settings, shows, chat, viewers_now),
-        *video_http.endpoints(video),
+        *video_http.endpoints(
+            video,
+            PlaybackLinks(settings.server.secret, settings.video.link_hours),
+            shows.show_for,
+        ),
         *health.endpoints({"database": database.ping}, metrics),
     ]
     if browser is not None:
@@ -519,9 +571,16 @@ def wire(
         feedback=feedback,
         progress=progress,
         video=video,
+        rtmp=rtmp,
+        recordings=recordings,
+        stream_keys=stream_keys,
+        broadcasts=broadcasts,
         syndication=syndication,
         hub=hub,
         socket=socket,
+        monitor=MonitorSocket(
+            video.monitor, kit, bearer=authentication.by_token, room_access=room_access
+        ),
         worker=worker,
         slow_worker=slow_worker,
         export_worker=export_worker,
@@ -556,6 +615,23 @@ async def listening(application: web.Application, host: str, port: int) -> Async
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def taking_video(shop: Liveshop) -> AsyncIterator[None]:
+    """Take the connections of encoders, where the settings say. Raises OSError when a port is
+    taken or a certificate cannot be read."""
+    host, video = shop.settings.server.host, shop.settings.video
+    try:
+        if video.rtmp_port:
+            await shop.rtmp.start(host, video.rtmp_port)
+        if video.rtmps_port:
+            tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            tls.load_cert_chain(video.rtmps_certificate, video.rtmps_key)
+            await shop.rtmp.start(host, video.rtmps_port, tls=tls)
+        yield
+    finally:
+        await shop.rtmp.close()
 
 
 async def until_stopped() -> None:

@@ -7,7 +7,7 @@ counts from the next request on, on every node, and there is no cache to forget.
 import base64
 import dataclasses
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -38,7 +38,7 @@ from liveshop.kernel.errors import Invalid, NotFound, RateLimited
 from liveshop.kernel.ids import KeyId, StaffId, new_id, new_secret
 from liveshop.kernel.text import clean_line
 from liveshop.settings import Settings
-from liveshop.storage import Database
+from liveshop.storage import Database, Tx
 from liveshop.web import BadToken, Principal, RateLimit, RateLimiter
 
 _SECRET_BYTES = 32
@@ -56,6 +56,14 @@ class SignedIn:
     token: str = field(repr=False)
 
 
+OnRightsChanged = Callable[[Tx], Awaitable[None]]
+"""Told in the transaction in which somebody's rights change."""
+
+
+async def _tell_nobody(_: Tx) -> None:
+    return None
+
+
 class AccountService:
     def __init__(
         self,
@@ -68,6 +76,7 @@ class AccountService:
         self._database = database
         self._clock = clock
         self._passwords = passwords or Passwords()
+        self.on_rights_changed: OnRightsChanged = _tell_nobody
         self.secure_cookies = settings.public_url.startswith("https://")
         # One person mistyping; one address trying many people.
         self._tries_at_one = RateLimiter(RateLimit(burst=5, per_second=1 / 30))
@@ -233,6 +242,8 @@ class AccountService:
             await store.change_staff(tx.conn, after, password_hash=password_hash)
             if password_hash is not None or not after.active:
                 await store.end_sessions_of(tx.conn, after.id)
+            if after.permissions != before.permissions:
+                await self.on_rights_changed(tx)
         return after
 
     async def list_staff(self) -> list[Staff]:
@@ -284,6 +295,7 @@ class AccountService:
         async with self._database.write() as tx:
             if not await store.revoke_key(tx.conn, key_id, self._clock.now()):
                 raise NotFound("There is no such API key.")
+            await self.on_rights_changed(tx)
 
     async def list_keys(self) -> list[ApiKey]:
         async with self._database.read() as conn:

@@ -223,6 +223,26 @@ async def key_by_id(conn: AsyncConnection, key_id: str) -> ApiKey | None:
     return None if row is None else _key(row)
 
 
+async def rights_of(conn: AsyncConnection, person_id: str, now: datetime) -> frozenset[str]:
+    """What a member of staff or an API key may do now; nothing for whoever is not one any more."""
+    found = await conn.execute(sa.select(*_STAFF).where(staff.c.id == person_id, staff.c.active))
+    row = found.one_or_none()
+    if row is not None:
+        return _staff(row).permissions
+    found = await conn.execute(
+        sa.select(*_KEY, *_STAFF)
+        .join_from(api_key, staff)
+        .where(
+            api_key.c.id == person_id,
+            api_key.c.revoked_at.is_(None),
+            sa.or_(api_key.c.expires_at.is_(None), api_key.c.expires_at > now),
+            staff.c.active,
+        )
+    )
+    row = found.one_or_none()
+    return frozenset() if row is None else _key(row).permissions_now(_staff(row))
+
+
 async def all_keys(conn: AsyncConnection) -> list[ApiKey]:
     """Keys that were not revoked; expired ones are listed, so that they can be seen as such."""
     rows = await conn.execute(

@@ -13,9 +13,9 @@ from liveshop.kernel.ids import ShowId
 from liveshop.realtime import Hub
 from liveshop.realtime.wire import When
 from liveshop.shows import store as shows_store
-from liveshop.shows.model import UnknownShow
+from liveshop.shows.model import CustomersOnly, UnknownShow
 from liveshop.shows.service import ShowService, room_of
-from liveshop.shows.wire import Pin, Show
+from liveshop.shows.wire import Pin, Show, VideoState
 from liveshop.storage import Database
 from liveshop.web import PUBLIC, Call, Endpoint, Wire
 
@@ -29,6 +29,7 @@ class Snapshot(Wire):
     show: Show
     products: list[Product]
     pins: list[Pin]
+    video: VideoState
     chat: ChatSnapshot
     viewers: int
     hearts: int
@@ -46,6 +47,7 @@ def endpoints(
             out = await shows.show_out(conn, show)
             products = await shows.products_out(conn, show)
             pins = await shows_store.recent_pins(conn, show_id)
+            video = await shows.video_out(conn, show)
             said = await chat.recent(conn, show_id)
             hearts = await chat.hearts(conn, show_id)
         return Snapshot(
@@ -55,6 +57,7 @@ def endpoints(
             show=out,
             products=products,
             pins=[Pin.of(pin) for pin in pins],
+            video=video,
             chat=said,
             viewers=hub.viewers(room),
             hearts=hearts,
@@ -69,6 +72,6 @@ def endpoints(
             "Everything a viewer sees first, and its place in the event log",
             "shows",
             answer=Snapshot,
-            errors=(UnknownShow,),
+            errors=(UnknownShow, CustomersOnly),
         ),
     ]

@@ -18,7 +18,7 @@ from liveshop.payments.model import BadPaymentInput, UnknownMethod
 from liveshop.promotions.delivery import NotDelivered, ShippingStep
 from liveshop.promotions.model import OtherCurrency, UsedUp
 from liveshop.settings import Settings
-from liveshop.shows.model import UnknownShow
+from liveshop.shows.model import CustomersOnly, UnknownShow
 from liveshop.web import PUBLIC, VIEWER, Call, Endpoint, MoneyOut, RateLimit, RateLimiter
 from liveshop.web.endpoint import Handler
 
@@ -165,6 +165,7 @@ def endpoints(
                 model.CartFull,
                 UnknownVariant,
                 UnknownShow,
+                CustomersOnly,
                 OtherCurrency,
             ),
         ),
@@ -263,6 +264,7 @@ def endpoints(
                 model.CartFull,
                 UnknownVariant,
                 UnknownShow,
+                CustomersOnly,
             ),
         ),
         cart_endpoint(

@@ -141,6 +141,8 @@ class Terms:
     """How lines of a show, or of none, are held. `seconds` is None where nothing is held."""
 
     seconds: int | None
+    for_customers: bool = False
+    """Guests do not have the prices of such a show."""
 
     @property
     def is_first_paid(self) -> bool:

@@ -26,11 +26,12 @@ from liveshop.checkout.model import (
     check_customer_limit,
     units_of,
 )
+from liveshop.customers.model import is_guest
 from liveshop.kernel.clock import Clock
 from liveshop.kernel.errors import ShopError
 from liveshop.kernel.ids import LineId, ShowId, VariantId, ViewerId, new_id
 from liveshop.promotions.model import OtherCurrency
-from liveshop.shows.model import UnknownShow
+from liveshop.shows.model import CustomersOnly, UnknownShow
 from liveshop.storage import Database, Together, Tx
 
 _AT_MOST = 64
@@ -66,7 +67,7 @@ class Reservations:
 
     async def ask(self, wish: Wish) -> wire.Cart:
         """Raises OutOfStock, TooMany, LimitPerCustomer, CartFull, UnknownVariant, UnknownShow,
-        UnknownLine; the cart then stays as it was.
+        CustomersOnly, UnknownLine; the cart then stays as it was.
         """
         return await self._groups.ask(wish)
 
@@ -149,8 +150,7 @@ class Reservations:
             raise OtherCurrency(
                 f"This is not sold in {cart.currency}.", data={"variant_id": variant_id}
             )
-        if wish.show_id is not None and wish.show_id not in facts.terms:
-            raise UnknownShow("There is no such show.")
+        check_show(wish.show_id, wish.viewer_id, facts.terms)
         before = cart.line_of(variant_id)
         line = self._line(wish, article, before, facts, now)
         quantity = wish.quantity
@@ -191,3 +191,16 @@ class Reservations:
         await store.change_lines(tx.conn, changed)
         await self._carts.claim(tx, [(cart.viewer_id, line) for cart, line in held], now)
         return [cart.with_line(line) for cart, line in held]
+
+
+def check_show(show_id: ShowId | None, viewer_id: ViewerId, terms: Mapping[ShowId, Terms]) -> None:
+    """Whether somebody may have what a show sells. Raises UnknownShow, CustomersOnly."""
+    if show_id is None:
+        return
+    if show_id not in terms:
+        raise UnknownShow("There is no such show.")
+    if terms[show_id].for_customers and is_guest(viewer_id):
+        raise CustomersOnly(
+            "This show is for customers of the shop. Sign in at the shop and open it from there.",
+            data={"show_id": show_id},
+        )

@@ -73,7 +73,7 @@ class CartService:
         self, viewer_id: ViewerId, variant_id: VariantId, quantity: int, show_id: ShowId | None
     ) -> wire.Cart:
         """Put so much more into the cart and hold it. Raises OutOfStock, TooMany,
-        LimitPerCustomer, CartFull, UnknownVariant, UnknownShow.
+        LimitPerCustomer, CartFull, UnknownVariant, UnknownShow, CustomersOnly.
         """
         return await self._reservations.ask(
             Wish(viewer_id, quantity, variant_id=variant_id, show_id=show_id)

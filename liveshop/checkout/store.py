@@ -93,7 +93,9 @@ async def terms_of_shows(
     if not show_ids:
         return {}
     rows = await conn.execute(
-        sa.select(show.c.id, show.c.hold_mode, show.c.hold_seconds).where(show.c.id.in_(show_ids))
+        sa.select(show.c.id, show.c.hold_mode, show.c.hold_seconds, show.c.audience).where(
+            show.c.id.in_(show_ids)
+        )
     )
     return {ShowId(row.id): _terms(row, hold_seconds) for row in rows}
 
@@ -292,6 +294,7 @@ _LINES = (
         cart_line.c.extensions,
         show.c.hold_mode,
         show.c.hold_seconds,
+        show.c.audience,
         _LIVE.c.held,
         _LIVE.c.held_until,
         *_ARTICLE_COLUMNS,
@@ -334,9 +337,10 @@ def _line(row: Any, hold_seconds: int) -> CartLine:
 
 def _terms(row: Any, hold_seconds: int) -> Terms:
     """Those of the shop for a line of no show."""
+    for_customers = row.audience == "customers"
     if row.hold_mode == "first_paid":
-        return Terms(None)
-    return Terms(row.hold_seconds or hold_seconds)
+        return Terms(None, for_customers)
+    return Terms(row.hold_seconds or hold_seconds, for_customers)
 
 
 def _article(row: Any) -> Article:

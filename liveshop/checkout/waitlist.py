@@ -21,12 +21,12 @@ from liveshop.catalog.waiting import Comer, Place
 from liveshop.checkout import model, store, wire
 from liveshop.checkout.groups import together_or_alone
 from liveshop.checkout.holding import Shelf, give_back
-from liveshop.checkout.model import Article
+from liveshop.checkout.model import Article, Terms
+from liveshop.checkout.reserve import check_show
 from liveshop.kernel.clock import Clock
 from liveshop.kernel.errors import ShopError
 from liveshop.kernel.ids import MediaId, PlaceId, ShowId, VariantId, ViewerId, new_id
 from liveshop.settings import Settings
-from liveshop.shows.model import UnknownShow
 from liveshop.storage import Database, Together, Tx
 
 _AT_MOST = 64
@@ -44,7 +44,7 @@ class _Facts:
     """What a group is decided by, read once for all of it."""
 
     articles: Mapping[VariantId, Article]
-    show_ids: Collection[ShowId]
+    terms: Mapping[ShowId, Terms]
     holders: Collection[tuple[ViewerId, VariantId]]
     free: Mapping[VariantId, int]
 
@@ -69,7 +69,8 @@ class WaitlistService:
         self, viewer_id: ViewerId, variant_id: VariantId, show_id: ShowId | None
     ) -> wire.Places:
         """Wait for one unit of what is sold out; who waits already keeps his place. Raises
-        StillAvailable, AlreadyHeld, CartFull, UnknownVariant, UnknownShow.
+        StillAvailable, AlreadyHeld, CartFull, UnknownVariant, UnknownShow,
+        CustomersOnly.
         """
         return await self._joins.ask(Joining(viewer_id, variant_id, show_id))
 
@@ -144,7 +145,7 @@ class WaitlistService:
         show_ids = {one.show_id for one in group if one.show_id is not None}
         return _Facts(
             articles=await store.articles(tx.conn, variant_ids),
-            show_ids=await store.terms_of_shows(tx.conn, show_ids, self._hold_seconds),
+            terms=await store.terms_of_shows(tx.conn, show_ids, self._hold_seconds),
             holders=await store.holders(tx.conn, viewer_ids, variant_ids, now),
             free=await available_by_variant(tx.conn, variant_ids, now),
         )
@@ -154,8 +155,7 @@ class WaitlistService:
         article = facts.articles.get(one.variant_id)
         if article is None or not article.is_for_sale:
             raise UnknownVariant("This is not sold here any more.")
-        if one.show_id is not None and one.show_id not in facts.show_ids:
-            raise UnknownShow("There is no such show.")
+        check_show(one.show_id, one.viewer_id, facts.terms)
         if (one.viewer_id, one.variant_id) in facts.holders:
             raise model.AlreadyHeld("You have this in your cart.")
 

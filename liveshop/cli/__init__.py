@@ -10,7 +10,15 @@ import msgspec
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from liveshop import __version__
-from liveshop.app import Browser, Liveshop, listening, opened, supervised, until_stopped
+from liveshop.app import (
+    Browser,
+    Liveshop,
+    listening,
+    opened,
+    supervised,
+    taking_video,
+    until_stopped,
+)
 from liveshop.catalog.importer import ImportReport
 from liveshop.cli.connectors import connectors
 from liveshop.cli.console import (
@@ -65,8 +73,13 @@ def serve(config: Path | None, host: str | None, port: int | None) -> None:
     async def run() -> None:
         async with opened(settings, browser) as shop:
             address = settings.server
-            async with listening(shop.web_application(), address.host, address.port):
+            async with (
+                listening(shop.web_application(), address.host, address.port),
+                taking_video(shop),
+            ):
                 err.print(f"Liveshop listens on {settings.public_url}", highlight=False)
+                if settings.ingest_url:
+                    err.print(f"Encoders send to {settings.ingest_url}", highlight=False)
                 await until_stopped()
 
     make_data_folder(settings)

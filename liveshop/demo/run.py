@@ -8,13 +8,22 @@ import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jinja2
 from aiohttp import web
 
-from liveshop.app import Browser, Liveshop, listening, opened, supervised, until_stopped
+from liveshop.app import (
+    Browser,
+    Liveshop,
+    listening,
+    opened,
+    supervised,
+    taking_video,
+    until_stopped,
+)
 from liveshop.demo import media, seed
 from liveshop.demo.autopilot import Autopilot
 from liveshop.demo.shop import CURRENCY, SHOP_NAME
@@ -26,6 +35,8 @@ from liveshop.web import ANONYMOUS
 from liveshop.web import assets as web_assets
 
 _HEAD_START_SECONDS = 8.0
+_ENCODER_GONE_SECONDS = 10.0
+"""Long enough to see what viewers see while the picture is away."""
 SETTINGS_FILE = "liveshop.toml"
 """In the demo's data folder: what it runs with."""
 
@@ -86,6 +97,7 @@ def prepare(
     cache = media.cache_folder()
     media.prepare(cache, progress)
     storefront_port = _free_port_near(host, port + 1)
+    rtmp_port = _free_port_near(host, port + 2)
     given: dict[str, Any] = {
         "mode": "demo",
         "data_dir": str(data),
@@ -110,6 +122,7 @@ def prepare(
         "company.email": "hello@lindholm.example",
         "mail.sender": "hello@lindholm.example",
         "mail.folder": str(data / "mail"),
+        "video.rtmp_port": rtmp_port,
         # What somebody tries out with the demo runs on the same machine.
         "syndication.private_addresses": True,
     }
@@ -180,10 +193,11 @@ async def run(plan: Plan, ready: Callable[[Addresses], None]) -> None:
         async with (
             listening(shop.web_application(), host, port),
             listening(_storefront(plan, show_id), host, plan.storefront_port),
+            taking_video(shop),
             camera.rolling(show_id),
         ):
             piloting = asyncio.create_task(supervised("autopilot", pilot.run))
-            camera.start(source)
+            camera.start(source, first=True)
             await source.wait_until_started()
             ready(_addresses(plan, shop))
             await until_stopped()
@@ -208,10 +222,26 @@ class _Camera:
             head_start_seconds=_HEAD_START_SECONDS,
         )
 
-    def start(self, source: LoopSource) -> None:
-        task = asyncio.create_task(supervised("film", source.run))
+    def start(self, source: LoopSource, *, first: bool = False) -> None:
+        """`first`: nobody else can be sending yet."""
+        task = asyncio.create_task(supervised("film", partial(self._roll, source, first=first)))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _roll(self, source: LoopSource, *, first: bool) -> None:
+        """Play while the show is live and no encoder sends; come back some time after it went."""
+        video = self._shop.video
+        while await self._is_live(source.show_id):
+            if first or not video.has_publisher(source.show_id):
+                await source.run()
+            first = False
+            while video.has_publisher(source.show_id):
+                await asyncio.sleep(_ENCODER_GONE_SECONDS)
+            await asyncio.sleep(_ENCODER_GONE_SECONDS)
+
+    async def _is_live(self, show_id: ShowId) -> bool:
+        shows = await self._shop.shows.list_shows("live", ANONYMOUS)
+        return any(show.id == show_id for show in shows)
 
     @asynccontextmanager
     async def rolling(self, main_show_id: ShowId) -> AsyncIterator[None]:

@@ -278,6 +278,7 @@ def error_page(
         "error.html.j2",
         request,
         status=error.status,
+        code=error.code,
         detail=error.detail,
         request_id=request_id,
     )

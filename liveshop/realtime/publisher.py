@@ -32,13 +32,14 @@ class RoomPublisher:
             await self._broker.append(room, drafts)
         except Exception:  # whatever it was, the log now misses an event, and viewers must know
             _log.exception("publish_failed", room=room)
-            await self._renew(room)
+            await self.renew(room)
             return
         if self._metrics is not None:
             for item in items:
                 self._metrics.events.labels(item.type).inc()
 
-    async def _renew(self, room: str) -> None:
+    async def renew(self, room: str) -> None:
+        """Everybody in the room comes back anew, as far as he still may."""
         try:
             await self._broker.renew(room)
         except Exception:  # the broker is away; it starts a new epoch when it comes back

@@ -87,6 +87,7 @@ def endpoints(service: ShowService, offers: OfferService, database: Database) ->
         return await offers.preview_offer(_show_id(call), call.body, language_of(call.request))
 
     write = permission("shows:write")
+    hidden = (model.UnknownShow, model.CustomersOnly)
     changes = (model.UnknownShow, model.BadShow, Invalid)
     refusals = (
         model.UnknownShow,
@@ -131,7 +132,7 @@ def endpoints(service: ShowService, offers: OfferService, database: Database) ->
             "One show",
             "shows",
             answer=wire.Show,
-            errors=(model.UnknownShow,),
+            errors=hidden,
         ),
         Endpoint(
             "PATCH",
@@ -195,7 +196,7 @@ def endpoints(service: ShowService, offers: OfferService, database: Database) ->
             "The offers of a show, newest first; those to come for staff",
             "shows",
             answer=wire.Offers,
-            errors=(model.UnknownShow,),
+            errors=hidden,
         ),
         Endpoint(
             "POST",
@@ -239,7 +240,7 @@ def endpoints(service: ShowService, offers: OfferService, database: Database) ->
             "shows",
             raw=True,
             produces=("text/calendar",),
-            errors=(model.UnknownShow, model.NoStart),
+            errors=(*hidden, model.NoStart),
         ),
         Endpoint(
             "POST",
@@ -251,7 +252,7 @@ def endpoints(service: ShowService, offers: OfferService, database: Database) ->
             body=wire.ReminderInput,
             answer=wire.Reminder,
             status=201,
-            errors=(model.UnknownShow, model.WrongState, RemindersOff, ConsentMissing),
+            errors=(*hidden, model.WrongState, RemindersOff, ConsentMissing),
         ),
     ]
 

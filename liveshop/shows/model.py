@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from liveshop.kernel.clock import EARLIEST_YEAR, LATEST_YEAR
-from liveshop.kernel.errors import Conflict, Invalid, NotFound
+from liveshop.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from liveshop.kernel.ids import ProductId, ShowId
 from liveshop.kernel.zones import time_zones
 from liveshop.promotions.model import (
@@ -23,6 +23,9 @@ from liveshop.promotions.model import (
 HoldMode = Literal["hold_on_add", "first_paid"]
 """`first_paid`: carts of the show hold nothing, whoever pays first is served first."""
 ShowState = Literal["draft", "scheduled", "live", "ended", "replay"]
+Audience = Literal["everyone", "customers"]
+"""`customers`: whom the storefront signed on, and the shop's staff."""
+AUDIENCES: tuple[Audience, ...] = ("everyone", "customers")
 TRANSITIONS: dict[ShowState, frozenset[ShowState]] = {
     "draft": frozenset({"scheduled", "live"}),
     "scheduled": frozenset({"draft", "live"}),
@@ -38,6 +41,12 @@ LANGUAGES = ("en", "de")
 
 class UnknownShow(NotFound):
     code = "unknown_show"
+
+
+class CustomersOnly(Forbidden):
+    """The show is for customers, and nobody vouches that this is one. `data.show_id` names it."""
+
+    code = "customers_only"
 
 
 class WrongState(Conflict):
@@ -95,10 +104,15 @@ class Show:
     created_at: datetime
     hold_mode: HoldMode = "hold_on_add"
     hold_seconds: int | None = None
+    audience: Audience = "everyone"
 
     @property
     def is_public(self) -> bool:
         return self.state in PUBLIC_STATES
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in ("ended", "replay")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +136,14 @@ class ShowEnded:
     """Whoever sends video to this show may stop."""
 
     show_id: ShowId
+
+
+@dataclass(frozen=True, slots=True)
+class AudienceChanged:
+    """From now on other people may watch; playback addresses follow."""
+
+    show_id: ShowId
+    audience: Audience
 
 
 def check_transition(show: Show, to: ShowState) -> None:

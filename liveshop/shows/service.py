@@ -1,8 +1,8 @@
 """Everything that can be done with a show. One method, one use case, one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -21,8 +21,10 @@ from liveshop.promotions.model import Stored, TheseVariants
 from liveshop.promotions.service import PromotionService
 from liveshop.settings import Settings
 from liveshop.shows import model, reminders, store, wire
-from liveshop.shows.model import Pin, Show, UnknownShow
+from liveshop.shows.model import Audience, CustomersOnly, Pin, Show, UnknownShow
+from liveshop.shows.on_air import video_state
 from liveshop.storage import Database, Tx
+from liveshop.video.signing import PlaybackLinks, playlist_path
 from liveshop.web import Principal
 
 
@@ -34,6 +36,14 @@ class RemindersOff(Invalid):
 
 class ConsentMissing(Invalid):
     code = "consent_missing"
+
+
+SendAway = Callable[[str], Awaitable[None]]
+"""Everybody in a room has to come in anew. Must not raise."""
+
+
+async def _send_nobody_away(_: str) -> None:
+    return None
 
 
 def room_of(show_id: ShowId) -> str:
@@ -55,6 +65,9 @@ class ShowService:
         self._settings = settings
         self._catalog = catalog
         self._promotions = promotions
+        self._links = PlaybackLinks(settings.server.secret, settings.video.link_hours)
+        self._grace = timedelta(seconds=settings.video.grace_seconds)
+        self.send_away: SendAway = _send_nobody_away
         time_zones()
 
     async def create_show(self, given: wire.ShowInput, *, by: StaffId | None = None) -> Show:
@@ -85,6 +98,7 @@ class ShowService:
             created_at=now,
             hold_mode=given.hold_mode,
             hold_seconds=given.hold_seconds,
+            audience=given.audience,
         )
         async with self._database.write() as tx:
             await self._check_references(tx.conn, new)
@@ -102,7 +116,14 @@ class ShowService:
             await store.save(tx.conn, changed)
             if changed.state == "scheduled":
                 await reminders.plan(tx, changed, self._settings.mail, self._clock)
-            await self._publish_change(tx, changed)
+            if changed.audience != before.audience:
+                tx.notify(model.AudienceChanged(show_id, changed.audience))
+            is_narrowed = (before.audience, changed.audience) == ("everyone", "customers")
+            if not is_narrowed:
+                await self._publish_change(tx, changed)
+        if is_narrowed:
+            # Guests are in the room who must not read on; who may come back loads all anew.
+            await self.send_away(room_of(show_id))
         return changed
 
     async def change_state(self, show_id: ShowId, to: model.ShowState) -> Show:
@@ -130,6 +151,11 @@ class ShowService:
                 tx.notify(model.ShowEnded(show_id))
                 await self._stop_running_offers(tx, show_id, now)
             await self._publish_change(tx, changed)
+            # What came before the show went live is seen from now on, and nothing after its end.
+            seen_before = await video_state(tx.conn, before, self._grace)
+            seen = await video_state(tx.conn, changed, self._grace)
+            if seen != seen_before:
+                tx.publish(room_of(show_id), "video.changed", seen, at=now)
         return changed
 
     async def _stop_running_offers(self, tx: Tx, show_id: ShowId, now: datetime) -> None:
@@ -188,7 +214,8 @@ class ShowService:
         return pin
 
     async def show_for(self, show_id: ShowId, who: Principal) -> Show:
-        """A show as far as `who` may know of it. Raises UnknownShow for drafts of others too."""
+        """A show as far as `who` may know of it. Raises UnknownShow for drafts of others too,
+        CustomersOnly."""
         async with self._database.read() as conn:
             return await self.visible(conn, show_id, who)
 
@@ -202,7 +229,7 @@ class ShowService:
                 raise Forbidden("Drafts are for the shop's staff.")
             states = [one for one in states if one in model.PUBLIC_STATES]
         async with self._database.read() as conn:
-            shows = await store.listed(conn, states=states)
+            shows = await store.listed(conn, states=states, audiences=audiences_of(who))
             return [await self.show_out(conn, show) for show in shows]
 
     async def sign_up_for_reminder(
@@ -241,7 +268,16 @@ class ShowService:
 
     async def show_out(self, conn: AsyncConnection, show: Show) -> wire.Show:
         covers = await self._catalog.images(conn, [MediaId(show.cover_id)] if show.cover_id else [])
-        return wire.Show.of(show, public_url=self._settings.public_url, covers=covers)
+        hls_path = playlist_path(show.id)
+        if show.audience == "customers":
+            hls_path = self._links.path(show.id, self._clock.now())
+        return wire.Show.of(
+            show, public_url=self._settings.public_url, covers=covers, hls_path=hls_path
+        )
+
+    async def video_out(self, conn: AsyncConnection, show: Show) -> wire.VideoState:
+        """Whether viewers see the host now."""
+        return await video_state(conn, show, self._grace)
 
     async def products_out(self, conn: AsyncConnection, show: Show) -> list[Product]:
         """The lineup, at the prices of this show."""
@@ -260,11 +296,24 @@ class ShowService:
             await self._catalog.check_media(conn, MediaId(show.cover_id))
 
 
+def audiences_of(who: Principal) -> Sequence[Audience]:
+    """The audiences somebody belongs to. A guest's token says nothing about who he is."""
+    if who.kind == "customer" or who.may("shows:read"):
+        return model.AUDIENCES
+    return ("everyone",)
+
+
 async def visible_show(conn: AsyncConnection, show_id: ShowId, who: Principal) -> Show:
-    """A show as far as `who` may know of it. Raises UnknownShow for drafts of others too."""
+    """A show as far as `who` may know of it. Raises UnknownShow for drafts of others too,
+    CustomersOnly."""
     show = await store.by_id(conn, show_id)
     if show is None or not (show.is_public or who.may("shows:read")):
         raise UnknownShow("There is no such show. Check the address.")
+    if show.audience not in audiences_of(who):
+        raise CustomersOnly(
+            "This show is for customers of the shop. Sign in at the shop and open it from there.",
+            data={"show_id": show.id},
+        )
     return show
 
 

@@ -11,7 +11,7 @@ from msgspec import Meta
 from liveshop.catalog.model import UnknownLocation, UnknownProduct
 from liveshop.catalog.service import CatalogService
 from liveshop.kernel.ids import ShowId
-from liveshop.shows.model import UnknownShow
+from liveshop.shows.model import CustomersOnly, UnknownShow
 from liveshop.shows.service import ShowService
 from liveshop.web import Call, Endpoint, Wire, permission
 
@@ -53,7 +53,7 @@ def endpoints(catalog: CatalogService, shows: ShowService, public_url: str) -> l
             query=ShelfCodeQuery,
             raw=True,
             produces=("image/svg+xml",),
-            errors=(UnknownProduct, UnknownLocation, UnknownShow),
+            errors=(UnknownProduct, UnknownLocation, UnknownShow, CustomersOnly),
         )
     ]
 

@@ -13,7 +13,15 @@ from liveshop.kernel.ids import ProductId, ReminderId, ShowId, VariantId
 from liveshop.promotions.model import PromotionId
 from liveshop.promotions.store import is_active
 from liveshop.promotions.tables import promotion
-from liveshop.shows.model import PINS_REMEMBERED, PUBLIC_STATES, Pin, Show, ShowState
+from liveshop.shows.model import (
+    AUDIENCES,
+    PINS_REMEMBERED,
+    PUBLIC_STATES,
+    Audience,
+    Pin,
+    Show,
+    ShowState,
+)
 from liveshop.shows.tables import show, show_lineup, show_pin, show_reminder
 from liveshop.storage import insert
 
@@ -45,6 +53,7 @@ def _columns(of: Show) -> dict[str, Any]:
         "replay_url": of.replay_url,
         "hold_mode": of.hold_mode,
         "hold_seconds": of.hold_seconds,
+        "audience": of.audience,
         "version": of.version,
     }
 
@@ -72,12 +81,16 @@ async def known(conn: AsyncConnection, show_ids: Collection[ShowId]) -> set[Show
 
 
 async def listed(
-    conn: AsyncConnection, *, states: Sequence[ShowState], limit: int = 200
+    conn: AsyncConnection,
+    *,
+    states: Sequence[ShowState],
+    audiences: Sequence[Audience] = AUDIENCES,
+    limit: int = 200,
 ) -> list[Show]:
     rows = (
         await conn.execute(
             sa.select(show)
-            .where(show.c.state.in_(states))
+            .where(show.c.state.in_(states), show.c.audience.in_(audiences))
             .order_by(sa.func.coalesce(show.c.starts_at, show.c.created_at).desc(), show.c.id)
             .limit(limit)
         )
@@ -292,6 +305,7 @@ def _show(row: sa.Row[Any], lineup: tuple[ProductId, ...]) -> Show:
         replay_url=row.replay_url,
         hold_mode=row.hold_mode,
         hold_seconds=row.hold_seconds,
+        audience=row.audience,
         lineup=lineup,
         version=row.version,
         created_at=row.created_at,

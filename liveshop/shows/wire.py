@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
@@ -18,7 +18,6 @@ from liveshop.promotions.wire import (
     kind_out,
 )
 from liveshop.shows import model
-from liveshop.video.http import playlist_path
 from liveshop.web import Wire
 
 Title = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -27,6 +26,8 @@ Id = Annotated[str, Meta(min_length=1, max_length=40)]
 HoldMode = Literal["hold_on_add", "first_paid"]
 HoldSeconds = Annotated[int, Meta(ge=60, le=86_400, description="null: as the shop's settings say")]
 State = Literal["draft", "scheduled", "live", "ended", "replay"]
+Audience = Literal["everyone", "customers"]
+MAX_DELAY_MILLISECONDS = 3000
 
 
 class Show(Wire):
@@ -47,10 +48,14 @@ class Show(Wire):
     page: str
     hold_mode: HoldMode
     hold_seconds: int | None
+    audience: Audience
     version: int
 
     @classmethod
-    def of(cls, show: model.Show, *, public_url: str, covers: Mapping[str, Image]) -> "Show":
+    def of(
+        cls, show: model.Show, *, public_url: str, covers: Mapping[str, Image], hls_path: str
+    ) -> "Show":
+        """`hls_path`: where its video is while it is live."""
         return cls(
             id=show.id,
             title=show.title,
@@ -65,10 +70,11 @@ class Show(Wire):
             cover=covers.get(show.cover_id) if show.cover_id else None,
             lineup=list(show.lineup),
             replay_url=show.replay_url,
-            hls=f"{public_url}{playlist_path(show.id)}" if show.state == "live" else None,
+            hls=f"{public_url}{hls_path}" if show.state == "live" else None,
             page=f"{public_url}/s/{show.id}",
             hold_mode=show.hold_mode,
             hold_seconds=show.hold_seconds,
+            audience=show.audience,
             version=show.version,
         )
 
@@ -93,6 +99,7 @@ class ShowInput(Wire):
     replay_url: Annotated[str, Meta(max_length=2000)] | None = None
     hold_mode: HoldMode = "hold_on_add"
     hold_seconds: HoldSeconds | None = None
+    audience: Audience = "everyone"
 
 
 class ShowChange(Wire):
@@ -108,6 +115,7 @@ class ShowChange(Wire):
     replay_url: Annotated[str, Meta(max_length=2000)] | UnsetType | None = UNSET
     hold_mode: HoldMode | UnsetType = UNSET
     hold_seconds: HoldSeconds | UnsetType | None = UNSET
+    audience: Audience | UnsetType = UNSET
 
 
 class StateChange(Wire):
@@ -255,6 +263,71 @@ class ProductChanged(Wire):
     product: Product
 
 
+class VideoState(Wire):
+    """The host's picture, for viewers. `none`: it has not come yet, or the show is not live;
+    `on_air` since then; `away`: it was there, is gone since then, and is hoped for until `back_by`.
+    After that nothing changes but words: the show is live until its host ends it.
+    """
+
+    state: Literal["none", "on_air", "away"]
+    since: datetime | None
+    back_by: datetime | None
+
+
+class StreamKey(Wire):
+    """`hint`: the last characters of what was shown once."""
+
+    person_id: str
+    person_name: str
+    hint: str
+    is_mine: bool
+    created_at: datetime
+    last_used_at: datetime | None
+
+
+class StreamKeys(Wire):
+    """`server` is what an encoder asks for beside the key; null: this server takes no RTMP."""
+
+    server: str | None
+    keys: list[StreamKey]
+
+
+class NewStreamKey(Wire):
+    """`secret` is what an encoder calls the stream key. It is shown this once; only its hash is
+    kept."""
+
+    server: str | None
+    secret: str
+    key: StreamKey
+
+
+class EncoderDelay(Wire):
+    """How long this person's camera and encoder take before a picture is sent; `set_at` is null
+    while nobody has measured it."""
+
+    milliseconds: int
+    set_at: datetime | None
+
+
+class EncoderDelayInput(Wire):
+    milliseconds: Annotated[int, Meta(ge=0, le=MAX_DELAY_MILLISECONDS)]
+
+
+class LogEntry(Wire):
+    """What became of a show's video. `data`, where known: width, height, video, audio, reason,
+    code, detail, person_name, `seconds` away, and `is_preview` while the show was not live."""
+
+    at: datetime
+    kind: Literal["started", "changed", "replaced", "lost", "back", "refused"]
+    data: dict[str, Any]
+
+
+class ShowLog(Wire):
+    """Oldest first."""
+
+    entries: list[LogEntry]
+
+
 EVENTS: dict[str, type[Wire]] = {
     "show.changed": ShowChanged,
     "lineup.changed": LineupChanged,
@@ -264,4 +337,5 @@ EVENTS: dict[str, type[Wire]] = {
     "stock.changed": StockChanged,
     "offer.started": OfferStarted,
     "offer.ended": OfferEnded,
+    "video.changed": VideoState,
 }

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Sequence
 from typing import Final
 
-from liveshop.video.model import AacConfig, H264Config, Sample, Track
+from liveshop.video.model import AacConfig, BadTrack, H264Config, Sample, Track
 
 _SYNC: Final = 0x02000000
 """sample_depends_on = 2: a picture that needs no other."""
@@ -23,24 +23,32 @@ _MOVIE_TIMESCALE: Final = 1000
 _LANGUAGE_UNDETERMINED: Final = 0x55C4  # "und", packed
 
 
-def codecs(video: H264Config, audio: AacConfig | None) -> str:
+def codecs(video: H264Config | None, audio: AacConfig | None) -> str:
     """For CODECS attributes and MSE: `avc1.64001F,mp4a.40.2`."""
-    return video.codec if audio is None else f"{video.codec},{audio.codec}"
+    return ",".join(config.codec for config in (video, audio) if config is not None)
 
 
-def init_segment(video: H264Config, audio: AacConfig | None) -> bytes:
-    """What a player needs before the first fragment; the `EXT-X-MAP` of HLS."""
-    traks = [_video_trak(video)]
-    trexs = [_trex(Track.VIDEO)]
+def init_segment(video: H264Config | None, audio: AacConfig | None) -> bytes:
+    """What a player needs before the first fragment; the `EXT-X-MAP` of HLS.
+
+    Tracks keep their ids, so that sound alone is track 2. Raises BadTrack where there is none.
+    """
+    traks: list[bytes] = []
+    trexs: list[bytes] = []
+    if video is not None:
+        traks.append(_video_trak(video))
+        trexs.append(_trex(Track.VIDEO))
     if audio is not None:
         traks.append(_audio_trak(audio))
         trexs.append(_trex(Track.AUDIO))
+    if not traks:
+        raise BadTrack("there is neither picture nor sound")
     mvhd = _full(
         b"mvhd", 0, 0,
         struct.pack(">4I", 0, 0, _MOVIE_TIMESCALE, 0),  # created, modified, timescale, duration
         struct.pack(">IH10x", 0x10000, 0x100),  # rate, volume
         _UNITY_MATRIX,
-        struct.pack(">24xI", len(traks) + 1),  # next_track_ID
+        struct.pack(">24xI", max(Track) + 1),  # next_track_ID
     )  # fmt: skip
     ftyp = _box(b"ftyp", b"iso6", struct.pack(">I", 0), b"iso6", b"cmfc", b"mp41")
     return ftyp + _box(b"moov", mvhd, *traks, _box(b"mvex", *trexs))
@@ -54,8 +62,8 @@ def segment_type() -> bytes:
 def fragment(sequence_number: int, video: Sequence[Sample], audio: Sequence[Sample]) -> bytes:
     """One `moof` and `mdat` with the samples of each track that has any, in decode order.
 
-    `sequence_number` must rise from fragment to fragment. Decode times are 64-bit (tfdt version 1):
-    32 bits of a 90 kHz clock end after 13 hours of show.
+    `sequence_number` must rise from fragment to fragment, modulo 2**32. Decode times are 64-bit
+    (tfdt version 1): 32 bits of a 90 kHz clock end after 13 hours of show.
     """
     tracks = [samples for samples in (video, audio) if samples]
     # mfhd 16; per track: traf 8, tfhd 16, tfdt 20, trun 20 and its rows.
@@ -65,7 +73,9 @@ def fragment(sequence_number: int, video: Sequence[Sample], audio: Sequence[Samp
     for samples in tracks:
         trafs.append(_traf(samples, data_offset))
         data_offset += sum(len(sample.data) for sample in samples)
-    moof = _box(b"moof", _full(b"mfhd", 0, 0, struct.pack(">I", sequence_number)), *trafs)
+    moof = _box(
+        b"moof", _full(b"mfhd", 0, 0, struct.pack(">I", sequence_number & 0xFFFFFFFF)), *trafs
+    )
     return moof + _box(b"mdat", *(sample.data for samples in tracks for sample in samples))
 
 

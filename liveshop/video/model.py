@@ -6,9 +6,9 @@ H.264 and AAC only: every browser plays them, and what arrives is copied, never 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
-from typing import Final
+from typing import Final, Literal
 
-from liveshop.kernel.errors import Conflict, Forbidden, Invalid, NotFound
+from liveshop.kernel.errors import Conflict, Forbidden, Invalid, NotFound, ShopError
 from liveshop.kernel.ids import ShowId, StaffId
 
 VIDEO_TIMESCALE: Final = 90_000
@@ -58,11 +58,20 @@ class NoSuchSegment(NotFound):
     code = "video_no_such_segment"
 
 
+class NothingNew(ShopError):
+    """What a player waits for did not come in time (draft-pantos-hls-rfc8216bis 6.2.5.2)."""
+
+    code = "video_nothing_new"
+    status = 503
+    retryable = True
+
+
 class BadReload(Invalid):
     """A blocking reload of a playlist that asks for what is far in the future, or cannot be read
     (draft-pantos-hls-rfc8216bis 6.2.5.2)."""
 
     code = "video_bad_reload"
+    status = 400
 
 
 class BadPlaybackLink(Forbidden):
@@ -81,6 +90,24 @@ class UnsupportedMedia(Invalid):
     """An encoder sends what is not taken: `detail` says what, and what to choose instead."""
 
     code = "video_unsupported"
+
+
+State = Literal["none", "preview", "on_air", "away"]
+"""Of a show's video. `preview`: it arrives, but the show is not live, so only its staff sees it.
+`away`: the show is live and its encoder is gone."""
+
+Advice = Literal[
+    "keyframes_rare",
+    "frame_rate_low",
+    "no_sound",
+    "silent",
+    "too_loud",
+    "dropping",
+    "uplink_slow",
+    "picture_small",
+    "bitrate_high",
+]
+"""What a host should know about what arrives; the studio has words for it."""
 
 
 class Rendition(StrEnum):

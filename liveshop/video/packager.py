@@ -1,150 +1,79 @@
-"""Samples in, HLS out: cuts segments at keyframes and keeps a window of them in memory. Pure.
+"""Samples in, low-latency HLS out: numbers segments and parts, keeps a window of them in memory.
 
-It knows neither ingest nor HTTP nor the time of day: samples come with the wall time of their
-timestamp zero. A segment is a row of fragments (today exactly one), so that low-latency parts are
-a matter of cutting fragments more often and naming them in the playlist.
+Pure: it knows neither ingest nor HTTP nor the time of day; samples come with the wall time of
+their timestamp zero. Parts are numbered through, not per segment, so that the preload hint is
+right even when a keyframe opens a segment where nobody expected one.
 """
 
 from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import islice
 from typing import Final
 
-from liveshop.video.fmp4 import fragment, init_segment, segment_type
+from liveshop.video.cutting import Cut, Cutter, PackagerLimits, SegmentEnd
+from liveshop.video.fmp4 import codecs, fragment, init_segment, segment_type
 from liveshop.video.model import (
     AacConfig,
     BrokenTimestamps,
     H264Config,
     NoSuchSegment,
     NoVideo,
+    Rendition,
     Sample,
-    Track,
 )
-from liveshop.video.playlist import Entry, media_playlist
+from liveshop.video.playlist import (
+    Entry,
+    LowLatency,
+    PartEntry,
+    RenditionReport,
+    media_playlist,
+    report_lines,
+)
 
-_JUMP_SECONDS: Final = 0.5
-"""A longer hole in a track is a jump, after which the publisher must start anew."""
+__all__ = ["Packager", "PackagerLimits", "Segment"]
 
-_LONGEST_SAMPLE_SECONDS: Final = 1.0
-"""One picture of more could not be put into any segment of the least target duration."""
-
-
-@dataclass(frozen=True, slots=True)
-class PackagerLimits:
-    """`target_seconds` is promised to players for good (EXT-X-TARGETDURATION may never change).
-
-    A segment ends at the first keyframe after `min_segment_seconds`; where none comes in time it
-    is cut without one, so that no segment rounds to more than the target. A live player starts
-    three targets behind the end.
-    """
-
-    min_segment_seconds: float = 0.95
-    """Not 1: timestamps in whole milliseconds make a second of 30 pictures 0.999 s long."""
-    target_seconds: int = 1
-    window: int = 8
-    """Segments a playlist names."""
-    retained: int = 9
-    """Segments still served after the playlist forgot them: one playlist and one segment long
-    (RFC 8216 6.2.2)."""
-
-    @property
-    def max_segment_seconds(self) -> float:
-        return self.target_seconds + 0.49
-
-
-@dataclass(frozen=True, slots=True)
-class Fragment:
-    """One `moof` + `mdat`, after the `styp` if it opens the segment.
-
-    `is_independent`: it starts with a keyframe.
-    """
-
-    data: bytes
-    duration_seconds: float
-    is_independent: bool
+_SEGMENTS_WITH_PARTS: Final = 2
+"""Complete ones, besides the open one: validators allow parts in the last three segments."""
+_MOST_LISTED: Final = 200
+_MOST_KEPT: Final = 450
+"""Segments, should they be very short."""
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
     entry: Entry
-    fragments: tuple[Fragment, ...]
+    fragments: tuple[bytes, ...]
+    """One `moof` and `mdat` per part, the first after a `styp`."""
+    is_independent: bool
+    """It starts with a keyframe."""
 
     @property
     def data(self) -> bytes:
-        return b"".join(part.data for part in self.fragments)
+        return b"".join(self.fragments)
+
+    @property
+    def byte_count(self) -> int:
+        return sum(map(len, self.fragments))
 
 
 @dataclass(slots=True)
-class _OpenSegment:
-    """The segment now being filled; `pictures` is never empty."""
-
-    starts_at: datetime
-    pictures: list[Sample]
-    sounds: list[Sample]
-
-
 class _Run:
-    """One publisher with one set of parameters."""
-
-    def __init__(self, video: H264Config, audio: AacConfig | None, init_number: int) -> None:
-        self.video = video
-        self.audio = audio
-        self.init_number = init_number
-        self.has_segments = False
-        self.open: _OpenSegment | None = None
-        """None: waiting for the first keyframe."""
-        self._last: dict[Track, Sample] = {}
-
-    def check(self, sample: Sample) -> None:
-        """Raise BrokenTimestamps unless the sample follows the last one of its track."""
-        timescale = self.timescale(sample.track)
-        name = sample.track.name.lower()
-        last = self._last.get(sample.track)
-        self._last[sample.track] = sample
-        if not 0 < sample.duration <= _LONGEST_SAMPLE_SECONDS * timescale:
-            seconds = sample.duration / timescale
-            raise BrokenTimestamps(f"a {name} sample lasts {seconds:.3f} s", data={"track": name})
-        if last is None:
-            return
-        jump_seconds = (sample.dts - last.dts - last.duration) / timescale
-        if sample.dts <= last.dts or jump_seconds > _JUMP_SECONDS:
-            raise BrokenTimestamps(
-                f"the {name} timestamps jump by {jump_seconds:.3f} s",
-                data={"track": name, "jump_seconds": jump_seconds},
-            )
-
-    def timescale(self, track: Track) -> int:
-        if track is Track.VIDEO:
-            return self.video.timescale
-        if self.audio is None:
-            raise BrokenTimestamps("sound arrived, but no sound track was announced")
-        return self.audio.timescale
-
-    def split_sounds(self, sounds: list[Sample], dts: int) -> tuple[list[Sample], list[Sample]]:
-        """The sound that starts before the picture of that time, and the rest.
-
-        Cutting here, no segment's sound begins before its picture, and the picture's wall time is
-        the segment's: players map the earliest sample to EXT-X-PROGRAM-DATE-TIME.
-        """
-        if self.audio is None:
-            return [], []
-        limit = dts * self.audio.timescale
-        split = 0
-        while split < len(sounds) and sounds[split].dts * self.video.timescale < limit:
-            split += 1
-        return sounds[:split], sounds[split:]
+    cutter: Cutter
+    init_number: int
+    has_segments: bool = False
 
 
 class Packager:
-    """The segments of one show. Not thread-safe; every call is short.
+    """One rendition of one show. Not thread-safe; every call is short.
 
-    `first_number` numbers the first segment and init section. URLs are cached for an hour as
+    `first_number` numbers the first segment, part and init section. URLs are cached for an hour as
     immutable, so a packager made later for the same show must be given a number that no earlier
-    one can have reached. `first_discontinuity` should differ from an earlier packager's, since
-    players remember where a timeline starts by it; but keep it small: hls.js walks an array of
-    that length (a nine-digit number froze its page for three seconds at every step).
+    one can have reached (see `next_number`). `first_discontinuity` should differ from an earlier
+    packager's, since players remember where a timeline starts by it; but keep it small: hls.js
+    walks an array of that length (a nine-digit number froze its page for three seconds at every
+    step). `rendition`: what others call this one in their reports.
     """
 
     def __init__(
@@ -153,85 +82,190 @@ class Packager:
         first_number: int,
         first_discontinuity: int = 0,
         limits: PackagerLimits | None = None,
+        rendition: Rendition = Rendition.VIDEO,
     ) -> None:
         self.limits = limits or PackagerLimits()
+        self.rendition = rendition
         self.is_ended = False
-        self.next_number = first_number
-        self._next_init_number = first_number
+        self.version = 0
+        """Rises with every change of the playlist."""
+        self.peak_bits_per_second = 0
+        """Of any segment so far; for BANDWIDTH."""
+        self._low_latency = LowLatency(self.limits.part_target_seconds, self.limits.target_seconds)
+        self._next_segment = first_number
+        self._next_part = first_number
+        self._next_init = first_number
+        self._next_fragment = first_number
         self._inits: dict[int, bytes] = {}
+        self._parts: dict[int, bytes] = {}
         self._segments: deque[Segment] = deque()
+        self._kept_seconds = 0.0
         self._discontinuities_before = first_discontinuity
         """EXT-X-DISCONTINUITY-SEQUENCE of the first segment still kept."""
+        self._open: Segment | None = None
+        """The segment now being filled, once it has a first fragment."""
         self._run: _Run | None = None
+        self._completed: list[Segment] = []
+        """Not yet handed to the caller."""
+        self._texts: dict[bool, str] = {}
+        """Playlists of this version, without reports; by whether it is a delta update."""
+        self._reported: dict[tuple[bool, tuple[RenditionReport, ...]], str] = {}
+        self._parameters: tuple[H264Config | None, AacConfig | None] = (None, None)
 
     @property
     def has_segments(self) -> bool:
+        """Whether there is a playlist."""
         return bool(self._segments)
+
+    @property
+    def next_number(self) -> int:
+        """No segment, part or init section has had this number, or a higher one."""
+        return max(self._next_segment, self._next_part, self._next_init) + 1
+
+    @property
+    def hint(self) -> int:
+        """The number the next part will have."""
+        return self._next_part
+
+    @property
+    def codecs(self) -> str:
+        """Of the last run; empty before the first."""
+        return codecs(*self._parameters)
+
+    @property
+    def width(self) -> int:
+        """0 for sound alone."""
+        video, _ = self._parameters
+        return video.width if video else 0
+
+    @property
+    def height(self) -> int:
+        video, _ = self._parameters
+        return video.height if video else 0
 
     @property
     def byte_count(self) -> int:
         """Bytes of media held, for bounds and figures."""
-        kept = sum(len(part.data) for segment in self._segments for part in segment.fragments)
-        if self._run is None or self._run.open is None:
-            return kept
-        waiting = (*self._run.open.pictures, *self._run.open.sounds)
-        return kept + sum(len(sample.data) for sample in waiting)
+        kept = sum(segment.byte_count for segment in self._segments)
+        if self._open is not None:
+            kept += self._open.byte_count
+        return kept if self._run is None else kept + self._run.cutter.byte_count
 
-    def begin_run(self, video: H264Config, audio: AacConfig | None) -> None:
-        """A publisher starts, or goes on with new parameters: new init section, discontinuity."""
-        self.finish_run()
-        number = self._next_init_number
-        self._next_init_number += 1
-        self._inits[number] = init_segment(video, audio)
-        self._run = _Run(video, audio, number)
+    @property
+    def report(self) -> RenditionReport | None:
+        """How far this rendition is, for the playlists of others. None: there is nothing yet."""
+        last = self._open or (self._segments[-1] if self._segments else None)
+        if last is None:
+            return None
+        # A segment without parts counts as one, as it does in `has_reached`.
+        last_part = max(0, len(last.entry.parts) - 1)
+        return RenditionReport(self.rendition, last.entry.number, last_part)
 
-    def add(self, samples: Iterable[Sample], *, origin: datetime) -> None:
-        """Take samples, each track's in decode order, both tracks about equally far.
+    def begin_run(self, video: H264Config | None, audio: AacConfig | None) -> None:
+        """A publisher starts, or goes on with new parameters: new init section, discontinuity.
+
+        Without `video` the sound leads, and pictures are ignored. Raises BadTrack without either.
+        Segments this completes are returned by the next `add`, `finish_run` or `end`.
+        """
+        data = init_segment(video, audio)
+        self._finish_run()
+        number = self._next_init
+        self._next_init += 1
+        self._inits[number] = data
+        self._parameters = (video, audio)
+        self._run = _Run(Cutter(video, audio, self.limits), number)
+
+    def add(self, samples: Iterable[Sample], *, origin: datetime) -> list[Segment]:
+        """Take samples, each track's in decode order, both tracks about equally far; returns the
+        segments they complete.
 
         `origin` is the wall time of timestamp zero as known now; it holds for segments that start
         from here on. Sound and dependent pictures before the first keyframe are dropped. Raises
-        BrokenTimestamps; samples before the broken one are kept.
+        BrokenTimestamps; samples before the broken one are kept, and what they completed is
+        returned by the next call.
         """
         run = self._run
         if run is None:
             raise BrokenTimestamps("samples arrived before a track was announced")
         for sample in samples:
-            run.check(sample)
-            if sample.track is Track.VIDEO:
-                self._add_picture(run, sample, origin)
-            else:
-                self._add_sound(run, sample)
+            for cut in run.cutter.add(sample, origin=origin):
+                self._take(run, cut)
+        return self._hand_over()
 
-    def finish_run(self) -> None:
+    def finish_run(self) -> list[Segment]:
         """The publisher is gone: what it has sent becomes the last, shorter segment."""
-        run, self._run = self._run, None
-        if run is None:
-            return
-        if run.open is not None:
-            last = run.open.pictures[-1]
-            self._close_segment(run, run.open, run.open.sounds, last.dts + last.duration)
-        if not run.has_segments:
-            del self._inits[run.init_number]
+        self._finish_run()
+        return self._hand_over()
 
-    def end(self) -> None:
+    def end(self) -> list[Segment]:
         """The show is over: the playlist stays as it is from now on, with EXT-X-ENDLIST."""
-        self.finish_run()
-        self.is_ended = True
+        self._finish_run()
+        if not self.is_ended:
+            self.is_ended = True
+            self._change()
+        return self._hand_over()
 
-    def playlist(self) -> str:
-        """Raises NoVideo before the first segment is complete."""
+    def start_over(self) -> None:
+        """The show goes live: nothing from before is served any more. Numbers go on, and the next
+        segment starts with the next keyframe."""
+        if self._open is not None:
+            self._next_segment += 1
+            self._open = None
+        self._completed.clear()
+        self._discontinuities_before += sum(s.entry.is_discontinuous for s in self._segments)
+        self._segments.clear()
+        self._parts.clear()
+        self._kept_seconds = 0.0
+        if self._run is not None:
+            self._run.cutter.start_over()
+            self._run.has_segments = False
+        self._forget_inits()
+        self._change()
+
+    def has_reached(self, msn: int, part: int | None) -> bool:
+        """Whether a blocking reload that asks for this is to be answered now (rfc8216bis
+        6.2.5.2). A part after a segment's last means the first of the next segment."""
+        if self.is_ended or msn < self._next_segment - 1:
+            return True
+        if msn > self._next_segment:
+            return False
+        open_parts = len(self._open.entry.parts) if self._open else 0
+        if msn == self._next_segment:
+            return part is not None and part < open_parts
+        if part is None or not self._segments:
+            return True
+        return part < max(1, len(self._segments[-1].entry.parts)) or open_parts > 0
+
+    def is_too_far(self, msn: int, part: int | None) -> bool:
+        """Whether a blocking reload asks for what is so far in the future that it is to be refused
+        (rfc8216bis 6.2.5.2: two segments, or three seconds of parts, after the last)."""
+        last = self._next_segment - 1
+        if self.is_ended or msn <= last:
+            return False
+        if msn > last + 2:
+            return True
+        advance = int(3 / min(1.0, self.limits.part_target_seconds))
+        open_parts = len(self._open.entry.parts) if self._open and msn == last + 1 else 0
+        return part is not None and part >= open_parts + advance
+
+    def playlist(self, *, skip: bool = False, reports: Sequence[RenditionReport] = ()) -> str:
+        """`live.m3u8`; with `skip` a delta update where there is something to leave out.
+
+        Raises NoVideo before the first segment is complete. Made once per version and arguments:
+        every viewer asks three times a second.
+        """
         if not self._segments:
             raise NoVideo("this show sends no video yet; try again in a moment", retry_after=1)
-        skipped = max(0, len(self._segments) - self.limits.window)
-        hidden = islice(self._segments, skipped)
-        listed = [segment.entry for segment in islice(self._segments, skipped, None)]
-        return media_playlist(
-            listed,
-            target_seconds=self.limits.target_seconds,
-            discontinuity_sequence=self._discontinuities_before
-            + sum(segment.entry.is_discontinuous for segment in hidden),
-            is_ended=self.is_ended,
-        )
+        if not reports:
+            return self._text(skip=skip)
+        key = (skip, tuple(reports))
+        text = self._reported.get(key)
+        if text is None:
+            # Others move on while this one stands still; what is outdated is not asked for again.
+            if len(self._reported) > 16:
+                self._reported.clear()
+            text = self._reported[key] = self._text(skip=skip) + report_lines(reports)
+        return text
 
     def init(self, number: int) -> bytes:
         """Raises NoSuchSegment."""
@@ -240,79 +274,152 @@ class Packager:
         except KeyError:
             raise NoSuchSegment(f"there is no init section {number} in this show") from None
 
-    def segment(self, number: int) -> Segment:
+    def segment(self, number: int) -> bytes:
         """Raises NoSuchSegment for the future and for the distant past."""
-        first = self._segments[0].entry.number if self._segments else self.next_number
-        if not first <= number < self.next_number:
+        first = self._segments[0].entry.number if self._segments else self._next_segment
+        if not first <= number < self._next_segment:
             raise NoSuchSegment(
                 f"segment {number} of this show is not kept, or not made yet: load the playlist"
             )
-        return self._segments[number - first]
+        return self._segments[number - first].data
 
-    def _add_picture(self, run: _Run, sample: Sample, origin: datetime) -> None:
-        if run.open is not None and not self._must_cut(run, run.open, sample):
-            run.open.pictures.append(sample)
+    def part(self, number: int) -> bytes:
+        """Raises NoSuchSegment for the future (see `is_part_coming`) and the distant past."""
+        try:
+            return self._parts[number]
+        except KeyError:
+            raise NoSuchSegment(
+                f"part {number} of this show is not kept, or not made yet: load the playlist"
+            ) from None
+
+    def is_part_coming(self, number: int) -> bool:
+        """Whether this is the part that playlists hint at: worth waiting for."""
+        return number == self._next_part and not self.is_ended
+
+    def _take(self, run: _Run, cut: Cut | SegmentEnd) -> None:
+        if isinstance(cut, SegmentEnd):
+            self._close_segment(run)
             return
-        sounds: list[Sample] = []
-        if run.open is not None:
-            before, sounds = run.split_sounds(run.open.sounds, sample.dts)
-            self._close_segment(run, run.open, before, self._end_before(run, run.open, sample))
-        elif not sample.is_keyframe:
-            return
-        starts_at = origin + timedelta(seconds=sample.pts / run.video.timescale)
-        run.open = _OpenSegment(starts_at, [sample], sounds)
-
-    def _must_cut(self, run: _Run, segment: _OpenSegment, sample: Sample) -> bool:
-        first = segment.pictures[0]
-        seconds = (sample.dts - first.dts) / run.video.timescale
-        # A segment that had to start without a keyframe ends at the next one, however short.
-        is_long_enough = seconds >= self.limits.min_segment_seconds or not first.is_keyframe
-        if sample.is_keyframe and is_long_enough:
-            return True
-        return seconds + sample.duration / run.video.timescale > self.limits.max_segment_seconds
-
-    def _end_before(self, run: _Run, segment: _OpenSegment, sample: Sample) -> int:
-        """Where the segment ends: at the next picture, or at a hole too long to count as part."""
-        first, last = segment.pictures[0], segment.pictures[-1]
-        if sample.dts - first.dts <= self.limits.max_segment_seconds * run.video.timescale:
-            return sample.dts
-        return last.dts + last.duration
-
-    def _add_sound(self, run: _Run, sample: Sample) -> None:
-        if run.open is None:
-            return
-        start_seconds = run.open.pictures[0].dts / run.video.timescale
-        seconds = sample.dts / run.timescale(Track.AUDIO) - start_seconds
-        if seconds < 0 and not run.has_segments:
-            return
-        # Also what keeps memory bounded when the picture stops and the sound goes on.
-        if seconds > 2 * self.limits.max_segment_seconds:
-            raise BrokenTimestamps(f"the sound is {seconds:.1f} s ahead of the picture")
-        run.open.sounds.append(sample)
-
-    def _close_segment(
-        self, run: _Run, segment: _OpenSegment, sounds: list[Sample], end_dts: int
-    ) -> None:
-        number = self.next_number
-        self.next_number += 1
-        first = segment.pictures[0]
-        seconds = (end_dts - first.dts) / run.video.timescale
-        data = segment_type() + fragment(number, segment.pictures, sounds)
-        entry = Entry(
-            number=number,
-            init_number=run.init_number,
-            starts_at=segment.starts_at,
-            duration_seconds=seconds,
-            is_discontinuous=bool(self._segments) and not run.has_segments,
+        video, audio = (cut.leads, cut.sounds) if run.cutter.video else ((), cut.leads)
+        data = fragment(self._next_fragment, video, audio)
+        self._next_fragment += 1
+        segment = self._open
+        if segment is None:
+            data = segment_type() + data
+            entry = Entry(
+                number=self._next_segment,
+                init_number=run.init_number,
+                starts_at=cut.starts_at,
+                duration_seconds=0.0,
+                is_discontinuous=bool(self._segments) and not run.has_segments,
+            )
+            segment = Segment(entry, (), cut.is_independent)
+        entry = segment.entry
+        parts = entry.parts
+        if cut.is_part:
+            parts = (*parts, PartEntry(self._next_part, cut.seconds, cut.is_independent))
+            self._parts[self._next_part] = data
+            self._next_part += 1
+        self._open = replace(
+            segment,
+            entry=replace(
+                entry, duration_seconds=entry.duration_seconds + cut.seconds, parts=parts
+            ),
+            fragments=(*segment.fragments, data),
         )
-        run.has_segments = True
-        self._segments.append(Segment(entry, (Fragment(data, seconds, first.is_keyframe),)))
-        self._forget_old_segments(run)
+        self._change()
 
-    def _forget_old_segments(self, run: _Run) -> None:
-        while len(self._segments) > self.limits.window + self.limits.retained:
+    def _close_segment(self, run: _Run) -> None:
+        segment, self._open = self._open, None
+        assert segment is not None
+        self._next_segment += 1
+        run.has_segments = True
+        self._segments.append(segment)
+        self._completed.append(segment)
+        seconds = segment.entry.duration_seconds
+        self._kept_seconds += seconds
+        if seconds >= self.limits.target_seconds / 4:
+            peak = round(8 * segment.byte_count / seconds)
+            self.peak_bits_per_second = max(self.peak_bits_per_second, peak)
+        self._forget_old_segments()
+        self._change()
+
+    def _finish_run(self) -> None:
+        run, self._run = self._run, None
+        if run is None:
+            return
+        for cut in run.cutter.finish():
+            self._take(run, cut)
+        self._forget_inits()
+
+    def _hand_over(self) -> list[Segment]:
+        completed, self._completed = self._completed, []
+        return completed
+
+    def _change(self) -> None:
+        self.version += 1
+        self._texts.clear()
+        self._reported.clear()
+
+    def _text(self, *, skip: bool) -> str:
+        text = self._texts.get(skip)
+        if text is None:
+            text = self._texts[skip] = self._made_text(skip=skip)
+        return text
+
+    def _made_text(self, *, skip: bool) -> str:
+        hidden_count = self._hidden_count()
+        hidden = islice(self._segments, hidden_count)
+        listed = [segment.entry for segment in islice(self._segments, hidden_count, None)]
+        is_open = self._open is not None and not self.is_ended
+        return media_playlist(
+            listed,
+            low_latency=self._low_latency,
+            discontinuity_sequence=self._discontinuities_before
+            + sum(segment.entry.is_discontinuous for segment in hidden),
+            open_entry=self._open.entry if self._open and is_open else None,
+            hint=None if self.is_ended else self._next_part,
+            entries_with_parts=0 if self.is_ended else _SEGMENTS_WITH_PARTS,
+            skipped=self._skippable_count(listed) if skip else 0,
+            is_ended=self.is_ended,
+        )
+
+    def _hidden_count(self) -> int:
+        """Kept segments before those a playlist names."""
+        seconds = 0.0
+        count = 0
+        for segment in reversed(self._segments):
+            if seconds >= self.limits.window_seconds or count >= _MOST_LISTED:
+                break
+            seconds += segment.entry.duration_seconds
+            count += 1
+        return len(self._segments) - count
+
+    def _skippable_count(self, listed: Sequence[Entry]) -> int:
+        """Segments that end before the skip boundary."""
+        open_seconds = self._open.entry.duration_seconds if self._open else 0.0
+        left = sum(entry.duration_seconds for entry in listed) + open_seconds
+        for index, entry in enumerate(listed):
+            left -= entry.duration_seconds
+            if left <= self._low_latency.skip_boundary_seconds:
+                return index
+        return 0
+
+    def _forget_old_segments(self) -> None:
+        while (
+            self._kept_seconds - self._segments[0].entry.duration_seconds > self.limits.kept_seconds
+            or len(self._segments) > _MOST_KEPT
+        ):
             forgotten = self._segments.popleft().entry
+            self._kept_seconds -= forgotten.duration_seconds
             self._discontinuities_before += forgotten.is_discontinuous
-        kept = {segment.entry.init_number for segment in self._segments} | {run.init_number}
+            for part in forgotten.parts:
+                del self._parts[part.number]
+        self._forget_inits()
+
+    def _forget_inits(self) -> None:
+        kept = {segment.entry.init_number for segment in self._segments}
+        if self._run is not None:
+            kept.add(self._run.init_number)
         for number in self._inits.keys() - kept:
             del self._inits[number]

@@ -1,28 +1,54 @@
 """Which show has video: publishers come, replace each other and go; players read what is kept.
 
-Nothing here runs by itself: packaging happens in the publisher's write, forgetting in the next
-call of anybody. So there is no task to supervise and none to leak. All state is in memory; a
-restarted server goes on with the first sample a publisher sends it.
+Packaging happens in the publisher's write, forgetting in the next call of anybody: there is no
+task to supervise and none to leak. What is on air is in memory; a restarted server goes on with the
+first sample a publisher sends it.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from liveshop.kernel.clock import Clock
 from liveshop.kernel.ids import ShowId
-from liveshop.video.model import AacConfig, H264Config, NoVideo, PublisherGone, Sample
+from liveshop.settings import VideoSettings
+from liveshop.video.model import (
+    AacConfig,
+    BadPlaybackLink,
+    BadReload,
+    H264Config,
+    NothingNew,
+    NoVideo,
+    PublisherGone,
+    Publishing,
+    Rendition,
+    Sample,
+    State,
+    VideoChanged,
+    VideoEvent,
+    VideoLost,
+    VideoRefused,
+    VideoReplaced,
+    VideoStarted,
+)
+from liveshop.video.monitor import Monitor
 from liveshop.video.packager import Packager, PackagerLimits
+from liveshop.video.recording import Recording, Recordings
+from liveshop.video.stream import Numbers, Stream
 
 _KEPT_AFTER_LAST_PUBLISHER: Final = timedelta(minutes=10)
 """How long players may still read what was last on air."""
 
 _NUMBERS_COUNT_FROM: Final = datetime(2026, 1, 1, tzinfo=UTC)
-_NUMBERS_PER_SECOND: Final = 10
-"""Segments are a second long, so a packager made after a crash starts far above every number the
-lost one can have used, even if that began with a burst of segments from its publisher's past. It
-matters: browsers and CDNs keep `segment-N` for an hour."""
+_NUMBERS_PER_SECOND: Final = 20
+"""Parts are a tenth of a second or longer, so a packager made after a crash starts far above every
+number the lost one can have used, even if that began with a burst from its publisher's past. It
+matters: browsers and CDNs keep `part-N` for an hour."""
+
+_TARGETS_WAITED: Final = 3
+"""Target durations a request is held for (rfc8216bis 6.2.5.2)."""
 
 _DISCONTINUITIES: Final = 10_000
 """See Packager: small, and another one after a restart unless that comes 10,000 s later to the
@@ -32,113 +58,297 @@ second."""
 class Publisher:
     """The right to send video to a show, until a newer one is given out or the show ends."""
 
-    def __init__(self, service: "VideoService", show_id: ShowId, packager: Packager) -> None:
+    def __init__(self, service: "VideoService", publishing: Publishing, stream: Stream) -> None:
         self._service = service
-        self._packager = packager
-        self.show_id = show_id
+        self._stream = stream
+        self.publishing = publishing
+        self.show_id = publishing.show_id
 
     @property
     def is_current(self) -> bool:
         return self._service.is_current(self)
 
-    def write(self, samples: Iterable[Sample], *, origin: datetime) -> None:
+    def write(self, samples: Sequence[Sample], *, origin: datetime) -> None:
         """Send samples, each track's in decode order, both tracks about equally far.
 
-        `origin` is the wall time of timestamp zero as known now. Raises PublisherGone, and
-        BrokenTimestamps: publish again to go on after that.
+        `origin` is the wall time of timestamp zero by arrival, as known now. Raises PublisherGone,
+        and BrokenTimestamps: `change` to go on after that.
         """
-        if not self.is_current:
-            raise PublisherGone("this show takes its video from elsewhere now, or has ended")
-        self._packager.add(samples, origin=origin)
+        self._service.write(self, samples, origin)
 
-    def close(self) -> None:
+    def change(self, video: H264Config, audio: AacConfig | None) -> None:
+        """Go on with other parameters, or with timestamps that begin anew. Raises PublisherGone."""
+        self._service.change(self, video, audio)
+
+    def close(self, reason: str = "closed") -> None:
         """Stop sending. What was sent stays playable; the show is not ended. May be repeated."""
-        self._service.close(self)
-
-
-@dataclass(slots=True)
-class _Stream:
-    packager: Packager
-    publisher: Publisher | None = None
-    idle_since: datetime | None = None
+        self._service.close(self, reason)
 
 
 class VideoService:
-    def __init__(self, *, clock: Clock, limits: PackagerLimits | None = None) -> None:
-        self._clock = clock
-        self._limits = limits
-        self._streams: dict[ShowId, _Stream] = {}
+    """Without `recordings` no show can be rewound."""
 
-    def publish(self, show_id: ShowId, video: H264Config, audio: AacConfig | None) -> Publisher:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        settings: VideoSettings | None = None,
+        recordings: Recordings | None = None,
+        limits: PackagerLimits | None = None,
+    ) -> None:
+        self._clock = clock
+        self._settings = settings or VideoSettings()
+        self._recordings = recordings
+        self._limits = limits or PackagerLimits(part_target_seconds=self._settings.part_seconds)
+        self._streams: dict[ShowId, Stream] = {}
+        self._publishers: dict[ShowId, Publisher] = {}
+        self._events: asyncio.Queue[VideoEvent] = asyncio.Queue()
+
+    # -- publishers
+
+    def publish(
+        self, publishing: Publishing, video: H264Config, audio: AacConfig | None
+    ) -> Publisher:
         """Send video to a show. The newest publisher takes over: what an older one writes later
         raises PublisherGone. The caller has checked that this one may."""
         now = self._clock.now()
         self._forget_idle_streams(now)
+        show_id = publishing.show_id
         stream = self._streams.get(show_id)
-        if stream is None or stream.packager.is_ended:
-            lost = stream.packager.next_number if stream else 0
-            age_seconds = (now - _NUMBERS_COUNT_FROM).total_seconds()
-            packager = Packager(
-                first_number=max(lost, int(age_seconds * _NUMBERS_PER_SECOND)),
-                first_discontinuity=int(age_seconds) % _DISCONTINUITIES,
-                limits=self._limits,
-            )
-            stream = self._streams[show_id] = _Stream(packager)
-        stream.packager.begin_run(video, audio)
-        stream.publisher = Publisher(self, show_id, stream.packager)
+        if stream is None or stream.is_ended:
+            stream = self._streams[show_id] = self._new_stream(show_id, stream)
+        if show_id in self._publishers:
+            self._tell(VideoReplaced, stream, now)
+        stream.publishing = publishing
         stream.idle_since = None
-        return stream.publisher
+        stream.for_customers = publishing.for_customers
+        publisher = self._publishers[show_id] = Publisher(self, publishing, stream)
+        stream.begin(video, audio, now)
+        if publishing.is_on_air:
+            stream.go_on_air(self._numbers(stream, now))
+        self._tell(VideoStarted, stream, now, **_described(video, audio))
+        return publisher
 
     def is_current(self, publisher: Publisher) -> bool:
-        stream = self._streams.get(publisher.show_id)
-        return stream is not None and stream.publisher is publisher
+        return self._publishers.get(publisher.show_id) is publisher
 
-    def close(self, publisher: Publisher) -> None:
+    def write(self, publisher: Publisher, samples: Sequence[Sample], origin: datetime) -> None:
+        """See `Publisher.write`."""
+        self._stream_of(publisher).write(samples, origin, self._clock.now())
+
+    def change(self, publisher: Publisher, video: H264Config, audio: AacConfig | None) -> None:
+        """See `Publisher.change`."""
+        now = self._clock.now()
+        stream = self._stream_of(publisher)
+        stream.begin(video, audio, now)
+        self._tell(VideoChanged, stream, now, **_described(video, audio))
+
+    def close(self, publisher: Publisher, reason: str) -> None:
         """See `Publisher.close`; a replaced publisher closes nothing."""
         if not self.is_current(publisher):
             return
         now = self._clock.now()
+        del self._publishers[publisher.show_id]
         stream = self._streams[publisher.show_id]
-        stream.packager.finish_run()
-        stream.publisher = None
-        stream.idle_since = now
+        self._tell(VideoLost, stream, now, reason=reason)
+        stream.pause(now)
+        stream.bell.ring()
         self._forget_idle_streams(now)
 
-    def is_on_air(self, show_id: ShowId) -> bool:
-        """Whether somebody sends video and a player finds a first segment."""
+    def refused(self, publishing: Publishing, code: str, detail: str) -> None:
+        """Somebody with a good key sent what is not taken: written down for the show's staff."""
+        event = VideoRefused(
+            publishing.show_id, self._clock.now(), {"code": code, "detail": detail}
+        )
+        self._events.put_nowait(event)
+
+    async def next_event(self) -> VideoEvent:
+        """What happened next to shows that are on air, and refusals; for one reader."""
+        return await self._events.get()
+
+    # -- shows
+
+    def open(self, show_id: ShowId) -> None:
+        """The show is live: from now on viewers see what is sent. May be repeated."""
         stream = self._streams.get(show_id)
-        return stream is not None and stream.publisher is not None and stream.packager.has_segments
+        if stream is None or stream.is_ended or stream.is_on_air:
+            return
+        now = self._clock.now()
+        stream.go_on_air(self._numbers(stream, now))
+        if stream.tracks is not None:
+            self._tell(VideoStarted, stream, now, **_described(*stream.tracks))
+
+    def restrict(self, show_id: ShowId, *, for_customers: bool) -> None:
+        """Whether playback addresses have to be signed, from now on."""
+        stream = self._streams.get(show_id)
+        if stream is not None:
+            stream.for_customers = for_customers
 
     def end(self, show_id: ShowId) -> None:
         """The show is over: players are told that nothing follows. May be repeated."""
         now = self._clock.now()
+        self._publishers.pop(show_id, None)
         stream = self._streams.get(show_id)
-        if stream is not None and not stream.packager.is_ended:
-            stream.packager.end()
-            stream.publisher = None
-            stream.idle_since = now
+        if stream is not None and not stream.is_ended:
+            stream.end(now)
+            stream.bell.ring()
         self._forget_idle_streams(now)
 
-    def playlist(self, show_id: ShowId) -> str:
-        """`index.m3u8`. Raises NoVideo."""
-        return self._packager(show_id).playlist()
+    def set_delay(self, person_id: str, delay: timedelta) -> None:
+        """How long this person's camera and encoder take, from now on."""
+        for show_id, publisher in self._publishers.items():
+            if publisher.publishing.staff_id == person_id:
+                publisher.publishing = replace(publisher.publishing, capture_delay=delay)
+                self._streams[show_id].publishing = publisher.publishing
 
-    def init(self, show_id: ShowId, number: int) -> bytes:
-        """`init-N.mp4`. Raises NoVideo, NoSuchSegment."""
-        return self._packager(show_id).init(number)
+    def has_publisher(self, show_id: ShowId) -> bool:
+        return show_id in self._publishers
 
-    def segment(self, show_id: ShowId, number: int) -> bytes:
-        """`segment-N.m4s`. Raises NoVideo, NoSuchSegment."""
-        return self._packager(show_id).segment(number).data
+    def is_on_air(self, show_id: ShowId) -> bool:
+        """Whether somebody sends video and a player finds a first part."""
+        stream = self._streams.get(show_id)
+        return stream is not None and show_id in self._publishers and stream.has_segments
 
-    def _packager(self, show_id: ShowId) -> Packager:
+    def state(self, show_id: ShowId) -> State:
+        """What there is to see now. `none` also where it was, before this process began."""
+        stream = self._streams.get(show_id)
+        if stream is None or stream.is_ended:
+            return "none"
+        if show_id not in self._publishers:
+            return "away" if stream.is_on_air else "none"
+        return "on_air" if stream.is_on_air else "preview"
+
+    def stream(self, show_id: ShowId) -> Stream | None:
+        """For its gauges; None: nothing was sent lately."""
+        return self._streams.get(show_id)
+
+    def monitor(self, show_id: ShowId) -> Monitor:
+        """What arrives, as it comes; silent until somebody sends."""
         stream = self._streams.get(show_id)
         if stream is None:
-            raise NoVideo("this show sends no video now; try again in a moment", retry_after=1)
-        return stream.packager
+            stream = self._streams[show_id] = self._new_stream(show_id, None)
+            stream.idle_since = self._clock.now()
+        return stream.monitor
+
+    # -- players
+
+    def admit(self, show_id: ShowId, *, is_signed: bool) -> None:
+        """Raises BadPlaybackLink where an address must be signed and is not."""
+        stream = self._streams.get(show_id)
+        if stream is not None and stream.for_customers and not is_signed:
+            raise BadPlaybackLink("This show is for customers: load it again at the shop.")
+
+    def multivariant(self, show_id: ShowId) -> str:
+        """`index.m3u8`. Raises NoVideo."""
+        return self._found(show_id).multivariant()
+
+    async def playlist(
+        self,
+        show_id: ShowId,
+        rendition: Rendition,
+        *,
+        msn: int | None = None,
+        part: int | None = None,
+        skip: bool = False,
+    ) -> str:
+        """`live.m3u8`; with `msn` once that segment is there, or its part of that index.
+
+        Raises NoVideo, BadReload, and NothingNew when it does not come in time.
+        """
+        stream = self._found(show_id)
+        packager = stream.packager(rendition)
+        if part is not None and msn is None:
+            raise BadReload("_HLS_part goes with _HLS_msn.")
+        if msn is not None:
+            if packager.is_too_far(msn, part):
+                raise BadReload("This is far in the future: load the playlist without a number.")
+            await self._until(stream, packager, lambda: packager.has_reached(msn, part))
+        return stream.playlist(rendition, skip=skip)
+
+    def init(self, show_id: ShowId, rendition: Rendition, number: int) -> bytes:
+        """`init-N.mp4`. Raises NoVideo, NoSuchSegment."""
+        return self._found(show_id).packager(rendition).init(number)
+
+    def segment(self, show_id: ShowId, rendition: Rendition, number: int) -> bytes:
+        """`segment-N.m4s`. Raises NoVideo, NoSuchSegment."""
+        return self._found(show_id).packager(rendition).segment(number)
+
+    async def part(self, show_id: ShowId, rendition: Rendition, number: int) -> bytes:
+        """`part-N.m4s`; the one that a playlist hints at once it is there.
+
+        Raises NoVideo, NoSuchSegment, NothingNew.
+        """
+        stream = self._found(show_id)
+        packager = stream.packager(rendition)
+        if packager.is_part_coming(number):
+            await self._until(stream, packager, lambda: not packager.is_part_coming(number))
+        return packager.part(number)
+
+    def rewind(self, show_id: ShowId) -> Recording:
+        """What was recorded of the running show. Raises NoVideo."""
+        self._found(show_id).packager(Rendition.VIDEO)
+        if self._recordings is None:
+            raise NoVideo("Shows cannot be rewound here.")
+        return self._recordings.of(show_id)
+
+    # -- inside
+
+    async def _until(
+        self, stream: Stream, packager: Packager, is_there: Callable[[], bool]
+    ) -> None:
+        try:
+            async with asyncio.timeout(_TARGETS_WAITED * self._limits.target_seconds):
+                while not is_there() and not packager.is_ended:
+                    await stream.bell.wait()
+        except TimeoutError:
+            raise NothingNew("Nothing new has come; ask again.", retry_after=1) from None
+
+    def _found(self, show_id: ShowId) -> Stream:
+        stream = self._streams.get(show_id)
+        if stream is None:
+            raise NoVideo("This show sends no video now; try again in a moment.", retry_after=1)
+        return stream
+
+    def _stream_of(self, publisher: Publisher) -> Stream:
+        if not self.is_current(publisher):
+            raise PublisherGone("this show takes its video from elsewhere now, or has ended")
+        return self._streams[publisher.show_id]
+
+    def _new_stream(self, show_id: ShowId, before: Stream | None) -> Stream:
+        stream = Stream(
+            show_id,
+            limits=self._limits,
+            recording=None if self._recordings is None else self._recordings.of(show_id),
+            with_low=self._settings.low_rung,
+        )
+        if before is not None:
+            stream.least_number = before.next_number
+        return stream
+
+    def _numbers(self, stream: Stream, now: datetime) -> Numbers:
+        age_seconds = (now - _NUMBERS_COUNT_FROM).total_seconds()
+        return Numbers(
+            first=max(stream.next_number, int(age_seconds * _NUMBERS_PER_SECOND)),
+            discontinuity=int(age_seconds) % _DISCONTINUITIES,
+        )
+
+    def _tell(self, kind: type[VideoEvent], stream: Stream, now: datetime, **data: object) -> None:
+        """Of a show that is not on air there is nothing to tell."""
+        if stream.is_on_air:
+            self._events.put_nowait(kind(stream.show_id, now, data))
 
     def _forget_idle_streams(self, now: datetime) -> None:
         for show_id, stream in list(self._streams.items()):
             idle_since = stream.idle_since
-            if idle_since is not None and now - idle_since > _KEPT_AFTER_LAST_PUBLISHER:
+            is_old = idle_since is not None and now - idle_since > _KEPT_AFTER_LAST_PUBLISHER
+            if is_old and not stream.monitor.is_watched:
                 del self._streams[show_id]
+
+
+def _described(video: H264Config, audio: AacConfig | None) -> dict[str, object]:
+    return {
+        "width": video.width,
+        "height": video.height,
+        "video": video.codec,
+        "audio": None if audio is None else audio.codec,
+    }

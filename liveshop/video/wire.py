@@ -1,28 +1,17 @@
 """What arrives from an encoder, on the wire: figures, and codes that the studio has words for."""
 
-from datetime import datetime
-from typing import Literal
+from datetime import datetime, timedelta
 
+from liveshop.video.arrivals import Report
+from liveshop.video.model import Advice, State
 from liveshop.web import Wire
-
-Advice = Literal[
-    "keyframes_rare",
-    "frame_rate_low",
-    "no_sound",
-    "silent",
-    "too_loud",
-    "dropping",
-    "uplink_slow",
-    "picture_small",
-    "bitrate_high",
-]
 
 
 class VideoHealth(Wire):
     """`preview`: it arrives, but the show is not live, so only its staff sees it. `away`: the show
     is live and its encoder is gone. Figures are null while they are not known."""
 
-    state: Literal["none", "preview", "on_air", "away"]
+    state: State
     since: datetime | None
     width: int | None
     height: int | None
@@ -40,3 +29,50 @@ class VideoHealth(Wire):
     jitter_ms: int | None
     capture_delay_ms: int | None
     advice: list[Advice]
+
+    @classmethod
+    def nothing(cls, state: State, since: datetime | None) -> "VideoHealth":
+        """Nobody sends; `since` when, if somebody did."""
+        return cls(
+            state=state,
+            since=since,
+            width=None,
+            height=None,
+            frame_rate=None,
+            kbit_per_second=None,
+            keyframe_seconds=None,
+            video_codec=None,
+            audio_codec=None,
+            channels=None,
+            sample_rate=None,
+            level_dbfs=None,
+            peak_dbfs=None,
+            dropped_frames=None,
+            dropped_last_minute=None,
+            jitter_ms=None,
+            capture_delay_ms=None,
+            advice=[],
+        )
+
+    @classmethod
+    def of(cls, state: State, report: Report, capture_delay: timedelta) -> "VideoHealth":
+        return cls(
+            state=state,
+            since=report.since,
+            width=report.width,
+            height=report.height,
+            frame_rate=report.frame_rate,
+            kbit_per_second=report.kbit_per_second,
+            keyframe_seconds=report.keyframe_seconds,
+            video_codec=report.video_codec,
+            audio_codec=report.audio_codec,
+            channels=report.channels,
+            sample_rate=report.sample_rate,
+            level_dbfs=report.level_dbfs,
+            peak_dbfs=report.peak_dbfs,
+            dropped_frames=report.dropped_frames,
+            dropped_last_minute=report.dropped_last_minute,
+            jitter_ms=report.jitter_ms,
+            capture_delay_ms=round(capture_delay.total_seconds() * 1000),
+            advice=report.advice,
+        )

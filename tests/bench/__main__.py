@@ -21,6 +21,7 @@ import builders
 import holds
 import purchase
 import sync
+import video
 
 from liveshop.app import Liveshop, wire
 from liveshop.connect import Connectors
@@ -100,12 +101,36 @@ async def channel_sync(shop: Liveshop) -> None:
     await sync.sync(shop, figure)
 
 
+async def glass_to_glass(_: Liveshop) -> None:
+    """An encoder, a server and a browser, each a process of its own."""
+    await video.glass_to_glass(figure)
+
+
+async def cues(_: Liveshop) -> None:
+    """The same, and a host who brings products into focus."""
+    await video.cues(figure)
+
+
+async def hls(_: Liveshop) -> None:
+    """The server runs in a process of its own, and so does the crowd."""
+    await video.viewers(figure)
+
+
+async def drift(_: Liveshop) -> None:
+    """In this process, faster than time."""
+    await video.drift(figure)
+
+
 BENCHES: dict[str, Callable[[Liveshop], Awaitable[None]]] = {
     "embed": embed_weight,
     "purchase": purchases,
     "import": catalog_import,
     "holds": holds_per_second,
     "sync": channel_sync,
+    "video": glass_to_glass,
+    "cues": cues,
+    "hls": hls,
+    "drift": drift,
 }
 
 

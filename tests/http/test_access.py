@@ -98,6 +98,13 @@ ENDPOINTS = {
     "POST /api/shows/{show_id}/reminders": EVERYBODY,
     "GET /api/shows/{show_id}/snapshot": EVERYBODY,
     "GET /api/shows/{show_id}/numbers": BACKSTAGE,
+    "GET /api/shows/{show_id}/video": BACKSTAGE,
+    "GET /api/shows/{show_id}/log": BACKSTAGE,
+    "GET /api/shows/{show_id}/stream-keys": BACKSTAGE,
+    "POST /api/shows/{show_id}/stream-keys": HOST,
+    "DELETE /api/shows/{show_id}/stream-keys/{person_id}": HOST,
+    "GET /api/encoder-delay": HOST,
+    "PUT /api/encoder-delay": HOST,
     "GET /api/shows/{show_id}/messages": MODERATORS,
     "GET /api/shows/{show_id}/sanctions": MODERATORS,
     "GET /api/shop": EVERYBODY,
@@ -178,8 +185,13 @@ ENDPOINTS = {
     "POST /api/shows/{show_id}/posts": CHANNEL_WRITERS,
     "GET /media/cards/{card}": EVERYBODY,
     "GET /hls/{show_id}/index.m3u8": EVERYBODY,
-    "GET /hls/{show_id}/init-{number}.mp4": EVERYBODY,
-    "GET /hls/{show_id}/segment-{number}.m4s": EVERYBODY,
+    "GET /hls/{show_id}/{rendition}/live.m3u8": EVERYBODY,
+    "GET /hls/{show_id}/{rendition}/init-{number}.mp4": EVERYBODY,
+    "GET /hls/{show_id}/{rendition}/segment-{number}.m4s": EVERYBODY,
+    "GET /hls/{show_id}/{rendition}/part-{number}.m4s": EVERYBODY,
+    "GET /hls/{show_id}/rewind/index.m3u8": EVERYBODY,
+    "GET /hls/{show_id}/rewind/init-{number}.mp4": EVERYBODY,
+    "GET /hls/{show_id}/rewind/chunk-{number}.m4s": EVERYBODY,
     "GET /healthz": EVERYBODY,
     "GET /readyz": EVERYBODY,
     "GET /metrics": EVERYBODY,
@@ -257,9 +269,11 @@ def address_of(path: str, **known: str) -> str:
         "connection_id": "con",
         "run_id": "run",
         "mail_id": "mai",
+        "person_id": "stf",
     }
     values = {name: f"{prefix}_{'0' * 26}" for name, prefix in nothing.items()}
     values |= {"file": "640.webp", "number": "1", "code": "WELCOME", "provider": "bank"} | known
+    values |= {"rendition": "video"}
     values |= {"card": "0" * 32 + ".jpg", "token": "0" * 22, "name": "products.json"}
     return re.sub(r"\{(\w+)\}", lambda match: values[match[1]], path)
 
@@ -275,13 +289,16 @@ def test_every_endpoint_and_command_has_a_row_and_every_row_is_one(site_wired: L
     assert sorted(site_wired.socket.commands.keys() ^ COMMANDS.keys()) == []
 
 
-def test_every_route_of_the_server_is_an_endpoint_or_the_socket(site_wired: Liveshop) -> None:
+def test_every_route_of_the_server_is_an_endpoint_or_a_socket(site_wired: Liveshop) -> None:
     served = set()
     for resource in site_wired.web_application().router.resources():
         for route in resource:
             if route.method not in ("HEAD", "OPTIONS"):
                 served.add(f"{route.method} {resource.canonical}")
-    assert sorted(served ^ ENDPOINTS.keys()) == ["GET /live/{show_id}"]
+    assert sorted(served ^ ENDPOINTS.keys()) == [
+        "GET /live/{show_id}",
+        "GET /live/{show_id}/monitor",
+    ]
 
 
 @pytest.mark.parametrize("name", CALLERS)

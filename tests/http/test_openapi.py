@@ -51,7 +51,16 @@ BOUNDARIES = 30
 REFUSALS = 6
 BETWEEN_CALLS = timedelta(seconds=30)
 """The clock goes on between calls, or the rate limits would soon be all there is to see."""
-HLS = {"playlist", "init", "segment"}
+HLS = {
+    "multivariant",
+    "playlist",
+    "init",
+    "segment",
+    "part",
+    "rewind",
+    "rewind_init",
+    "rewind_chunk",
+}
 """Answer only where there is video: tests/live has it."""
 FEED = b"id,title,price,availability\nA1,Vase,20.00 EUR,in_stock\n"
 
@@ -218,6 +227,8 @@ async def furnish(shop: Liveshop) -> tuple[dict[str, list[Any]], dict[str, dict[
             product_id=shirt.id, kind=promotions_wire.PercentOff(permille=100), seconds=86_400
         ),
     )
+    member = await shop.accounts.principal_of_key(admin)
+    await shop.stream_keys.issue(live, member)
     page = await shop.syndication.connections.create(
         syndication_wire.ConnectionInput(connector="fake_posting", title="Our page", config={})
     )
@@ -266,6 +277,7 @@ async def furnish(shop: Liveshop) -> tuple[dict[str, list[Any]], dict[str, dict[
         "cover_id": [picture.media_id],
         "image_ids": [[picture.media_id]],
         "staff_id": [spare.id],
+        "person_id": [member.id],
         "key_id": [key.id for key in keys if key.permissions == ("shows:read",)],
         "file": ["160.webp", "160.jpg"],
         "format": ["google_csv", "google_xml", "ndjson"],
@@ -448,6 +460,17 @@ def good_calls(running: Running) -> list[tuple[str, str, dict[str, Any]]]:
         ("host", "pin_product", show | {"body": {"product_id": one["product_id"]}}),
         ("host", "unpin_product", show),
         ("host", "show_numbers", show),
+        ("host", "health", show),
+        ("host", "show_log", show),
+        ("host", "issue_stream_key", show),
+        ("host", "list_stream_keys", show),
+        (
+            "host",
+            "revoke_stream_key",
+            {"path_parameters": {"show_id": one["show_id"], "person_id": one["person_id"]}},
+        ),
+        ("host", "set_encoder_delay", {"body": {"milliseconds": 480}}),
+        ("host", "get_encoder_delay", {}),
         ("host", "preview_offer", show | {"body": offer}),
         ("host", "start_offer", show | {"body": offer}),
         ("guest", "list_offers", show),

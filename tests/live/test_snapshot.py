@@ -23,6 +23,7 @@ from liveshop.kernel.money import Money
 from liveshop.orders import wire as orders_wire
 from liveshop.promotions.wire import PercentOff
 from liveshop.shows import wire as shows_wire
+from liveshop.video.model import VideoStarted
 from liveshop.web import Principal
 
 WIDGETS = Path(__file__).resolve().parents[2] / "widgets"
@@ -121,6 +122,10 @@ class Stage:
         await self.set_stock(1)
         await self.shop.carts.sweep()
 
+    async def send_picture(self) -> None:
+        at = self.shop.clock.now()
+        await self.shop.broadcasts.note(VideoStarted(self.show, at))
+
     async def buy(self) -> None:
         await self.guest.call("POST", "/api/cart/lines", {"variant_id": self.variant})
         status, order = await self.guest.order("key", show_id=self.show)
@@ -143,6 +148,7 @@ ACTS: dict[str, Callable[[Stage], Awaitable[Any]]] = {
     "offer.started": lambda s: s.start_offer(),
     "offer.ended": lambda s: s.shop.offers.stop_offer(s.show, s.offer),
     "waitlist.moved": lambda s: s.wait_and_be_served(),
+    "video.changed": lambda s: s.send_picture(),
 }
 
 

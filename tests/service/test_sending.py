@@ -436,6 +436,22 @@ async def test_a_post_waits_for_what_it_says_to_become_true(posting: Posting) ->
     assert await states(posting, early.id) == ["sent"]
 
 
+@sqlite
+async def test_a_show_for_customers_is_not_told_to_everybody(posting: Posting) -> None:
+    show_id = await posting.show(audience="customers")
+    post = await posting.post(show_id=show_id)
+    await posting.turn()
+    shown = await posting.posts.post(post.id)
+    assert (shown.state, shown.reason) == (
+        "scheduled",
+        "The show is for customers. The post waits until it is for everyone.",
+    )
+    await posting.shop.shows.change_show(show_id, shows_wire.ShowChange(audience="everyone"))
+    posting.clock.advance(2 * MINUTE)
+    await posting.turn()
+    assert await states(posting, post.id) == ["sent"]
+
+
 async def test_a_removed_connection_sends_nothing_more(posting: Posting) -> None:
     sent = await posting.post(show_id=await posting.show())
     async with posting.shop.database.write() as tx:

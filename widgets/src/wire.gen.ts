@@ -312,6 +312,16 @@ export interface Drift {
   theirs: string;
 }
 
+/** How long this person's camera and encoder take before a picture is sent; `set_at` is null while nobody has measured it. */
+export interface EncoderDelay {
+  milliseconds: number;
+  set_at: string | null;
+}
+
+export interface EncoderDelayInput {
+  milliseconds: number;
+}
+
 /** Why a command was refused, and whether sending it again can help. */
 export interface ErrorOut {
   code: string;
@@ -575,6 +585,13 @@ export interface Locations {
   locations: Location[];
 }
 
+/** What became of a show's video. `data`, where known: width, height, video, audio, reason, code, detail, person_name, `seconds` away, and `is_preview` while the show was not live. */
+export interface LogEntry {
+  at: string;
+  kind: "back" | "changed" | "lost" | "refused" | "replaced" | "started";
+  data: Record<string, unknown>;
+}
+
 /** `sent`: the mail server has taken it. `kept`: nothing is configured that sends. */
 export interface Mail {
   id: string;
@@ -639,6 +656,13 @@ export interface NameChange {
 export interface NewApiKey {
   key: ApiKey;
   secret: string;
+}
+
+/** `secret` is what an encoder calls the stream key. It is shown this once; only its hash is kept. */
+export interface NewStreamKey {
+  server: string | null;
+  secret: string;
+  key: StreamKey;
 }
 
 export interface NextConnectionState {
@@ -1382,6 +1406,7 @@ export interface Show {
   page: string;
   hold_mode: "first_paid" | "hold_on_add";
   hold_seconds: number | null;
+  audience: "customers" | "everyone";
   version: number;
 }
 
@@ -1397,6 +1422,7 @@ export interface ShowChange {
   replay_url?: string | null;
   hold_mode?: "first_paid" | "hold_on_add";
   hold_seconds?: number | null;
+  audience?: "customers" | "everyone";
 }
 
 export interface ShowChanged {
@@ -1415,6 +1441,12 @@ export interface ShowInput {
   replay_url?: string | null;
   hold_mode?: "first_paid" | "hold_on_add";
   hold_seconds?: number | null;
+  audience?: "customers" | "everyone";
+}
+
+/** Oldest first. */
+export interface ShowLog {
+  entries: LogEntry[];
 }
 
 export interface ShowPage {
@@ -1447,6 +1479,7 @@ export interface Snapshot {
   show: Show;
   products: Product[];
   pins: Pin[];
+  video: VideoState;
   chat: ChatSnapshot;
   viewers: number;
   hearts: number;
@@ -1526,6 +1559,22 @@ export interface Stores {
   stores: Store[];
 }
 
+/** `hint`: the last characters of what was shown once. */
+export interface StreamKey {
+  person_id: string;
+  person_name: string;
+  hint: string;
+  is_mine: boolean;
+  created_at: string;
+  last_used_at: string | null;
+}
+
+/** `server` is what an encoder asks for beside the key; null: this server takes no RTMP. */
+export interface StreamKeys {
+  server: string | null;
+  keys: StreamKey[];
+}
+
 export interface TaxLine {
   included: boolean;
   rate: string;
@@ -1573,6 +1622,35 @@ export interface VariantInput {
   weight_grams?: number;
   parts?: BundlePartInput[];
   id?: string | null;
+}
+
+/** `preview`: it arrives, but the show is not live, so only its staff sees it. `away`: the show is live and its encoder is gone. Figures are null while they are not known. */
+export interface VideoHealth {
+  state: "away" | "none" | "on_air" | "preview";
+  since: string | null;
+  width: number | null;
+  height: number | null;
+  frame_rate: number | null;
+  kbit_per_second: number | null;
+  keyframe_seconds: number | null;
+  video_codec: string | null;
+  audio_codec: string | null;
+  channels: number | null;
+  sample_rate: number | null;
+  level_dbfs: number | null;
+  peak_dbfs: number | null;
+  dropped_frames: number | null;
+  dropped_last_minute: number | null;
+  jitter_ms: number | null;
+  capture_delay_ms: number | null;
+  advice: ("bitrate_high" | "dropping" | "frame_rate_low" | "keyframes_rare" | "no_sound" | "picture_small" | "silent" | "too_loud" | "uplink_slow")[];
+}
+
+/** The host's picture, for viewers. `none`: it has not come yet, or the show is not live; `on_air` since then; `away`: it was there, is gone since then, and is hoped for until `back_by`. After that nothing changes but words: the show is live until its host ends it. */
+export interface VideoState {
+  state: "away" | "none" | "on_air";
+  since: string | null;
+  back_by: string | null;
 }
 
 /** `ban`: clients blank every message of this viewer. */
@@ -1634,6 +1712,7 @@ export type RoomEvent =
   | Logged<"stock.changed", StockChanged>
   | Logged<"offer.started", OfferStarted>
   | Logged<"offer.ended", OfferEnded>
+  | Logged<"video.changed", VideoState>
   | Logged<"chat.message", MessagePosted>
   | Logged<"chat.deleted", MessageDeleted>
   | Logged<"chat.sanctioned", ViewerSanctioned>

@@ -17,7 +17,7 @@ from typing import Final
 from liveshop.kernel.clock import Clock
 from liveshop.kernel.ids import ShowId
 from liveshop.video.ingest.film import FilmCursor, load_film
-from liveshop.video.model import PublisherGone
+from liveshop.video.model import PublisherGone, Publishing
 from liveshop.video.service import VideoService
 
 _TICK_SECONDS: Final = 0.1
@@ -94,7 +94,7 @@ class LoopSource:
         """
         film = await asyncio.to_thread(load_film, self._path)
         loop = asyncio.get_running_loop()
-        publisher = self._video.publish(self.show_id, film.video, film.audio)
+        publisher = self._video.publish(Publishing(self.show_id), film.video, film.audio)
         playback = self._playback = _Playback(
             film_seconds=float(film.seconds),
             origin=self._clock.now() - timedelta(seconds=self._head_start_seconds),

@@ -427,11 +427,12 @@ export class LsPlayer extends Part {
     const error = this.session.room.error;
     if (!error) return html`<div class="whole" role="status" aria-label=${this.t("loading")}><span class="spinner"></span></div>`;
     const unknown = error.status === 404;
+    const words = unknown ? "show" : error.code === "customers_only" ? "customers" : "server";
     return html`<div class="whole" role="alert" data-testid="show-error">
       ${icon(unknown ? "search" : "warn")}
-      <h2>${this.t(unknown ? "error.show_title" : "error.server_title")}</h2>
-      <p>${this.t(unknown ? "error.show_text" : "error.server_text")}</p>
-      ${unknown
+      <h2>${this.t(`error.${words}_title`)}</h2>
+      <p>${this.t(`error.${words}_text`)}</p>
+      ${words !== "server"
         ? nothing
         : html`<button class="btn btn-outline" data-testid="retry" @click=${() => this.session.room.reconnect()}>
             ${icon("refresh")}${this.t("retry")}

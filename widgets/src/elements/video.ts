@@ -1,13 +1,18 @@
 // <ls-video>: the picture and its controls. Says where the playhead is; never stops for anything but the viewer.
 
-import { html, css, nothing, type PropertyValues, type TemplateResult } from "lit";
+import { html, nothing, unsafeCSS, type PropertyValues, type TemplateResult } from "lit";
 import { property, query, state } from "lit/decorators.js";
+import videoCss from "../../styles/player-video.css";
+import { clockText } from "../state/i18n";
 import { baseStyles } from "../ui/styles";
 import { icon } from "../ui/icon";
 import { Part, define } from "./part";
 import type { Stream } from "./hls";
+import type { LsLive } from "./live";
 
-const FOLLOW_EVERY_MS = 200;
+/** A pin meets its frame to within this. */
+const FOLLOW_EVERY_MS = 50;
+const TELL_EVERY_MS = 250;
 /** A pin is not shown before the video tells its time; after this long without a video, server time decides. */
 const PATIENCE_MS = 10_000;
 
@@ -32,229 +37,22 @@ export class LsVideo extends Part {
   @state() private refusedAutoplay = false;
   @state() private trouble = false;
   @state() private behind = false;
+  @state() private dark = false;
   @state() private awake = true;
   @state() private progress = 0;
   @state() private duration = 0;
+  /** The code for a running show is here. */
+  @state() private rolling = false;
   @query("video") private video!: DatedVideo;
-  private stream: Stream | null = null;
+  @query("ls-live") private show!: LsLive | null;
+  private recording: Stream | null = null;
+  private told = 0;
   private timer: ReturnType<typeof setInterval> | undefined;
   private sleepTimer: ReturnType<typeof setTimeout> | undefined;
   private since = 0;
   private loaded: string | null = null;
 
-  static override styles = [
-    baseStyles,
-    css`
-      :host {
-        display: block;
-        position: absolute;
-        inset: 0;
-        background: var(--ls-dark);
-      }
-      video {
-        width: 100%;
-        height: 100%;
-        object-fit: contain;
-        display: block;
-        background: var(--ls-dark);
-      }
-      .wait {
-        position: absolute;
-        inset: 0;
-        display: grid;
-        place-items: center;
-        color: #fff;
-        font-size: 27.2px;
-        pointer-events: none;
-      }
-      .bar {
-        position: absolute;
-        inset: auto 0 0;
-        display: flex;
-        align-items: center;
-        gap: 2px;
-        padding: 36px 10px 6px;
-        color: #fff;
-        background: linear-gradient(transparent, rgb(8 6 14 / 0.72));
-        transition: opacity var(--ls-slow);
-      }
-      .bar .icon-btn {
-        color: #fff;
-        font-size: 17.6px;
-      }
-      .bar .icon-btn:hover {
-        background: rgb(255 255 255 / 0.16);
-      }
-      .grow {
-        flex: 1;
-      }
-      .edge {
-        display: inline-flex;
-        align-items: center;
-        gap: 7px;
-        min-height: 44px;
-        padding: 0 10px;
-        border-radius: var(--ls-radius-sm);
-        font-size: var(--ls-text-xs);
-        font-weight: 700;
-        letter-spacing: 0.04em;
-        text-transform: uppercase;
-      }
-      .edge i {
-        width: 8px;
-        height: 8px;
-        border-radius: 50%;
-        background: #ff4861;
-      }
-      .edge.behind i {
-        background: #b9b5c9;
-      }
-      input[type="range"] {
-        appearance: none;
-        background: transparent;
-        height: 44px;
-        margin: 0 6px 0 0;
-        width: 84px;
-        border-radius: 6px;
-        cursor: pointer;
-        --track: rgb(255 255 255 / 0.34);
-      }
-      input[type="range"]::-webkit-slider-runnable-track {
-        height: 4px;
-        border-radius: 2px;
-        background: var(--track);
-      }
-      input[type="range"]::-moz-range-track {
-        height: 4px;
-        border-radius: 2px;
-        background: var(--track);
-      }
-      input[type="range"]::-webkit-slider-thumb {
-        appearance: none;
-        width: 14px;
-        height: 14px;
-        margin-top: -5px;
-        border-radius: 50%;
-        background: #fff;
-      }
-      input[type="range"]::-moz-range-thumb {
-        width: 14px;
-        height: 14px;
-        border: 0;
-        border-radius: 50%;
-        background: #fff;
-      }
-      .seek {
-        flex: 1;
-        min-width: 60px;
-      }
-      .time {
-        font-size: var(--ls-text-xs);
-        font-variant-numeric: tabular-nums;
-        padding: 0 6px;
-      }
-      .unmute {
-        position: absolute;
-        left: 50%;
-        bottom: 62px;
-        z-index: 1;
-        transform: translateX(-50%);
-        display: inline-flex;
-        align-items: center;
-        gap: 9px;
-        min-height: 44px;
-        padding: 0 18px 0 14px;
-        border-radius: var(--ls-radius-full);
-        background: #fff;
-        color: var(--ls-ink);
-        font-size: var(--ls-text-md);
-        font-weight: 650;
-        box-shadow: var(--ls-shadow-2);
-        transition: transform var(--ls-fast) var(--ls-ease);
-        white-space: nowrap;
-      }
-      .unmute:hover {
-        transform: translateX(-50%) scale(1.03);
-      }
-      .big {
-        position: absolute;
-        left: 50%;
-        top: 50%;
-        transform: translate(-50%, -50%);
-        width: 76px;
-        height: 76px;
-        display: grid;
-        place-items: center;
-        border-radius: 50%;
-        background: #fff;
-        color: var(--ls-ink);
-        font-size: 28.8px;
-        box-shadow: var(--ls-shadow-3);
-      }
-      .trouble {
-        position: absolute;
-        left: 50%;
-        top: 50%;
-        transform: translate(-50%, -50%);
-        padding: 10px 16px;
-        border-radius: var(--ls-radius-full);
-        background: var(--ls-glass);
-        color: #fff;
-        font-size: var(--ls-text-sm);
-        display: flex;
-        gap: 10px;
-        align-items: center;
-        white-space: nowrap;
-      }
-      :host([small]) .bar .full,
-      :host([small]) .big,
-      :host([small]) .edge {
-        display: none;
-      }
-      :host([small]) .unmute {
-        inset: auto 6px 6px auto;
-        width: 44px;
-        padding: 0;
-        justify-content: center;
-        transform: none;
-      }
-      :host([small]) .unmute span {
-        position: absolute;
-        clip-path: inset(50%);
-      }
-      :host([small]) .bar {
-        padding: 0;
-        background: none;
-      }
-      /* The picture is what counts: while it plays, the controls wait for a pointer, a tap or the keyboard. */
-      .bar.calm:not(:focus-within) {
-        opacity: 0;
-        pointer-events: none;
-      }
-      @media (hover: hover) {
-        :host(:hover) .bar.calm {
-          opacity: 1;
-          pointer-events: auto;
-        }
-      }
-      @container stage (max-width: 600px) {
-        .volume {
-          display: none;
-        }
-        .unmute {
-          bottom: 54px;
-        }
-      }
-      /* On a phone, without the bar beneath it: out of the way of what the film shows. */
-      @media (hover: none) {
-        @container stage (max-width: 600px) {
-          :host(:not([small], :focus-within)) .unmute.low {
-            bottom: 8px;
-          }
-        }
-      }
-    `,
-  ];
+  static override styles = [baseStyles, unsafeCSS(videoCss)];
 
   override connectedCallback(): void {
     super.connectedCallback();
@@ -271,13 +69,21 @@ export class LsVideo extends Part {
 
   protected override updated(changed: PropertyValues<this>): void {
     super.updated(changed);
-    if (changed.has("src") && this.src !== this.loaded) void this.load();
+    if (!changed.has("src") || this.src === this.loaded) return;
+    // The address of a running show may be renewed: that is a matter of the stream.
+    if (this.rolling && this.src && this.live) this.loaded = this.src;
+    else void this.load();
+  }
+
+  private get stream(): Stream | null {
+    return this.show?.stream ?? this.recording;
   }
 
   /** Wall-clock milliseconds of the frame on screen; null while the video has not told. */
   playhead(): number | null {
     const room = this.session.room;
-    if (!this.src) return room.serverNow();
+    // Where a card stands in for the picture, nothing is ahead of anything.
+    if (!this.src || this.show?.isDark) return room.serverNow();
     const dated = this.stream?.playhead() ?? this.nativePlayhead();
     if (dated !== null) return dated;
     // Nothing is playing and nothing will soon: being late is worse now than being early.
@@ -300,8 +106,15 @@ export class LsVideo extends Part {
 
   private follow(): void {
     this.session.follow(this.playhead());
-    const head = this.live ? this.stream?.playhead() ?? null : null;
-    this.behind = head !== null && this.session.room.serverNow() - head > 15_000;
+    const now = Date.now();
+    if (now - this.told < TELL_EVERY_MS) return;
+    this.told = now;
+    const { show } = this;
+    this.behind = show?.atLive === false;
+    this.dark = show?.isDark === true;
+    if (!show) return;
+    const { latency, target, stalls } = show.figures;
+    Object.assign(this.dataset, { state: show.state, latency: latency?.toFixed(2) ?? "", target: target.toFixed(2), stalls });
   }
 
   private async load(): Promise<void> {
@@ -316,29 +129,34 @@ export class LsVideo extends Part {
       try {
         const { attach } = await import("./hls");
         if (this.src !== src || !this.isConnected) return;
-        this.stream = attach(video, src, (fatal) => {
+        this.rolling = this.live;
+        if (this.live) return;
+        this.recording = attach(video, src, (fatal) => {
           this.trouble = fatal;
         });
       } catch {
         // The chunk did not load; native HLS may still do.
       }
     }
-    if (!this.stream) video.src = src;
+    if (!this.recording) video.src = src;
     await this.play();
   }
 
   private unload(): void {
-    this.stream?.destroy();
-    this.stream = null;
+    this.recording?.destroy();
+    this.recording = null;
+    this.rolling = false;
     if (this.loaded && this.video) {
       this.video.removeAttribute("src");
       this.video.load();
     }
     this.loaded = null;
     this.trouble = false;
+    for (const name of Object.keys(this.dataset)) delete this.dataset[name];
   }
 
   private async play(): Promise<void> {
+    this.stream?.want(true);
     try {
       await this.video.play();
       this.refusedAutoplay = false;
@@ -348,12 +166,13 @@ export class LsVideo extends Part {
   }
 
   private togglePlay(): void {
-    const playing = this.video.paused;
-    this.stream?.want(playing);
-    if (!playing) return this.video.pause();
+    if (!this.video.paused) {
+      this.stream?.want(false);
+      return this.video.pause();
+    }
     // Live goes on without the viewer: coming back means coming back to now.
-    if (this.live) this.stream?.toLiveEdge();
-    void this.play();
+    if (this.show?.state === "paused") this.show.toLive();
+    else void this.play();
   }
 
   private unmute(): void {
@@ -409,7 +228,6 @@ export class LsVideo extends Part {
   }
 
   protected override render(): TemplateResult {
-    const clock = (s: number): string => `${Math.floor(s / 60)}:${String(Math.floor(s % 60)).padStart(2, "0")}`;
     const title = this.session.room.state?.show.title ?? "";
     const calm = this.playing && !this.awake;
     return html`
@@ -431,7 +249,16 @@ export class LsVideo extends Part {
       ${!this.src
         ? nothing
         : html`
-            ${this.trouble
+            ${this.rolling
+              ? html`<ls-live
+                  .session=${this.session}
+                  .src=${this.src}
+                  .video=${this.video}
+                  .small=${this.small}
+                  class=${calm ? "calm" : ""}
+                  @ls-start=${() => this.play()}
+                ></ls-live>`
+              : this.trouble
               ? html`<div class="trouble" role="status"><span class="spinner"></span>${this.t("video.trouble")}</div>`
               : this.waiting && !this.refusedAutoplay
                 ? html`<div class="wait"><span class="spinner"></span></div>`
@@ -441,8 +268,8 @@ export class LsVideo extends Part {
                   ${icon("play", true)}
                 </button>`
               : nothing}
-            ${this.muted && !this.refusedAutoplay
-              ? html`<button class="unmute ${calm ? "low" : ""}" data-testid="unmute" @click=${this.unmute}>
+            ${this.muted && !this.refusedAutoplay && !this.dark
+              ? html`<button class="unmute ${calm ? "low" : ""} ${this.rolling ? "up" : ""}" data-testid="unmute" @click=${this.unmute}>
                   ${icon("mute")}<span>${this.t("video.unmute")}</span>
                 </button>`
               : nothing}
@@ -474,7 +301,7 @@ export class LsVideo extends Part {
                 ? html`<button
                     class="edge ${this.behind ? "behind" : ""}"
                     ?disabled=${!this.behind}
-                    @click=${() => this.stream?.toLiveEdge()}
+                    @click=${() => this.show?.toLive()}
                   >
                     <i></i>${this.t(this.behind ? "video.to_live" : "video.live")}
                   </button>`
@@ -485,10 +312,10 @@ export class LsVideo extends Part {
                         min="0"
                         max=${Math.floor(this.duration)}
                         aria-label=${this.t("video.seek")}
-                        aria-valuetext=${clock(this.progress)}
+                        aria-valuetext=${clockText(this.progress)}
                         .value=${String(Math.floor(this.progress))}
                         @input=${this.seek}
-                      /><span class="time full">${clock(this.progress)} / ${clock(this.duration)}</span>`
+                      /><span class="time full">${clockText(this.progress)} / ${clockText(this.duration)}</span>`
                   : nothing}
               <span class="grow"></span>
               ${document.pictureInPictureEnabled

@@ -9,6 +9,7 @@ import type {
   Show,
   Snapshot,
   Tick,
+  VideoState,
 } from "../wire.gen";
 
 /** A fresh snapshot holds the last 50; a viewer who was there may scroll back further. */
@@ -25,6 +26,8 @@ export interface RoomState {
   readonly products: readonly Product[];
   /** Ascending by time. */
   readonly pins: readonly Pin[];
+  /** Whether the host's picture comes. */
+  readonly video: VideoState;
   readonly messages: readonly ChatMessage[];
   readonly pinnedMessage: ChatMessage | null;
   readonly chatSettings: ChatSettings;
@@ -40,6 +43,7 @@ export function fromSnapshot(snapshot: Snapshot): RoomState {
     show: snapshot.show,
     products: snapshot.products,
     pins: snapshot.pins,
+    video: snapshot.video,
     messages: snapshot.chat.messages,
     pinnedMessage: snapshot.chat.pinned,
     chatSettings: snapshot.chat.settings,
@@ -67,6 +71,8 @@ function apply(state: RoomState, event: RoomEvent): RoomState {
   switch (event.t) {
     case "show.changed":
       return { ...state, show: event.d.show };
+    case "video.changed":
+      return { ...state, video: event.d };
     case "product.pinned":
       return { ...state, pins: withPin(state.pins, event.d) };
     case "product.unpinned":

@@ -10,6 +10,8 @@ const PING_EVERY_MS = 25_000;
 const ANSWER_WITHIN_MS = 10_000;
 const BACKOFF_FIRST_MS = 500;
 const BACKOFF_MAX_MS = 20_000;
+const NO_SUCH_SHOW = 4504;
+const CUSTOMERS_ONLY = "customers_only";
 
 export type RoomStatus = "connecting" | "open" | "reconnecting" | "closed";
 
@@ -31,6 +33,8 @@ export interface RoomOptions {
   token?: () => Promise<string | null>;
   /** The token was refused. True: a new one is there, come back with it. */
   renew?: () => Promise<boolean>;
+  /** Who asks for a show that is not for everybody; null: nobody who is known. */
+  member?: () => Api | null;
 }
 
 /**
@@ -42,7 +46,7 @@ export class RoomClient extends EventTarget {
   status: RoomStatus = "connecting";
   you: You | null = null;
   error: ApiProblem | null = null;
-  /** Why the server closed for good: 4500 banned, 4504 no such show, ... */
+  /** Why the server closed for good: 4500 banned, ... */
   closeCode: number | null = null;
   readonly clock = new ServerClock();
 
@@ -88,9 +92,12 @@ export class RoomClient extends EventTarget {
     this.setStatus("closed");
   }
 
-  /** Drop the socket and come back at once, e.g. after the identity changed. */
+  /** Drop the socket and come back at once, e.g. after the identity changed: then also to what was closed to the old one. */
   reconnect(): void {
-    if (!this.wanted) return;
+    if (!this.wanted) {
+      if (this.error?.code === CUSTOMERS_ONLY) void this.connect();
+      return;
+    }
     this.closeCode = null;
     this.drop();
     void this.open();
@@ -119,14 +126,8 @@ export class RoomClient extends EventTarget {
     try {
       if (!this.state) await this.loadSnapshot();
     } catch (error) {
-      this.error = error instanceof ApiProblem ? error : new ApiProblem(0, "unreachable", String(error), {}, null);
-      this.dispatchEvent(new Event("failed"));
-      if (this.error.status >= 400 && this.error.status < 500 && this.error.status !== 429) {
-        this.wanted = false;
-        this.setStatus("closed");
-        return;
-      }
-      this.retryLater();
+      this.failed(error);
+      if (this.wanted) this.retryLater();
       return;
     }
     if (!this.wanted || this.socket) return;
@@ -226,16 +227,29 @@ export class RoomClient extends EventTarget {
           if (this.state && event.o > this.state.offset) this.applied(event);
         }
       },
-      () => {
+      (error: unknown) => {
         this.buffer = null;
-        this.lost();
+        if (error instanceof ApiProblem && error.code === CUSTOMERS_ONLY) {
+          // It became a show for customers while we were here.
+          this.state = null;
+          this.drop();
+          this.failed(error);
+        } else this.lost();
       },
     );
   }
 
+  private failed(error: unknown): void {
+    this.error = error instanceof ApiProblem ? error : new ApiProblem(0, "unreachable", String(error), {}, null);
+    this.dispatchEvent(new Event("failed"));
+    if (this.error.status >= 400 && this.error.status < 500 && this.error.status !== 429) {
+      this.wanted = false;
+      this.setStatus("closed");
+    }
+  }
+
   private loadSnapshot(): Promise<void> {
-    this.loading ??= this.api
-      .get<Snapshot>(`/api/shows/${encodeURIComponent(this.showId)}/snapshot`)
+    this.loading ??= this.snapshot()
       .then((snapshot) => {
         this.clock.heard(snapshot.at);
         this.state = fromSnapshot(snapshot);
@@ -246,6 +260,15 @@ export class RoomClient extends EventTarget {
         this.loading = null;
       });
     return this.loading;
+  }
+
+  private snapshot(): Promise<Snapshot> {
+    const path = `/api/shows/${encodeURIComponent(this.showId)}/snapshot`;
+    return this.api.get<Snapshot>(path).catch((error: unknown) => {
+      const member = error instanceof ApiProblem && error.code === CUSTOMERS_ONLY ? this.options.member?.() : null;
+      if (!member) throw error;
+      return member.get<Snapshot>(path);
+    });
   }
 
   private answered(frame: Record<string, unknown>): void {
@@ -263,6 +286,13 @@ export class RoomClient extends EventTarget {
     if (code === 4501 && !this.renewed && this.options.renew) {
       this.renewed = true;
       if (await this.options.renew().catch(() => false)) return void this.open();
+    }
+    if (code === NO_SUCH_SHOW) {
+      // The snapshot says why: it is gone, or not for everybody any more.
+      this.state = null;
+      this.setStatus("reconnecting");
+      this.retryLater();
+      return;
     }
     if (code >= 4500 && code <= 4999) {
       this.closeCode = code;

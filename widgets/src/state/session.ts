@@ -73,6 +73,7 @@ export class Session extends EventTarget {
     this.room = new RoomClient(this.public, showId, {
       token: async () => (await this.auth.token()).token,
       renew: () => this.auth.refused(),
+      member: () => (this.auth.current ? this.api : null),
     });
     this.cart = new CartClient(this.api, showId, this.clock);
     this.waitlist = new WaitlistClient(this.api, showId, this.clock);

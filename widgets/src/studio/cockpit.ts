@@ -13,11 +13,13 @@ import "./cockpit-lineup";
 import "./cockpit-numbers";
 import "./cockpit-offers";
 import "./cockpit-orders";
+import "./cockpit-video";
 import "./embed-dialog";
 import { icon, type IconName } from "./icons";
 import "./monitor";
 import { OfferBook } from "./offers";
 import { stateBadge, whenWords } from "./show-words";
+import { VideoWatch } from "./video-watch";
 import { explain, failure, loadingRows, View } from "./view";
 
 const NUMBERS_EVERY_MS = 5_000;
@@ -67,6 +69,7 @@ export class Cockpit extends View {
   @state() private unread = 0;
   private room!: RoomClient;
   private offers!: OfferBook;
+  private video!: VideoWatch;
   private samples: number[] = [];
   private numbersTimer: ReturnType<typeof setInterval> | undefined;
   private clockTimer: ReturnType<typeof setInterval> | undefined;
@@ -77,6 +80,8 @@ export class Cockpit extends View {
     this.room = new RoomClient(this.app.api, this.showId);
     this.offers = new OfferBook(this.app.api, this.room, this.showId);
     this.offers.start();
+    this.video = new VideoWatch(this.app.api, this.showId);
+    this.video.addEventListener("change", this.redraw);
     this.room.addEventListener("change", this.redraw);
     this.room.addEventListener("status", this.redraw);
     this.room.addEventListener("failed", this.redraw);
@@ -92,6 +97,7 @@ export class Cockpit extends View {
     clearInterval(this.numbersTimer);
     clearInterval(this.clockTimer);
     this.offers.stop();
+    this.video.stop();
     this.room.close();
     super.disconnectedCallback();
   }
@@ -190,7 +196,10 @@ export class Cockpit extends View {
         <studio-cockpit-offers .app=${this.app} .room=${this.room} .book=${this.offers} .version=${room}></studio-cockpit-offers>
         <div class="cockpit-grid">
           <div class="cockpit-side">
-            <studio-monitor class="panel monitor" .app=${this.app} .show=${show} .room=${this.room}></studio-monitor>
+            <div class="panel monitor">
+              <studio-monitor .app=${this.app} .show=${show} .room=${this.room} .health=${this.video.health}></studio-monitor>
+              ${takesVideo(show) ? html`<studio-cockpit-video .app=${this.app} .show=${show} .room=${this.room} .watch=${this.video}></studio-cockpit-video>` : nothing}
+            </div>
             <studio-cockpit-lineup class="panel" id="panel-lineup" data-panel="lineup" .app=${this.app} .room=${this.room} .book=${this.offers} .version=${room}></studio-cockpit-lineup>
           </div>
           <studio-cockpit-chat class="panel" id="panel-chat" data-panel="chat" .app=${this.app} .room=${this.room} .version=${room} .status=${this.room.status}></studio-cockpit-chat>
@@ -206,6 +215,12 @@ export class Cockpit extends View {
       ${this.embedOpen
         ? html`<studio-embed-dialog .app=${this.app} .show=${show} @ls-close=${() => (this.embedOpen = false)}></studio-embed-dialog>`
         : nothing}`;
+  }
+
+  protected override updated(): void {
+    const show = this.room.state?.show;
+    if (show && takesVideo(show)) this.video.start();
+    else this.video.stop();
   }
 
   private again(): void {
@@ -256,4 +271,8 @@ export class Cockpit extends View {
     }
     return nothing;
   }
+}
+
+function takesVideo(show: Show): boolean {
+  return show.state === "draft" || show.state === "scheduled" || show.state === "live";
 }

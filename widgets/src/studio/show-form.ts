@@ -32,6 +32,7 @@ interface Draft {
   holdMode: Show["hold_mode"];
   /** As typed; "" is the shop's own time. */
   holdMinutes: string;
+  audience: Show["audience"];
 }
 
 @customElement("studio-show-form")
@@ -76,6 +77,7 @@ export class ShowForm extends LoadingView<Draft> {
         replayUrl: "",
         holdMode: "hold_on_add",
         holdMinutes: "",
+        audience: "everyone",
       };
     }
     const show = await api.get<Show>(`/api/shows/${encodeURIComponent(this.showId)}`);
@@ -95,6 +97,7 @@ export class ShowForm extends LoadingView<Draft> {
       replayUrl: show.replay_url ?? "",
       holdMode: show.hold_mode,
       holdMinutes: show.hold_seconds === null ? "" : minutesText(show.hold_seconds, this.app.words.lang),
+      audience: show.audience,
     };
   }
 
@@ -196,6 +199,7 @@ export class ShowForm extends LoadingView<Draft> {
           </div>
           ${this.timeWords(draft)}
         </section>
+        ${this.audience(draft)}
         ${this.holds(draft)}
         <section class="card" aria-labelledby="cover-title">
           <h2 id="cover-title">${this.t("studio.form_cover")}</h2>
@@ -233,6 +237,24 @@ export class ShowForm extends LoadingView<Draft> {
             ${this.busy ? html`<span class="spinner" aria-hidden="true"></span>` : nothing}${this.t("studio.save")}</button>
         </div>
       </form>`;
+  }
+
+  private audience(draft: Draft): TemplateResult {
+    return html`<section class="card" aria-labelledby="audience-title">
+      <h2 id="audience-title">${this.t("studio.form_audience")}</h2>
+      ${radioField({
+        id: "audience",
+        label: this.t("studio.form_audience_who"),
+        value: draft.audience,
+        testid: "audience",
+        change: (value) => this.set({ audience: value as Show["audience"] }),
+        choices: (["everyone", "customers"] as const).map((audience) => ({
+          value: audience,
+          label: this.t(`studio.form_audience_${audience}`),
+          hint: this.t(`studio.form_audience_${audience}_hint`),
+        })),
+      })}
+    </section>`;
   }
 
   private holds(draft: Draft): TemplateResult {
@@ -299,6 +321,7 @@ function inputOf(draft: Draft, lang: string): Omit<ShowInput, "product_ids"> {
     cover_id: draft.cover?.id ?? null,
     hold_mode: draft.holdMode,
     hold_seconds: holdSeconds(draft, lang) ?? null,
+    audience: draft.audience,
     ...(draft.show ? { replay_url: draft.replayUrl.trim() || null } : {}),
   };
 }

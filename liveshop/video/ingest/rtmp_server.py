@@ -1,0 +1,193 @@
+"""Where encoders connect to: one port for all of them, and another behind TLS. A thin shell.
+
+The key decides which show an encoder sends to; the newest encoder takes a show over.
+"""
+
+import asyncio
+import ssl
+from dataclasses import dataclass
+from typing import Final, cast
+
+import structlog
+
+from liveshop.kernel.clock import Clock
+from liveshop.kernel.ids import ShowId
+from liveshop.video.ingest.rtmp_session import Authorise, RtmpServerLimits, RtmpSession
+from liveshop.video.model import KeyRefused, Publishing
+from liveshop.video.service import VideoService
+
+__all__ = ["Authorise", "RtmpServer", "RtmpServerLimits"]
+
+_log = structlog.get_logger("rtmp")
+
+_SENDING_SECONDS: Final = 2.0
+"""Without a picture for longer, a connection may be dead without our knowing."""
+_TLS_GOODBYE_SECONDS: Final = 2.0
+
+
+class RtmpServer:
+    def __init__(
+        self,
+        video: VideoService,
+        clock: Clock,
+        authorise: Authorise,
+        limits: RtmpServerLimits | None = None,
+    ) -> None:
+        self._video = video
+        self._clock = clock
+        self._authorise = authorise
+        self._limits = limits or RtmpServerLimits()
+        self._servers: list[asyncio.Server] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._addresses: dict[asyncio.Task[None], str] = {}
+        self._sessions: set[RtmpSession] = set()
+        self._held_back: dict[_Encoder, RtmpSession] = {}
+        """Encoders that were sending when another took their show over, and that other. They
+        connect again by themselves, and would take turns for ever; so they wait until it stops."""
+
+    @property
+    def connection_count(self) -> int:
+        return len(self._tasks)
+
+    async def start(self, host: str, port: int, *, tls: ssl.SSLContext | None = None) -> int:
+        """Listen there too; the port, for where 0 was given. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        limit = None if tls is None else self._limits.handshake_seconds
+        goodbye = None if tls is None else _TLS_GOODBYE_SECONDS
+        server = await loop.create_server(
+            lambda: _Arrival(self),
+            host,
+            port,
+            ssl=tls,
+            ssl_handshake_timeout=limit,
+            ssl_shutdown_timeout=goodbye,
+        )
+        self._servers.append(server)
+        bound: int = server.sockets[0].getsockname()[1]
+        return bound
+
+    async def close(self) -> None:
+        """Send everybody away. May be repeated."""
+        servers, self._servers = self._servers, []
+        for server in servers:
+            server.close()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def drop(self, show_id: ShowId, person_id: str) -> None:
+        """This person may not send to this show any more, or not with the key he had."""
+        for session in list(self._sessions):
+            publishing = session.publishing
+            if publishing is None:
+                session.doubt_key()
+            elif publishing.show_id == show_id and publishing.staff_id == person_id:
+                session.cut("revoked")
+
+    # -- connections
+
+    def arrived(self, transport: asyncio.Transport) -> None:
+        """Somebody has connected, and nothing was read yet. To be called before it can be:
+        uvloop reads at once, whatever it was asked."""
+        address = _address_of(transport)
+        of_address = sum(other == address for other in self._addresses.values())
+        if (
+            not self._servers
+            or len(self._tasks) >= self._limits.connections
+            or of_address >= self._limits.connections_per_address
+        ):
+            _log.warning("too_many_connections", count=len(self._tasks), of_address=of_address)
+            transport.abort()
+            return
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(loop=loop)
+        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+        task = loop.create_task(self._serve(reader, writer, address))
+        self._tasks.add(task)
+        self._addresses[task] = address
+        task.add_done_callback(self._gone)
+
+    def _gone(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._addresses.pop(task, None)
+
+    async def _serve(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: str
+    ) -> None:
+        session = RtmpSession(
+            reader,
+            writer,
+            address=address,
+            video=self._video,
+            clock=self._clock,
+            authorise=self._authorise,
+            limits=self._limits,
+            admit=self._admit,
+            overtaken=self._overtaken,
+        )
+        self._sessions.add(session)
+        try:
+            await session.run()
+        finally:
+            self._sessions.discard(session)
+            self._hand_on(session, None)
+
+    # -- encoders that take turns
+
+    def _admit(self, session: RtmpSession, publishing: Publishing) -> None:
+        """Raises KeyRefused."""
+        newer = self._held_back.get(_Encoder.of(session, publishing))
+        if newer is not None and newer.is_current and newer.was_sending(_SENDING_SECONDS):
+            raise KeyRefused(
+                "Another encoder has taken this show over. Stop that one to send from here again."
+            )
+
+    def _overtaken(self, session: RtmpSession) -> None:
+        publishing = session.publishing
+        if publishing is None:
+            return
+        newer = next((one for one in self._sessions if one.sends_to(publishing.show_id)), None)
+        self._hand_on(session, newer)
+        if newer is not None:
+            self._held_back[_Encoder.of(session, publishing)] = newer
+
+    def _hand_on(self, session: RtmpSession, newer: RtmpSession | None) -> None:
+        """Who waited for `session` to stop waits for `newer` now."""
+        for encoder, waited_for in list(self._held_back.items()):
+            if waited_for is session:
+                if newer is None:
+                    del self._held_back[encoder]
+                else:
+                    self._held_back[encoder] = newer
+
+
+@dataclass(frozen=True, slots=True)
+class _Encoder:
+    """As far as one can be told from another."""
+
+    show_id: ShowId
+    key_id: str
+    address: str
+
+    @classmethod
+    def of(cls, session: RtmpSession, publishing: Publishing) -> "_Encoder":
+        return cls(publishing.show_id, publishing.key_id, session.address)
+
+
+class _Arrival(asyncio.Protocol):
+    """Hands a new connection over, behind TLS after the handshake."""
+
+    def __init__(self, server: RtmpServer) -> None:
+        self._server = server
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._server.arrived(cast(asyncio.Transport, transport))  # uvloop's is one without base
+
+
+def _address_of(transport: asyncio.Transport) -> str:
+    peer = transport.get_extra_info("peername")
+    return str(peer[0]) if peer else ""

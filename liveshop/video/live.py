@@ -1,0 +1,238 @@
+"""The WebSocket `/live/{show_id}/monitor`: a show's staff sees what arrives, before viewers do.
+
+Text frames are JSON (`init`, `origin`, `off`), binary ones an init section or fragments of MP4.
+Nothing is said by the reader. Refused ones are upgraded first and closed after, as in
+`realtime.socket`, since pages are never shown the status of a failed handshake.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+from aiohttp import WSMsgType, hdrs, web
+
+from liveshop.kernel.errors import ShopError
+from liveshop.kernel.ids import ShowId, has_prefix
+from liveshop.realtime.model import SUBPROTOCOL, CloseCode, UpgradeRequired, WrongSubprotocol
+from liveshop.realtime.socket import Bearer, RoomAccess
+from liveshop.video.monitor import Monitor, MonitorFeed
+from liveshop.web.access import ANONYMOUS, BadToken, NotSignedIn, Principal, permission
+from liveshop.web.server import WebKit
+
+_log = structlog.get_logger("monitor")
+
+_BEARER: Final = "bearer."
+_ACCESS: Final = permission("shows:read")
+_CLOSE_SECONDS: Final = 5.0
+_SEND_SECONDS: Final = 10.0
+"""Who has not read a fragment for this long is cut off; slower ones miss pictures first."""
+_HEARTBEAT_SECONDS: Final = 20.0
+_PROVED_SECONDS: Final = 60.0
+"""A revoked session or key watches no longer than this."""
+_MOST_READERS: Final = 50
+"""In all. A reader takes the whole stream and no cache stands in between."""
+
+MonitorOf = Callable[[ShowId], Monitor]
+
+
+class _Refused(Exception):
+    def __init__(self, code: CloseCode) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class MonitorSocket:
+    """Mount with `app.router.add_get("/live/{show_id}/monitor", socket.handle)`.
+
+    `room_access` says whether the show exists for a principal, who must also hold `shows:read`.
+    `await shutdown(seconds)` before the server closes its connections.
+    """
+
+    def __init__(
+        self,
+        monitor_of: MonitorOf,
+        kit: WebKit,
+        *,
+        bearer: Bearer,
+        room_access: RoomAccess,
+        most_readers: int = _MOST_READERS,
+        proved_seconds: float = _PROVED_SECONDS,
+        send_seconds: float = _SEND_SECONDS,
+    ) -> None:
+        self._monitor_of = monitor_of
+        self._kit = kit
+        self._bearer = bearer
+        self._room_access = room_access
+        self._most_readers = most_readers
+        self._proved_seconds = proved_seconds
+        self._send_seconds = send_seconds
+        self._feeds: set[MonitorFeed] = set()
+        self._open = 0
+        self._nobody_left = asyncio.Event()
+        self._going_down = False
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        _check_handshake(request)
+        ws = web.WebSocketResponse(
+            protocols=(SUBPROTOCOL,),
+            heartbeat=_HEARTBEAT_SECONDS,
+            compress=False,
+            max_msg_size=4096,
+            timeout=_CLOSE_SECONDS,
+        )
+        await ws.prepare(request)
+        self._open += 1
+        self._nobody_left.clear()
+        try:
+            await self._serve(request, ws)
+        finally:
+            self._open -= 1
+            if not self._open:
+                self._nobody_left.set()
+        return ws
+
+    async def shutdown(self, seconds: float) -> None:
+        """Send everybody away with "come back"."""
+        self._going_down = True
+        for feed in list(self._feeds):
+            feed.close()
+        try:
+            async with asyncio.timeout(seconds):
+                if self._open:
+                    await self._nobody_left.wait()
+        except TimeoutError:
+            _log.warning("readers_cut", count=self._open)
+
+    # -- one reader
+
+    async def _serve(self, request: web.Request, ws: web.WebSocketResponse) -> None:
+        code = CloseCode.FAULT
+        try:
+            show_id = await self._admit(request)
+            if self._open > self._most_readers:
+                raise _Refused(CloseCode.UNAVAILABLE)
+            code = await self._attend(request, ws, show_id)
+        except _Refused as refused:
+            code = refused.code
+        except ConnectionError:
+            return
+        except Exception:  # one broken connection is logged and comes back; the rest go on
+            _log.exception("reader_failed")
+        finally:
+            await _finish(request, ws, code)
+
+    async def _attend(
+        self, request: web.Request, ws: web.WebSocketResponse, show_id: ShowId
+    ) -> CloseCode:
+        feed = self._monitor_of(show_id).subscribe()
+        self._feeds.add(feed)
+        listening = asyncio.create_task(self._listen(request, ws, feed))
+        try:
+            async for message in feed:
+                async with asyncio.timeout(self._send_seconds):
+                    await _send(ws, message)
+        except TimeoutError:
+            return CloseCode.TOO_SLOW
+        finally:
+            feed.close()
+            self._feeds.discard(feed)
+            heard = await _stopped(listening)
+        if heard is not None:
+            return heard
+        return CloseCode.GOING_DOWN if self._going_down else CloseCode.UNAVAILABLE
+
+    async def _listen(
+        self, request: web.Request, ws: web.WebSocketResponse, feed: MonitorFeed
+    ) -> CloseCode:
+        """Until the reader leaves, or may read no longer: then the feed is closed. Pings are
+        answered in here."""
+        try:
+            while True:
+                try:
+                    async with asyncio.timeout(self._proved_seconds):
+                        message = await ws.receive()
+                except TimeoutError:
+                    await self._admit(request)
+                    continue
+                if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                    return CloseCode.PROTOCOL_VIOLATED
+                return CloseCode.IDLE
+        except _Refused as refused:
+            return refused.code
+        finally:
+            feed.close()
+
+    # -- who may read
+
+    async def _admit(self, request: web.Request) -> ShowId:
+        origin = request.headers.get(hdrs.ORIGIN)
+        if origin is not None and not (
+            self._kit.is_own_origin(request, origin) or self._kit.may_embed(origin)
+        ):
+            raise _Refused(CloseCode.FOREIGN_ORIGIN)
+        if self._going_down:
+            raise _Refused(CloseCode.GOING_DOWN)
+        show_id = request.match_info["show_id"]
+        try:
+            who = await self._authenticate(request)
+            _ACCESS.check(who)
+            if not has_prefix(show_id, "shw"):
+                raise _Refused(CloseCode.NO_SUCH_SHOW)
+            await self._room_access(show_id, who)
+        except (BadToken, NotSignedIn) as error:
+            raise _Refused(CloseCode.BAD_TOKEN) from error
+        except ShopError as error:
+            code = CloseCode.UNAVAILABLE if error.retryable else CloseCode.NO_SUCH_SHOW
+            raise _Refused(code) from error
+        return ShowId(show_id)
+
+    async def _authenticate(self, request: web.Request) -> Principal:
+        for offered in _subprotocols(request):
+            if offered.startswith(_BEARER):
+                return await self._bearer(offered.removeprefix(_BEARER))
+        who = await self._kit.authenticator.authenticate(request)
+        origin = request.headers.get(hdrs.ORIGIN)
+        if who.csrf_token is None or origin is None or self._kit.is_own_origin(request, origin):
+            return who
+        # A cookie that another page brought along unasked proves nothing about its reader.
+        return ANONYMOUS
+
+
+def _check_handshake(request: web.Request) -> None:
+    """The subprotocol is checked here because aiohttp would log the ones it does not know, and one
+    of them is the token."""
+    if request.headers.get(hdrs.UPGRADE, "").lower() != "websocket":
+        raise UpgradeRequired("This address speaks WebSocket only.")
+    if SUBPROTOCOL not in _subprotocols(request):
+        raise WrongSubprotocol(f"Offer the subprotocol {SUBPROTOCOL}.")
+
+
+def _subprotocols(request: web.Request) -> list[str]:
+    offered = ",".join(request.headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, []))
+    return [name.strip() for name in offered.split(",") if name.strip()]
+
+
+async def _send(ws: web.WebSocketResponse, message: str | bytes) -> None:
+    """Waits while the reader's buffer is full: what comes meanwhile waits in its feed."""
+    if isinstance(message, str):
+        await ws.send_str(message)
+    else:
+        await ws.send_bytes(message)
+
+
+async def _stopped(listening: asyncio.Task[CloseCode]) -> CloseCode | None:
+    """Why it had ended; None: it was still listening."""
+    listening.cancel()
+    await asyncio.wait([listening])
+    return None if listening.cancelled() else listening.result()
+
+
+async def _finish(request: web.Request, ws: web.WebSocketResponse, code: CloseCode) -> None:
+    """Say goodbye. Who does not read it within seconds is cut off, and the buffer freed."""
+    transport = request.transport
+    try:
+        await ws.close(code=code, message=code.reason.encode(), drain=False)
+    finally:
+        if transport is not None and transport.get_write_buffer_size():
+            transport.abort()

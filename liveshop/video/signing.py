@@ -1,0 +1,53 @@
+"""Signed playback addresses for shows that are for customers only.
+
+The signature stands in the path, so that the relative addresses in a playlist carry it along; and
+it is the same for everybody within its period, so that a cache still answers a crowd with one file.
+Who was given it can therefore pass it on until it ends: whom a show is for is asked where the
+address is handed out.
+"""
+
+import hmac
+from datetime import datetime
+from typing import Final
+
+from liveshop.kernel.ids import ShowId
+from liveshop.video.model import BadPlaybackLink
+
+_MARK: Final = "~"
+_SIGNATURE_BYTES: Final = 16
+_PURPOSE: Final = b"liveshop playback link 1"
+
+
+def playlist_path(show: str) -> str:
+    """Where the playlist of a show is, under the public URL; `show` is its id, signed or not."""
+    return f"/hls/{show}/index.m3u8"
+
+
+class PlaybackLinks:
+    def __init__(self, secret: str, hours: int) -> None:
+        self._key = hmac.digest(secret.encode(), _PURPOSE, "sha256")
+        self._period_seconds = hours * 3600
+
+    def path(self, show_id: ShowId, now: datetime) -> str:
+        """A signed playlist address that works for one to two periods."""
+        expires = (int(now.timestamp()) // self._period_seconds + 2) * self._period_seconds
+        return playlist_path(f"{show_id}{_MARK}{expires}.{self._signature(show_id, expires)}")
+
+    def opened(self, show: str, now: datetime) -> tuple[ShowId, bool]:
+        """The show that a path names, and whether it is signed. Raises BadPlaybackLink."""
+        show_id, mark, ticket = show.partition(_MARK)
+        if not mark:
+            return ShowId(show_id), False
+        expires, _, signature = ticket.partition(".")
+        if not (expires.isascii() and expires.isdecimal() and len(expires) <= 15):
+            raise BadPlaybackLink("This address is not complete: load the show again.")
+        right = self._signature(ShowId(show_id), int(expires))
+        if not hmac.compare_digest(right.encode(), signature.encode(errors="replace")):
+            raise BadPlaybackLink("This address is not one of ours: load the show again.")
+        if now.timestamp() >= int(expires):
+            raise BadPlaybackLink("This address worked until a while ago: load the show again.")
+        return ShowId(show_id), True
+
+    def _signature(self, show_id: ShowId, expires: int) -> str:
+        text = f"{show_id}{_MARK}{expires}".encode(errors="replace")
+        return hmac.digest(self._key, text, "sha256")[:_SIGNATURE_BYTES].hex()

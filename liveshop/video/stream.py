@@ -1,0 +1,235 @@
+"""One show's video: what its publisher sends becomes renditions, gauges, a monitor and a recording.
+
+Before a show is live nothing is packaged, so that nothing of a rehearsal can be fetched; gauges and
+monitor work all the same.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from liveshop.kernel.ids import ShowId
+from liveshop.video.arrivals import Arrivals
+from liveshop.video.model import (
+    AacConfig,
+    H264Config,
+    NoVideo,
+    Publishing,
+    Rendition,
+    Sample,
+    Track,
+)
+from liveshop.video.monitor import Monitor
+from liveshop.video.packager import Packager, PackagerLimits, Segment
+from liveshop.video.playlist import Variant, multivariant_playlist
+from liveshop.video.recording import Recording
+from liveshop.video.rung import Rung
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Where the numbers of a packager begin. `discontinuity`: see Packager."""
+
+    first: int
+    discontinuity: int
+
+
+class Bell:
+    """Wakes everybody who waits, again and again."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    async def wait(self) -> None:
+        await self._event.wait()
+
+    def ring(self) -> None:
+        self._event.set()
+        self._event.clear()
+
+
+class Stream:
+    """Not thread-safe; every call is short."""
+
+    def __init__(
+        self,
+        show_id: ShowId,
+        *,
+        limits: PackagerLimits,
+        recording: Recording | None,
+        with_low: bool,
+    ) -> None:
+        self.show_id = show_id
+        self.bell = Bell()
+        self.arrivals = Arrivals()
+        self.monitor = Monitor()
+        self.publishing: Publishing | None = None
+        """Of whoever sends now; None: nobody does."""
+        self.is_on_air = False
+        self.for_customers = False
+        self.is_ended = False
+        self.idle_since: datetime | None = None
+        """When the last publisher went."""
+        self.least_number = 0
+        """No packager may begin below."""
+        self._limits = limits
+        self._recording = recording
+        self._with_low = with_low
+        self._packagers: dict[Rendition, Packager] = {}
+        self._rung: Rung | None = None
+        self._tracks: tuple[H264Config, AacConfig | None] | None = None
+
+    # -- what the publisher does
+
+    def begin(self, video: H264Config, audio: AacConfig | None, now: datetime) -> None:
+        """A publisher starts, or goes on with other parameters or another origin of time."""
+        self._tracks = (video, audio)
+        self.arrivals.begin(video, audio, now)
+        delay = timedelta() if self.publishing is None else self.publishing.capture_delay
+        self.monitor.begin(video, audio, capture_delay=delay)
+        self._begin_packaging()
+
+    def go_on_air(self, numbers: Numbers) -> None:
+        """What is sent from its next keyframe on, viewers see. May be repeated."""
+        if self.is_on_air:
+            return
+        self.is_on_air = True
+        self._packagers = {
+            rendition: Packager(
+                first_number=numbers.first,
+                first_discontinuity=numbers.discontinuity,
+                limits=self._limits,
+                rendition=rendition,
+            )
+            for rendition in Rendition
+        }
+        self._begin_packaging()
+
+    def write(self, samples: Sequence[Sample], origin: datetime, now: datetime) -> None:
+        """Raises BrokenTimestamps."""
+        self.arrivals.add(samples, now)
+        self.monitor.add(samples, origin=origin)
+        if not self.is_on_air or self._tracks is None:
+            return
+        captured = origin
+        if self.publishing is not None:
+            captured -= self.publishing.capture_delay
+        packager = self._packagers[Rendition.VIDEO]
+        before = packager.version
+        self._record(packager.add(samples, origin=captured))
+        if self._tracks[1] is not None:
+            sounds = [sample for sample in samples if sample.track is Track.AUDIO]
+            self._packagers[Rendition.AUDIO].add(sounds, origin=captured)
+        if self._rung is not None:
+            self._rung.feed(samples, captured)
+        if packager.version != before:
+            self.bell.ring()
+
+    def pause(self, now: datetime) -> None:
+        """The publisher is gone. What it sent stays playable."""
+        self.publishing = None
+        self.idle_since = now
+        self._tracks = None
+        self._close_rung()
+        self.monitor.off()
+        for rendition, packager in self._packagers.items():
+            self._record(packager.finish_run(), rendition)
+        if self._recording is not None:
+            self._recording.pause()
+
+    def end(self, now: datetime) -> None:
+        """The show is over: players are told that nothing follows."""
+        self.pause(now)
+        self.is_ended = True
+        for packager in self._packagers.values():
+            packager.end()
+        if self._recording is not None and self._packagers:
+            self._recording.end()
+
+    # -- what players ask
+
+    @property
+    def tracks(self) -> tuple[H264Config, AacConfig | None] | None:
+        """Of the publisher; None: nobody sends."""
+        return self._tracks
+
+    @property
+    def has_segments(self) -> bool:
+        packager = self._packagers.get(Rendition.VIDEO)
+        return packager is not None and packager.has_segments
+
+    @property
+    def next_number(self) -> int:
+        """No packager of this stream has used this one, or a later one."""
+        numbers = [packager.next_number for packager in self._packagers.values()]
+        return max(numbers, default=self.least_number)
+
+    def packager(self, rendition: Rendition) -> Packager:
+        """Raises NoVideo."""
+        packager = self._packagers.get(rendition)
+        if packager is None or not packager.has_segments:
+            raise NoVideo("This show sends no video now; try again in a moment.", retry_after=1)
+        return packager
+
+    def playlist(self, rendition: Rendition, *, skip: bool) -> str:
+        """Raises NoVideo."""
+        packager = self.packager(rendition)
+        reports = [
+            report
+            for other, made in self._packagers.items()
+            if other is not rendition and made.has_segments
+            for report in [made.report]
+            if report is not None
+        ]
+        return packager.playlist(skip=skip, reports=reports)
+
+    def multivariant(self) -> str:
+        """Raises NoVideo."""
+        self.packager(Rendition.VIDEO)
+        return multivariant_playlist(
+            Variant(
+                rendition,
+                packager.codecs,
+                packager.peak_bits_per_second,
+                packager.width,
+                packager.height,
+            )
+            for rendition, packager in self._packagers.items()
+            if packager.has_segments
+        )
+
+    # -- inside
+
+    def _begin_packaging(self) -> None:
+        self._close_rung()
+        if not self.is_on_air or self._tracks is None:
+            return
+        video, audio = self._tracks
+        self._packagers[Rendition.VIDEO].begin_run(video, audio)
+        if audio is not None:
+            self._packagers[Rendition.AUDIO].begin_run(None, audio)
+        else:
+            self._packagers[Rendition.AUDIO].finish_run()
+        if self._with_low:
+            self._rung = Rung(video, audio, self._low_begins, self._low_samples)
+
+    def _record(self, segments: Sequence[Segment], rendition: Rendition = Rendition.VIDEO) -> None:
+        if self._recording is None or rendition is not Rendition.VIDEO:
+            return
+        packager = self._packagers[rendition]
+        for segment in segments:
+            init = packager.init(segment.entry.init_number)
+            self._recording.add(segment, init)
+
+    def _low_begins(self, video: H264Config, audio: AacConfig | None) -> None:
+        self._packagers[Rendition.LOW].begin_run(video, audio)
+
+    def _low_samples(self, samples: Iterable[Sample], origin: datetime) -> None:
+        self._packagers[Rendition.LOW].add(samples, origin=origin)
+        self.bell.ring()
+
+    def _close_rung(self) -> None:
+        rung, self._rung = self._rung, None
+        if rung is not None:
+            rung.close()

@@ -1,0 +1,131 @@
+"""Two hours of a show in fast time: do sound and picture stay together, does memory stay flat?
+
+Eight seconds of an encoder's FLV are sent nine hundred times, through everything between the RTMP
+socket and the playlist; what players would get is decoded now and then. Its timestamps are whole
+milliseconds, as FLV has them, and in a second run they jitter.
+"""
+
+import io
+import os
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import av
+import publisher
+import video_media
+
+from liveshop.video.ingest import flv
+from liveshop.video.ingest.timeline import Timeline
+from liveshop.video.model import Sample
+from liveshop.video.packager import Packager, Segment
+
+_START = datetime(2026, 11, 22, 19, 0, tzinfo=UTC)
+_HOURS = 2.0
+_LOOKS_EVERY_SECONDS = 600
+_MEGABYTE = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    is_video: bool
+    ms: int
+    body: bytes
+
+
+def loop_tags(film: publisher.Film) -> tuple[list[Tag], list[Tag]]:
+    """The sequence headers, and eight seconds of tags, as ffmpeg's FLV muxer writes them."""
+    media = io.BytesIO()
+    with av.open(media, "w", format="flv") as container:
+        video, sound = publisher.add_streams(container, film)
+        assert sound is not None
+        for packet in publisher.encoded_loop(film):
+            stream = video if packet.stream.type == "video" else sound
+            container.mux(publisher.moved(packet, stream, 0))
+    tags = list(_tags(media.getvalue()))
+    headers = [tag for tag in tags if tag.body[1] == 0]
+    return headers, [tag for tag in tags if tag.body[1] == 1]
+
+
+def _tags(data: bytes) -> Iterator[Tag]:
+    at = 13
+    while at + 11 <= len(data):
+        kind, size = data[at], int.from_bytes(data[at + 1 : at + 4], "big")
+        ms = int.from_bytes(data[at + 7 : at + 8] + data[at + 4 : at + 7], "big")
+        if kind in {8, 9}:
+            yield Tag(kind == 9, ms, data[at + 11 : at + 11 + size])
+        at += 11 + size + 4
+
+
+@dataclass(slots=True)
+class Drift:
+    apart_ms: float
+    """The most of any flash and its click."""
+    looks: int
+    growth_megabytes: float
+    """Of the process, from the first look to the last."""
+    held_megabytes: float
+    """The most media the packager kept."""
+
+
+def run(jitter_ms: int, *, hours: float = _HOURS) -> Drift:
+    headers, tags = loop_tags(publisher.Film(width=160, height=90, kbit=200))
+    video = next(c for c in map(_parse, headers) if isinstance(c, flv.VideoConfig)).config
+    sound = next(c for c in map(_parse, headers) if isinstance(c, flv.AudioConfig)).config
+    timeline = Timeline(video, sound)
+    packager = Packager(first_number=1)
+    packager.begin_run(video, sound)
+    dice = random.Random(8)
+    looks: list[float] = []
+    sizes: list[float] = []
+    held = 0
+    loop_ms = publisher.LOOP_SECONDS * 1000
+    turns = round(hours * 3600 / publisher.LOOP_SECONDS)
+    every = max(min(_LOOKS_EVERY_SECONDS // publisher.LOOP_SECONDS, turns - 1), 1)
+    for turn in range(turns):
+        recent: list[Segment] = []
+        for tag in tags:
+            ms = tag.ms + turn * loop_ms + (dice.randint(-jitter_ms, jitter_ms) if turn else 0)
+            recent += packager.add(_feed(timeline, tag, max(ms, 0)), origin=_START)
+        held = max(held, packager.byte_count)
+        if turn % every == every - 1:
+            init = packager.init(recent[-1].entry.init_number)
+            media = b"".join(segment.data for segment in recent)
+            looks += video_media.decode(init + media).apart_ms
+            sizes.append(_resident_megabytes())
+    return Drift(max(map(abs, looks)), len(looks), sizes[-1] - sizes[0], held / _MEGABYTE)
+
+
+def _parse(tag: Tag) -> object:
+    return flv.parse_video(tag.body) if tag.is_video else flv.parse_audio(tag.body)
+
+
+def _feed(timeline: Timeline, tag: Tag, ms: int) -> list[Sample]:
+    content = _parse(tag)
+    if isinstance(content, flv.Picture):
+        return timeline.picture(ms, content.composition_ms, content.is_keyframe, content.data)
+    assert isinstance(content, flv.Sound)
+    return timeline.sound(ms, content.data)
+
+
+def _resident_megabytes() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / _MEGABYTE
+
+
+def drift(figure: Callable[[str, float, str, str], None]) -> None:
+    steady, jittering = run(0), run(8)
+    worst = max(steady.apart_ms, jittering.apart_ms)
+    figure(
+        "av_offset_ms",
+        worst,
+        "ms",
+        f"the most between a flash and its click in {_HOURS:g} hours, decoded every ten minutes, "
+        "steady and jittering timestamps; limit 45",
+    )
+    figure("av_offset_steady_ms", steady.apart_ms, "ms", "timestamps as ffmpeg's muxer rounds them")
+    growth = max(steady.growth_megabytes, jittering.growth_megabytes)
+    figure("video_memory_growth_mb", growth, "MB", f"of the process in {_HOURS:g} hours")
+    figure("video_held_mb", steady.held_megabytes, "MB", "media in memory, 200 kbit/s")
