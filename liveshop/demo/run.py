@@ -235,8 +235,6 @@ class _Camera:
             if first or not video.has_publisher(source.show_id):
                 await source.run()
             first = False
-            while video.has_publisher(source.show_id):
-                await asyncio.sleep(_ENCODER_GONE_SECONDS)
             await asyncio.sleep(_ENCODER_GONE_SECONDS)
 
     async def _is_live(self, show_id: ShowId) -> bool:

@@ -9,35 +9,31 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 import structlog
-from aiohttp import WSMsgType, hdrs, web
+from aiohttp import WSMsgType, web
 
 from liveshop.kernel.clock import rfc3339
 from liveshop.kernel.errors import ShopError
 from liveshop.kernel.ids import has_prefix
 from liveshop.realtime import frames
 from liveshop.realtime.commands import CommandSpec, Session
+from liveshop.realtime.handshake import Bearer, Handshake, check_handshake
 from liveshop.realtime.hub import Hub, Joined, Viewer
 from liveshop.realtime.model import (
     SUBPROTOCOL,
     CloseCode,
     Position,
-    UpgradeRequired,
-    WrongSubprotocol,
 )
 from liveshop.realtime.protocol import CloseWith, Command, Peer, Refusal
 from liveshop.realtime.wire import Hello, Ping, Pong, You
 from liveshop.settings import RealtimeSettings
-from liveshop.web.access import ANONYMOUS, PUBLIC, BadToken, Principal
+from liveshop.web.access import PUBLIC, BadToken, Principal
 from liveshop.web.server import WebKit
 
 _log = structlog.get_logger("realtime")
 
-_BEARER = "bearer."
 _CLOSE_SECONDS = 5.0  # how long a client may take to read the rest and say goodbye
 _GONE = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
 
-Bearer = Callable[[str], Awaitable[Principal]]
-"""The principal of a guest, customer or API token. Raises BadToken."""
 RoomAccess = Callable[[str, Principal], Awaitable[None]]
 """`(show_id, principal)`: raises a ShopError when there is no such show for this principal."""
 
@@ -93,7 +89,7 @@ class RoomSocket:
         self._hub = hub
         self._kit = kit
         self._settings = settings
-        self._bearer = bearer
+        self._handshake = Handshake(kit, bearer)
         self._room_access = room_access
         self._commands = _by_name([self._ping_command(), *commands])
         self._open = 0
@@ -105,7 +101,7 @@ class RoomSocket:
         return self._commands
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        _check_handshake(request)
+        check_handshake(request)
         ws = web.WebSocketResponse(
             protocols=(SUBPROTOCOL,),
             autoping=False,
@@ -246,7 +242,7 @@ class RoomSocket:
         try:
             if spec.access != PUBLIC:
                 # Proved for each command: a revoked key or session ends with its next word.
-                session.principal = await self._authenticate(request)
+                session.principal = await self._handshake.authenticate(request)
                 spec.access.check(session.principal)
             return frames.answer(said.id, await spec.handler(session, said.args))
         except BadToken as error:
@@ -261,14 +257,13 @@ class RoomSocket:
     # -- who may come in
 
     async def _admit(self, request: web.Request) -> Session:
-        origin = request.headers.get(hdrs.ORIGIN)
-        if origin is not None and not self._is_welcome(request, origin):
+        if not self._handshake.is_welcome(request):
             raise _Closed(CloseCode.FOREIGN_ORIGIN)
         if self._going_down:
             raise _Closed(CloseCode.GOING_DOWN)
         show_id = request.match_info["show_id"]
         try:
-            who = await self._authenticate(request)
+            who = await self._handshake.authenticate(request)
             if not has_prefix(show_id, "shw"):
                 raise _Closed(CloseCode.NO_SUCH_SHOW)
             await self._room_access(show_id, who)
@@ -279,20 +274,6 @@ class RoomSocket:
             raise _Closed(code) from error
         address = str(request.get("client_address") or self._kit.client_address(request))
         return Session(show_id=show_id, principal=who, address=address)
-
-    def _is_welcome(self, request: web.Request, origin: str) -> bool:
-        return self._kit.is_own_origin(request, origin) or self._kit.may_embed(origin)
-
-    async def _authenticate(self, request: web.Request) -> Principal:
-        for offered in _subprotocols(request):
-            if offered.startswith(_BEARER):
-                return await self._bearer(offered.removeprefix(_BEARER))
-        who = await self._kit.authenticator.authenticate(request)
-        origin = request.headers.get(hdrs.ORIGIN)
-        if who.csrf_token is None or origin is None or self._kit.is_own_origin(request, origin):
-            return who
-        # A cookie that a storefront's page brought along unasked proves nothing about its reader.
-        return ANONYMOUS
 
     def _ping_command(self) -> CommandSpec:
         async def ping(_session: Session, _args: Ping) -> Pong:
@@ -308,23 +289,6 @@ def _by_name(commands: Iterable[CommandSpec]) -> dict[str, CommandSpec]:
             raise ValueError(f"two commands are called {spec.name}")
         named[spec.name] = spec
     return named
-
-
-def _check_handshake(request: web.Request) -> None:
-    """Refused by status, before the upgrade: these callers are programs, not pages.
-
-    The subprotocol is checked here also because aiohttp would log the ones it does not know,
-    and one of them is the token.
-    """
-    if request.headers.get(hdrs.UPGRADE, "").lower() != "websocket":
-        raise UpgradeRequired("This address speaks WebSocket only.")
-    if SUBPROTOCOL not in _subprotocols(request):
-        raise WrongSubprotocol(f"Offer the subprotocol {SUBPROTOCOL}.")
-
-
-def _subprotocols(request: web.Request) -> list[str]:
-    offered = ",".join(request.headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, []))
-    return [name.strip() for name in offered.split(",") if name.strip()]
 
 
 def _resume_position(request: web.Request) -> Position | None:

@@ -117,7 +117,7 @@ class Broadcasts:
         """False when it is there: the commit before went through, and only its answer was lost."""
         kind = _KINDS[type(event)]
         data: dict[str, Any] = {
-            name: value for name, value in event.data.items() if name != "staff_id"
+            name: value for name, value in event.data.items() if name != "person_id"
         }
         last = await log_store.last(tx.conn, show.id)
         was = await log_store.picture(tx.conn, show.id)
@@ -130,9 +130,9 @@ class Broadcasts:
             data["seconds"] = max(0, round((event.at - was.since).total_seconds()))
         if kind == "lost" and (was is None or not was.is_there):
             return True
-        staff_id = event.data.get("staff_id")
-        if isinstance(staff_id, str) and staff_id:
-            name = await key_store.name_of(tx.conn, show.id, staff_id)
+        person_id = event.data.get("person_id")
+        if isinstance(person_id, str) and person_id:
+            name = await key_store.name_of(tx.conn, show.id, person_id)
             if name is not None:
                 data["person_name"] = name
         if show.state != "live":

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from liveshop.kernel.clock import Clock
 from liveshop.kernel.errors import NotFound
-from liveshop.kernel.ids import ShowId, StaffId, new_secret
+from liveshop.kernel.ids import ShowId, new_secret
 from liveshop.settings import Settings
 from liveshop.shows import key_store, store, wire
 from liveshop.shows.model import Show, UnknownShow, WrongState
@@ -133,7 +133,7 @@ class StreamKeys:
             show_id=show.id,
             is_on_air=show.state == "live",
             for_customers=show.audience == "customers",
-            staff_id=StaffId(key.person_id),
+            person_id=key.person_id,
             key_id=key.hint,
             capture_delay=timedelta(milliseconds=delay[0] if delay else 0),
         )

@@ -106,11 +106,9 @@ def endpoints(
         state = service.state(show_id)
         if stream is None or stream.publishing is None:
             return VideoHealth.nothing(state, None if stream is None else stream.idle_since)
-        arrivals = stream.arrivals
+        arrivals, delay = stream.arrivals, stream.publishing.capture_delay
         level = await level_of(arrivals.recent_sound())
-        return VideoHealth.of(
-            state, arrivals.report(call.now, level), stream.publishing.capture_delay
-        )
+        return VideoHealth.of(state, arrivals.report(call.now, level), delay)
 
     return [
         _public("index.m3u8", multivariant, "The HLS playlists of a show on air", PLAYLIST_TYPE),

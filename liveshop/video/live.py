@@ -10,19 +10,19 @@ from collections.abc import Callable
 from typing import Final
 
 import structlog
-from aiohttp import WSMsgType, hdrs, web
+from aiohttp import WSMsgType, web
 
 from liveshop.kernel.errors import ShopError
 from liveshop.kernel.ids import ShowId, has_prefix
-from liveshop.realtime.model import SUBPROTOCOL, CloseCode, UpgradeRequired, WrongSubprotocol
-from liveshop.realtime.socket import Bearer, RoomAccess
+from liveshop.realtime.handshake import Bearer, Handshake, check_handshake
+from liveshop.realtime.model import SUBPROTOCOL, CloseCode
+from liveshop.realtime.socket import RoomAccess
 from liveshop.video.monitor import Monitor, MonitorFeed
-from liveshop.web.access import ANONYMOUS, BadToken, NotSignedIn, Principal, permission
+from liveshop.web.access import BadToken, NotSignedIn, permission
 from liveshop.web.server import WebKit
 
 _log = structlog.get_logger("monitor")
 
-_BEARER: Final = "bearer."
 _ACCESS: Final = permission("shows:read")
 _CLOSE_SECONDS: Final = 5.0
 _SEND_SECONDS: Final = 10.0
@@ -61,8 +61,7 @@ class MonitorSocket:
         send_seconds: float = _SEND_SECONDS,
     ) -> None:
         self._monitor_of = monitor_of
-        self._kit = kit
-        self._bearer = bearer
+        self._handshake = Handshake(kit, bearer)
         self._room_access = room_access
         self._most_readers = most_readers
         self._proved_seconds = proved_seconds
@@ -73,7 +72,7 @@ class MonitorSocket:
         self._going_down = False
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        _check_handshake(request)
+        check_handshake(request)
         ws = web.WebSocketResponse(
             protocols=(SUBPROTOCOL,),
             heartbeat=_HEARTBEAT_SECONDS,
@@ -166,16 +165,13 @@ class MonitorSocket:
     # -- who may read
 
     async def _admit(self, request: web.Request) -> ShowId:
-        origin = request.headers.get(hdrs.ORIGIN)
-        if origin is not None and not (
-            self._kit.is_own_origin(request, origin) or self._kit.may_embed(origin)
-        ):
+        if not self._handshake.is_welcome(request):
             raise _Refused(CloseCode.FOREIGN_ORIGIN)
         if self._going_down:
             raise _Refused(CloseCode.GOING_DOWN)
         show_id = request.match_info["show_id"]
         try:
-            who = await self._authenticate(request)
+            who = await self._handshake.authenticate(request)
             _ACCESS.check(who)
             if not has_prefix(show_id, "shw"):
                 raise _Refused(CloseCode.NO_SUCH_SHOW)
@@ -186,31 +182,6 @@ class MonitorSocket:
             code = CloseCode.UNAVAILABLE if error.retryable else CloseCode.NO_SUCH_SHOW
             raise _Refused(code) from error
         return ShowId(show_id)
-
-    async def _authenticate(self, request: web.Request) -> Principal:
-        for offered in _subprotocols(request):
-            if offered.startswith(_BEARER):
-                return await self._bearer(offered.removeprefix(_BEARER))
-        who = await self._kit.authenticator.authenticate(request)
-        origin = request.headers.get(hdrs.ORIGIN)
-        if who.csrf_token is None or origin is None or self._kit.is_own_origin(request, origin):
-            return who
-        # A cookie that another page brought along unasked proves nothing about its reader.
-        return ANONYMOUS
-
-
-def _check_handshake(request: web.Request) -> None:
-    """The subprotocol is checked here because aiohttp would log the ones it does not know, and one
-    of them is the token."""
-    if request.headers.get(hdrs.UPGRADE, "").lower() != "websocket":
-        raise UpgradeRequired("This address speaks WebSocket only.")
-    if SUBPROTOCOL not in _subprotocols(request):
-        raise WrongSubprotocol(f"Offer the subprotocol {SUBPROTOCOL}.")
-
-
-def _subprotocols(request: web.Request) -> list[str]:
-    offered = ",".join(request.headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, []))
-    return [name.strip() for name in offered.split(",") if name.strip()]
 
 
 async def _send(ws: web.WebSocketResponse, message: str | bytes) -> None:

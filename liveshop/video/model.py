@@ -9,7 +9,7 @@ from enum import IntEnum, StrEnum
 from typing import Final, Literal
 
 from liveshop.kernel.errors import Conflict, Forbidden, Invalid, NotFound, ShopError
-from liveshop.kernel.ids import ShowId, StaffId
+from liveshop.kernel.ids import ShowId
 
 VIDEO_TIMESCALE: Final = 90_000
 AAC_FRAME_LENGTH: Final = 1024
@@ -226,7 +226,8 @@ class Publishing:
     is_on_air: bool = True
     for_customers: bool = False
     """Playback addresses have to be signed."""
-    staff_id: StaffId | None = None
+    person_id: str | None = None
+    """A member of staff or an API key."""
     key_id: str = ""
     capture_delay: timedelta = timedelta()
 
@@ -243,7 +244,7 @@ class VideoEvent:
 
 
 class VideoStarted(VideoEvent):
-    """The first picture of a publisher; `data`: width, height, video, audio, staff_id."""
+    """The first picture of a publisher; `data`: width, height, video, audio, person_id."""
 
 
 class VideoChanged(VideoEvent):

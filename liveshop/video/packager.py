@@ -5,20 +5,18 @@ their timestamp zero. Parts are numbered through, not per segment, so that the p
 right even when a keyframe opens a segment where nobody expected one.
 """
 
-from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import islice
 from typing import Final
 
 from liveshop.video.cutting import Cut, Cutter, PackagerLimits, SegmentEnd
 from liveshop.video.fmp4 import codecs, fragment, init_segment, segment_type
+from liveshop.video.kept import Kept, Segment
 from liveshop.video.model import (
     AacConfig,
     BrokenTimestamps,
     H264Config,
-    NoSuchSegment,
     NoVideo,
     Rendition,
     Sample,
@@ -36,26 +34,6 @@ __all__ = ["Packager", "PackagerLimits", "Segment"]
 
 _SEGMENTS_WITH_PARTS: Final = 2
 """Complete ones, besides the open one: validators allow parts in the last three segments."""
-_MOST_LISTED: Final = 200
-_MOST_KEPT: Final = 450
-"""Segments, should they be very short."""
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    entry: Entry
-    fragments: tuple[bytes, ...]
-    """One `moof` and `mdat` per part, the first after a `styp`."""
-    is_independent: bool
-    """It starts with a keyframe."""
-
-    @property
-    def data(self) -> bytes:
-        return b"".join(self.fragments)
-
-    @property
-    def byte_count(self) -> int:
-        return sum(map(len, self.fragments))
 
 
 @dataclass(slots=True)
@@ -96,12 +74,7 @@ class Packager:
         self._next_part = first_number
         self._next_init = first_number
         self._next_fragment = first_number
-        self._inits: dict[int, bytes] = {}
-        self._parts: dict[int, bytes] = {}
-        self._segments: deque[Segment] = deque()
-        self._kept_seconds = 0.0
-        self._discontinuities_before = first_discontinuity
-        """EXT-X-DISCONTINUITY-SEQUENCE of the first segment still kept."""
+        self._kept = Kept(self.limits, first_discontinuity)
         self._open: Segment | None = None
         """The segment now being filled, once it has a first fragment."""
         self._run: _Run | None = None
@@ -115,7 +88,7 @@ class Packager:
     @property
     def has_segments(self) -> bool:
         """Whether there is a playlist."""
-        return bool(self._segments)
+        return len(self._kept) > 0
 
     @property
     def next_number(self) -> int:
@@ -146,7 +119,7 @@ class Packager:
     @property
     def byte_count(self) -> int:
         """Bytes of media held, for bounds and figures."""
-        kept = sum(segment.byte_count for segment in self._segments)
+        kept = self._kept.byte_count
         if self._open is not None:
             kept += self._open.byte_count
         return kept if self._run is None else kept + self._run.cutter.byte_count
@@ -154,7 +127,7 @@ class Packager:
     @property
     def report(self) -> RenditionReport | None:
         """How far this rendition is, for the playlists of others. None: there is nothing yet."""
-        last = self._open or (self._segments[-1] if self._segments else None)
+        last = self._open or (self._kept.last if self._kept else None)
         if last is None:
             return None
         # A segment without parts counts as one, as it does in `has_reached`.
@@ -171,7 +144,7 @@ class Packager:
         self._finish_run()
         number = self._next_init
         self._next_init += 1
-        self._inits[number] = data
+        self._kept.add_init(number, data)
         self._parameters = (video, audio)
         self._run = _Run(Cutter(video, audio, self.limits), number)
 
@@ -212,10 +185,7 @@ class Packager:
             self._next_segment += 1
             self._open = None
         self._completed.clear()
-        self._discontinuities_before += sum(s.entry.is_discontinuous for s in self._segments)
-        self._segments.clear()
-        self._parts.clear()
-        self._kept_seconds = 0.0
+        self._kept.forget_media()
         if self._run is not None:
             self._run.cutter.start_over()
             self._run.has_segments = False
@@ -232,9 +202,9 @@ class Packager:
         open_parts = len(self._open.entry.parts) if self._open else 0
         if msn == self._next_segment:
             return part is not None and part < open_parts
-        if part is None or not self._segments:
+        if part is None or not self._kept:
             return True
-        return part < max(1, len(self._segments[-1].entry.parts)) or open_parts > 0
+        return part < max(1, len(self._kept.last.entry.parts)) or open_parts > 0
 
     def is_too_far(self, msn: int, part: int | None) -> bool:
         """Whether a blocking reload asks for what is so far in the future that it is to be refused
@@ -254,7 +224,7 @@ class Packager:
         Raises NoVideo before the first segment is complete. Made once per version and arguments:
         every viewer asks three times a second.
         """
-        if not self._segments:
+        if not self._kept:
             raise NoVideo("this show sends no video yet; try again in a moment", retry_after=1)
         if not reports:
             return self._text(skip=skip)
@@ -269,28 +239,15 @@ class Packager:
 
     def init(self, number: int) -> bytes:
         """Raises NoSuchSegment."""
-        try:
-            return self._inits[number]
-        except KeyError:
-            raise NoSuchSegment(f"there is no init section {number} in this show") from None
+        return self._kept.init(number)
 
     def segment(self, number: int) -> bytes:
         """Raises NoSuchSegment for the future and for the distant past."""
-        first = self._segments[0].entry.number if self._segments else self._next_segment
-        if not first <= number < self._next_segment:
-            raise NoSuchSegment(
-                f"segment {number} of this show is not kept, or not made yet: load the playlist"
-            )
-        return self._segments[number - first].data
+        return self._kept.segment(number)
 
     def part(self, number: int) -> bytes:
         """Raises NoSuchSegment for the future (see `is_part_coming`) and the distant past."""
-        try:
-            return self._parts[number]
-        except KeyError:
-            raise NoSuchSegment(
-                f"part {number} of this show is not kept, or not made yet: load the playlist"
-            ) from None
+        return self._kept.part(number)
 
     def is_part_coming(self, number: int) -> bool:
         """Whether this is the part that playlists hint at: worth waiting for."""
@@ -311,14 +268,14 @@ class Packager:
                 init_number=run.init_number,
                 starts_at=cut.starts_at,
                 duration_seconds=0.0,
-                is_discontinuous=bool(self._segments) and not run.has_segments,
+                is_discontinuous=bool(self._kept) and not run.has_segments,
             )
             segment = Segment(entry, (), cut.is_independent)
         entry = segment.entry
         parts = entry.parts
         if cut.is_part:
             parts = (*parts, PartEntry(self._next_part, cut.seconds, cut.is_independent))
-            self._parts[self._next_part] = data
+            self._kept.add_part(self._next_part, data)
             self._next_part += 1
         self._open = replace(
             segment,
@@ -334,14 +291,14 @@ class Packager:
         assert segment is not None
         self._next_segment += 1
         run.has_segments = True
-        self._segments.append(segment)
+        self._kept.add_segment(segment)
+        self._forget_inits()
         self._completed.append(segment)
         seconds = segment.entry.duration_seconds
-        self._kept_seconds += seconds
-        if seconds >= self.limits.target_seconds / 4:
+        # Shorter ones do not count (RFC 8216 4.1), but none at all would be no bandwidth.
+        if seconds >= self.limits.target_seconds * 0.4 or not self.peak_bits_per_second:
             peak = round(8 * segment.byte_count / seconds)
             self.peak_bits_per_second = max(self.peak_bits_per_second, peak)
-        self._forget_old_segments()
         self._change()
 
     def _finish_run(self) -> None:
@@ -368,58 +325,27 @@ class Packager:
         return text
 
     def _made_text(self, *, skip: bool) -> str:
-        hidden_count = self._hidden_count()
-        hidden = islice(self._segments, hidden_count)
-        listed = [segment.entry for segment in islice(self._segments, hidden_count, None)]
-        is_open = self._open is not None and not self.is_ended
+        entries, discontinuity = self._kept.listed()
         return media_playlist(
-            listed,
+            entries,
             low_latency=self._low_latency,
-            discontinuity_sequence=self._discontinuities_before
-            + sum(segment.entry.is_discontinuous for segment in hidden),
-            open_entry=self._open.entry if self._open and is_open else None,
+            discontinuity_sequence=discontinuity,
+            open_entry=self._open.entry if self._open else None,
             hint=None if self.is_ended else self._next_part,
             entries_with_parts=0 if self.is_ended else _SEGMENTS_WITH_PARTS,
-            skipped=self._skippable_count(listed) if skip else 0,
+            skipped=self._skippable_count(entries) if skip else 0,
             is_ended=self.is_ended,
         )
 
-    def _hidden_count(self) -> int:
-        """Kept segments before those a playlist names."""
-        seconds = 0.0
-        count = 0
-        for segment in reversed(self._segments):
-            if seconds >= self.limits.window_seconds or count >= _MOST_LISTED:
-                break
-            seconds += segment.entry.duration_seconds
-            count += 1
-        return len(self._segments) - count
-
-    def _skippable_count(self, listed: Sequence[Entry]) -> int:
+    def _skippable_count(self, entries: Sequence[Entry]) -> int:
         """Segments that end before the skip boundary."""
         open_seconds = self._open.entry.duration_seconds if self._open else 0.0
-        left = sum(entry.duration_seconds for entry in listed) + open_seconds
-        for index, entry in enumerate(listed):
+        left = sum(entry.duration_seconds for entry in entries) + open_seconds
+        for index, entry in enumerate(entries):
             left -= entry.duration_seconds
             if left <= self._low_latency.skip_boundary_seconds:
                 return index
         return 0
 
-    def _forget_old_segments(self) -> None:
-        while (
-            self._kept_seconds - self._segments[0].entry.duration_seconds > self.limits.kept_seconds
-            or len(self._segments) > _MOST_KEPT
-        ):
-            forgotten = self._segments.popleft().entry
-            self._kept_seconds -= forgotten.duration_seconds
-            self._discontinuities_before += forgotten.is_discontinuous
-            for part in forgotten.parts:
-                del self._parts[part.number]
-        self._forget_inits()
-
     def _forget_inits(self) -> None:
-        kept = {segment.entry.init_number for segment in self._segments}
-        if self._run is not None:
-            kept.add(self._run.init_number)
-        for number in self._inits.keys() - kept:
-            del self._inits[number]
+        self._kept.forget_inits(but=self._run.init_number if self._run else None)

@@ -161,7 +161,8 @@ class RecordingFiles:
 
     def __init__(self, folder: Path, *, keep_seconds: int) -> None:
         self.folder = folder
-        self._keep_seconds = keep_seconds
+        # A live playlist names three target durations at least (RFC 8216 6.2.2).
+        self._keep_seconds = max(keep_seconds, 3 * TARGET_SECONDS)
         self._state = _State()
         self._index_size = 0
         self._inits: set[int] = set()

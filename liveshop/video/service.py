@@ -14,6 +14,7 @@ from typing import Final
 from liveshop.kernel.clock import Clock
 from liveshop.kernel.ids import ShowId
 from liveshop.settings import VideoSettings
+from liveshop.video.arrivals import Arrivals
 from liveshop.video.model import (
     AacConfig,
     BadPlaybackLink,
@@ -102,6 +103,10 @@ class VideoService:
         self._limits = limits or PackagerLimits(part_target_seconds=self._settings.part_seconds)
         self._streams: dict[ShowId, Stream] = {}
         self._publishers: dict[ShowId, Publisher] = {}
+        # What was said of shows may be newer than what a publisher was allowed by.
+        self._opened: set[ShowId] = set()
+        self._ended: set[ShowId] = set()
+        self._restricted: dict[ShowId, bool] = {}
         self._events: asyncio.Queue[VideoEvent] = asyncio.Queue()
 
     # -- publishers
@@ -110,23 +115,29 @@ class VideoService:
         self, publishing: Publishing, video: H264Config, audio: AacConfig | None
     ) -> Publisher:
         """Send video to a show. The newest publisher takes over: what an older one writes later
-        raises PublisherGone. The caller has checked that this one may."""
+        raises PublisherGone. The caller has checked that this one may.
+
+        Raises PublisherGone when the show has ended.
+        """
         now = self._clock.now()
         self._forget_idle_streams(now)
         show_id = publishing.show_id
+        if show_id in self._ended:
+            raise PublisherGone("this show has ended")
         stream = self._streams.get(show_id)
-        if stream is None or stream.is_ended:
-            stream = self._streams[show_id] = self._new_stream(show_id, stream)
+        if stream is None:
+            stream = self._streams[show_id] = self._new_stream(show_id)
         if show_id in self._publishers:
             self._tell(VideoReplaced, stream, now)
         stream.publishing = publishing
         stream.idle_since = None
-        stream.for_customers = publishing.for_customers
+        stream.for_customers = self._restricted.get(show_id, publishing.for_customers)
         publisher = self._publishers[show_id] = Publisher(self, publishing, stream)
+        stream.arrivals = Arrivals()
         stream.begin(video, audio, now)
-        if publishing.is_on_air:
+        if publishing.is_on_air or show_id in self._opened:
             stream.go_on_air(self._numbers(stream, now))
-        self._tell(VideoStarted, stream, now, **_described(video, audio))
+        self._tell_started(stream, now)
         return publisher
 
     def is_current(self, publisher: Publisher) -> bool:
@@ -170,16 +181,17 @@ class VideoService:
 
     def open(self, show_id: ShowId) -> None:
         """The show is live: from now on viewers see what is sent. May be repeated."""
+        self._opened.add(show_id)
         stream = self._streams.get(show_id)
         if stream is None or stream.is_ended or stream.is_on_air:
             return
         now = self._clock.now()
         stream.go_on_air(self._numbers(stream, now))
-        if stream.tracks is not None:
-            self._tell(VideoStarted, stream, now, **_described(*stream.tracks))
+        self._tell_started(stream, now)
 
     def restrict(self, show_id: ShowId, *, for_customers: bool) -> None:
         """Whether playback addresses have to be signed, from now on."""
+        self._restricted[show_id] = for_customers
         stream = self._streams.get(show_id)
         if stream is not None:
             stream.for_customers = for_customers
@@ -187,6 +199,7 @@ class VideoService:
     def end(self, show_id: ShowId) -> None:
         """The show is over: players are told that nothing follows. May be repeated."""
         now = self._clock.now()
+        self._ended.add(show_id)
         self._publishers.pop(show_id, None)
         stream = self._streams.get(show_id)
         if stream is not None and not stream.is_ended:
@@ -197,7 +210,7 @@ class VideoService:
     def set_delay(self, person_id: str, delay: timedelta) -> None:
         """How long this person's camera and encoder take, from now on."""
         for show_id, publisher in self._publishers.items():
-            if publisher.publishing.staff_id == person_id:
+            if publisher.publishing.person_id == person_id:
                 publisher.publishing = replace(publisher.publishing, capture_delay=delay)
                 self._streams[show_id].publishing = publisher.publishing
 
@@ -226,7 +239,7 @@ class VideoService:
         """What arrives, as it comes; silent until somebody sends."""
         stream = self._streams.get(show_id)
         if stream is None:
-            stream = self._streams[show_id] = self._new_stream(show_id, None)
+            stream = self._streams[show_id] = self._new_stream(show_id)
             stream.idle_since = self._clock.now()
         return stream.monitor
 
@@ -314,16 +327,13 @@ class VideoService:
             raise PublisherGone("this show takes its video from elsewhere now, or has ended")
         return self._streams[publisher.show_id]
 
-    def _new_stream(self, show_id: ShowId, before: Stream | None) -> Stream:
-        stream = Stream(
+    def _new_stream(self, show_id: ShowId) -> Stream:
+        return Stream(
             show_id,
             limits=self._limits,
             recording=None if self._recordings is None else self._recordings.of(show_id),
             with_low=self._settings.low_rung,
         )
-        if before is not None:
-            stream.least_number = before.next_number
-        return stream
 
     def _numbers(self, stream: Stream, now: datetime) -> Numbers:
         age_seconds = (now - _NUMBERS_COUNT_FROM).total_seconds()
@@ -331,6 +341,11 @@ class VideoService:
             first=max(stream.next_number, int(age_seconds * _NUMBERS_PER_SECOND)),
             discontinuity=int(age_seconds) % _DISCONTINUITIES,
         )
+
+    def _tell_started(self, stream: Stream, now: datetime) -> None:
+        if stream.tracks is not None and stream.publishing is not None:
+            who = stream.publishing.person_id
+            self._tell(VideoStarted, stream, now, person_id=who, **_described(*stream.tracks))
 
     def _tell(self, kind: type[VideoEvent], stream: Stream, now: datetime, **data: object) -> None:
         """Of a show that is not on air there is nothing to tell."""
@@ -342,6 +357,7 @@ class VideoService:
             idle_since = stream.idle_since
             is_old = idle_since is not None and now - idle_since > _KEPT_AFTER_LAST_PUBLISHER
             if is_old and not stream.monitor.is_watched:
+                stream.monitor.close()
                 del self._streams[show_id]
 
 

@@ -71,8 +71,6 @@ class Stream:
         self.is_ended = False
         self.idle_since: datetime | None = None
         """When the last publisher went."""
-        self.least_number = 0
-        """No packager may begin below."""
         self._limits = limits
         self._recording = recording
         self._with_low = with_low
@@ -163,7 +161,7 @@ class Stream:
     def next_number(self) -> int:
         """No packager of this stream has used this one, or a later one."""
         numbers = [packager.next_number for packager in self._packagers.values()]
-        return max(numbers, default=self.least_number)
+        return max(numbers, default=0)
 
     def packager(self, rendition: Rendition) -> Packager:
         """Raises NoVideo."""
@@ -196,7 +194,7 @@ class Stream:
                 packager.height,
             )
             for rendition, packager in self._packagers.items()
-            if packager.has_segments
+            if packager.has_segments and (rendition is not Rendition.LOW or self._rung)
         )
 
     # -- inside
@@ -212,7 +210,9 @@ class Stream:
         else:
             self._packagers[Rendition.AUDIO].finish_run()
         if self._with_low:
-            self._rung = Rung(video, audio, self._low_begins, self._low_samples)
+            self._rung = Rung(
+                video, audio, self._low_begins, self._low_samples, failed=self._close_rung
+            )
 
     def _record(self, segments: Sequence[Segment], rendition: Rendition = Rendition.VIDEO) -> None:
         if self._recording is None or rendition is not Rendition.VIDEO:

@@ -44,6 +44,7 @@ def server(
             "LIVESHOP_CHECKOUT__ADDS_PER_MINUTE": "10000000",
             "LIVESHOP_CHECKOUT__ORDERS_PER_MINUTE": "10000000",
             "LIVESHOP_LOG_LEVEL": "warning",
+            "LIVESHOP_VIDEO__RTMP_PORT": "0",
         }
         | dict(environ),
         cwd=folder,

@@ -27,6 +27,7 @@ _SETTLE_SECONDS = 20.0
 _SECONDS = float(os.environ.get("BENCH_SECONDS", "40"))
 _PINS = 20
 _PIN_SECONDS = 1.3
+_LAST_PIN_SECONDS = 15.0
 _FAR = delay_proxy.Network()
 
 
@@ -83,9 +84,7 @@ async def _cue_errors(encoder: str, *, is_measured: bool) -> list[float]:
                 pinned.append(pin)
                 # Never the same distance to a part's beginning.
                 await asyncio.sleep(_PIN_SECONDS + number % 7 * 0.05)
-            await asyncio.sleep(4)
-            shown = (await watching.told())["pins"]
-    shown = [card for card in shown if card["product"] is not None][-_PINS:]
+            shown = await watching.pins(_PINS, within=_LAST_PIN_SECONDS)
     assert [card["product"] for card in shown] == [pin["product_id"] for pin in pinned], shown
     return [
         abs(card["ms"] - video_media.milliseconds(pin["at"]))

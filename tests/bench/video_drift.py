@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import av
-import publisher
+import painted
 import video_media
 
 from liveshop.video.ingest import flv
@@ -35,15 +35,15 @@ class Tag:
     body: bytes
 
 
-def loop_tags(film: publisher.Film) -> tuple[list[Tag], list[Tag]]:
+def loop_tags(film: painted.Film) -> tuple[list[Tag], list[Tag]]:
     """The sequence headers, and eight seconds of tags, as ffmpeg's FLV muxer writes them."""
     media = io.BytesIO()
     with av.open(media, "w", format="flv") as container:
-        video, sound = publisher.add_streams(container, film)
+        video, sound = painted.add_streams(container, film)
         assert sound is not None
-        for packet in publisher.encoded_loop(film):
+        for packet in painted.encoded_loop(film):
             stream = video if packet.stream.type == "video" else sound
-            container.mux(publisher.moved(packet, stream, 0))
+            container.mux(painted.moved(packet, stream, 0))
     tags = list(_tags(media.getvalue()))
     headers = [tag for tag in tags if tag.body[1] == 0]
     return headers, [tag for tag in tags if tag.body[1] == 1]
@@ -71,7 +71,7 @@ class Drift:
 
 
 def run(jitter_ms: int, *, hours: float = _HOURS) -> Drift:
-    headers, tags = loop_tags(publisher.Film(width=160, height=90, kbit=200))
+    headers, tags = loop_tags(painted.Film(width=160, height=90, kbit=200))
     video = next(c for c in map(_parse, headers) if isinstance(c, flv.VideoConfig)).config
     sound = next(c for c in map(_parse, headers) if isinstance(c, flv.AudioConfig)).config
     timeline = Timeline(video, sound)
@@ -81,9 +81,9 @@ def run(jitter_ms: int, *, hours: float = _HOURS) -> Drift:
     looks: list[float] = []
     sizes: list[float] = []
     held = 0
-    loop_ms = publisher.LOOP_SECONDS * 1000
-    turns = round(hours * 3600 / publisher.LOOP_SECONDS)
-    every = max(min(_LOOKS_EVERY_SECONDS // publisher.LOOP_SECONDS, turns - 1), 1)
+    loop_ms = painted.LOOP_SECONDS * 1000
+    turns = round(hours * 3600 / painted.LOOP_SECONDS)
+    every = max(min(_LOOKS_EVERY_SECONDS // painted.LOOP_SECONDS, turns - 1), 1)
     for turn in range(turns):
         recent: list[Segment] = []
         for tag in tags:

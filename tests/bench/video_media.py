@@ -10,7 +10,7 @@ from datetime import datetime
 
 import av
 import barcode
-import publisher
+import painted
 from video_house import VideoHouse
 
 _LOUD = 0.3
@@ -84,7 +84,7 @@ def decode(media: bytes) -> Heard:
 
 
 def _is_white(luma: memoryview, stride: int, width: int, height: int) -> bool:
-    left, size = publisher.flash_square(width, height)
+    left, size = painted.flash_square(width, height)
     return luma[(height - size // 2) * stride + left + size // 2] > 128
 
 

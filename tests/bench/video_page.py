@@ -84,6 +84,18 @@ class Watching:
     async def told(self) -> dict[str, Any]:
         return dict(await self.seen.json_value())
 
+    async def pins(self, count: int, *, within: float) -> list[dict[str, Any]]:
+        """So many cards, as they appeared, each with the clock that was on screen."""
+
+        async def all_shown() -> list[dict[str, Any]] | None:
+            cards = [card for card in (await self.told())["pins"] if card["product"] is not None]
+            return cards if len(cards) >= count else None
+
+        try:
+            return list(await eventually(all_shown, f"{count} cards", within=within))
+        except AssertionError as error:
+            raise AssertionError(f"{error}; the player: {await self.figures()}") from None
+
     async def figures(self) -> dict[str, Any]:
         return dict(await self.page.evaluate(_FIGURES))
 

@@ -54,6 +54,7 @@ class Server:
             "LIVESHOP_MODE": "test",
             "LIVESHOP_DATA_DIR": str(folder),
             "LIVESHOP_LOG_LEVEL": "error",
+            "LIVESHOP_VIDEO__RTMP_PORT": "0",
             "LIVESHOP_SERVER__SECRET": builders.SECRET,
             **settings,
         }

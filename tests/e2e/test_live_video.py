@@ -228,7 +228,7 @@ async def test_waiting_gone_and_back_without_a_touch(
         await expect(card).to_contain_text("Back in a moment")
     # A pin made now is seen now: there is no picture that could be behind.
     product = (await quiet.call("GET", f"/api/shows/{show}"))["lineup"][0]
-    await quiet.host("POST", f"/api/shows/{show}/pin", {"product_id": product})
+    await quiet.host("PUT", f"/api/shows/{show}/pin", {"product_id": product})
     await viewer.see("pinned-card").wait_for()
     await expect(card).to_contain_text("The host has not come back yet")
     assert await viewer.axe() == []

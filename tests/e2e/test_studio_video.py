@@ -10,10 +10,11 @@ from typing import Any
 
 import publisher
 import pytest
+import pytest_asyncio
 from e2e.conftest import Arrive
 from e2e.house import House, Refused
 from e2e.people import SIZES, Person, eventually
-from playwright.async_api import Locator, expect
+from playwright.async_api import Browser, Locator, expect
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -49,9 +50,19 @@ async def encoder(address: str, *arguments: str) -> AsyncIterator[publisher.Publ
         await asyncio.to_thread(started.close)
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def signed_in(house: House, browser: Browser) -> Any:
+    """The cookies of a host: a password may be tried five times, then twice a minute."""
+    host = await Person.arrive(browser)
+    await host.sign_in(house.studio)
+    state = await host.context.storage_state()
+    await host.leave()
+    return state
+
+
 async def at_the_cockpit(house: House, host: Person, show: str) -> Locator:
-    """Signed in before this show's cockpit; its line about the video."""
-    await host.sign_in(f"{house.studio}#/shows/{show}")
+    """Before this show's cockpit; its line about the video."""
+    await host.page.goto(f"{house.studio}#/shows/{show}")
     line = host.see("video-line")
     await line.wait_for()
     return line
@@ -90,9 +101,11 @@ async def monitor_runs(host: Person) -> dict[str, Any]:
     return dict(await eventually(moves, "the studio's picture to run", within=30))
 
 
-async def test_a_host_connects_an_encoder_before_the_show(house: House, arrive: Arrive) -> None:
+async def test_a_host_connects_an_encoder_before_the_show(
+    house: House, arrive: Arrive, signed_in: Any
+) -> None:
     show = await house.new_show("With an encoder", TEAPOT)
-    host = await arrive()
+    host = await arrive(state=signed_in)
     line = await at_the_cockpit(house, host, show)
     await expect_state(line, "none")
     await expect(line).to_contain_text("No video yet")
@@ -134,9 +147,11 @@ async def _is_close(frame: Locator) -> bool:
     return behind is not None and float(behind) < 1.5
 
 
-async def test_a_drop_is_told_while_it_lasts_and_in_the_log(house: House, arrive: Arrive) -> None:
+async def test_a_drop_is_told_while_it_lasts_and_in_the_log(
+    house: House, arrive: Arrive, signed_in: Any
+) -> None:
     show = await house.new_show("Interrupted", TEAPOT)
-    host = await arrive("390")
+    host = await arrive("390", state=signed_in)
     line = await at_the_cockpit(house, host, show)
     await host.see("send-video").click()
     address = await make_key(host)
@@ -165,9 +180,9 @@ async def test_a_drop_is_told_while_it_lasts_and_in_the_log(house: House, arrive
         await expect(line).to_have_count(0)
 
 
-async def test_a_new_key_cuts_off_the_old_one(house: House, arrive: Arrive) -> None:
+async def test_a_new_key_cuts_off_the_old_one(house: House, arrive: Arrive, signed_in: Any) -> None:
     show = await house.new_show("A new key", TEAPOT)
-    host = await arrive()
+    host = await arrive(state=signed_in)
     line = await at_the_cockpit(house, host, show)
     await host.see("send-video").click()
     old = await make_key(host)
@@ -195,10 +210,12 @@ async def test_a_new_key_cuts_off_the_old_one(house: House, arrive: Arrive) -> N
         await expect(host.see("video-arrives")).to_have_attribute("data-state", "none")
 
 
-async def test_the_delay_of_a_camera_is_measured(house: House, arrive: Arrive) -> None:
+async def test_the_delay_of_a_camera_is_measured(
+    house: House, arrive: Arrive, signed_in: Any
+) -> None:
     """The encoder's camera sees the screen's light 400 ms after it changed."""
     show = await house.new_show("Measured", TEAPOT)
-    host = await arrive()
+    host = await arrive(state=signed_in)
     line = await at_the_cockpit(house, host, show)
     await host.see("send-video").click()
     await expect(host.see("measure-delay")).to_be_disabled()
@@ -250,11 +267,11 @@ async def _delay_is(house: House, show: str, milliseconds: int) -> bool:
 
 @pytest.mark.parametrize("size", list(SIZES))
 async def test_video_screens_are_accessible_in_both_languages(
-    house: House, arrive: Arrive, size: str
+    house: House, arrive: Arrive, signed_in: Any, size: str
 ) -> None:
     show = await house.new_show("Read aloud", TEAPOT)
     for locale in ("en-GB", "de-DE"):
-        host = await arrive(size, locale=locale)
+        host = await arrive(size, locale=locale, state=signed_in)
         line = await at_the_cockpit(house, host, show)
         await expect_state(line, "none")
         assert await host.axe() == []
@@ -291,10 +308,10 @@ async def _another_key(host: Person) -> str:
     return await shown_address(host)
 
 
-async def test_the_form_says_who_can_watch(house: House, arrive: Arrive) -> None:
+async def test_the_form_says_who_can_watch(house: House, arrive: Arrive, signed_in: Any) -> None:
     show = await house.new_show("Among ourselves", TEAPOT)
-    host = await arrive("390")
-    await host.sign_in(f"{house.studio}#/shows/{show}/edit")
+    host = await arrive("390", state=signed_in)
+    await host.page.goto(f"{house.studio}#/shows/{show}/edit")
     await expect(host.see("audience-everyone")).to_be_checked()
     await host.see("audience-customers").check()
     await host.see("save-show").click()

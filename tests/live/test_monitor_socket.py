@@ -279,7 +279,7 @@ async def test_who_may_look_goes_on_looking() -> None:
             return HOST
 
         await read(client)
-        studio.socket._bearer = bearer
+        studio.socket._handshake._bearer = bearer
         await until(lambda: proofs > 5)
         assert studio.monitor.is_watched
 

@@ -233,8 +233,8 @@ async def test_the_log_names_who_sends_and_holds_no_ids(stage: Stage) -> None:
         email="mira@shop.example", name="Mira", password=builders.PASSWORD, roles=["host"]
     )
     await stage.shop.stream_keys.issue(stage.show_id, member.as_principal())
-    await stage.noted(VideoStarted, staff_id=member.id, width=1280)
-    await stage.noted(VideoChanged, staff_id="stf_" + "0" * 26)
+    await stage.noted(VideoStarted, person_id=member.id, width=1280)
+    await stage.noted(VideoChanged, person_id="stf_" + "0" * 26)
     assert [entry.data for entry in await stage.log()] == [
         {"width": 1280, "person_name": "Mira"},
         {},

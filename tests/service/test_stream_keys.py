@@ -62,7 +62,7 @@ async def test_a_key_lets_its_person_send_video_to_its_show(
     issued = await shop.stream_keys.issue(show_id, mira)
     clock.advance(timedelta(minutes=5))
     publishing = await shop.stream_keys.authorise(issued.secret)
-    assert (publishing.show_id, publishing.staff_id) == (show_id, mira.id)
+    assert (publishing.show_id, publishing.person_id) == (show_id, mira.id)
     assert not publishing.is_on_air
     assert not publishing.for_customers
     assert publishing.capture_delay == timedelta(0)
@@ -125,7 +125,7 @@ async def test_each_person_has_a_key_and_each_show_another(shop: Liveshop) -> No
         for who in (mira, noor)
     ]
     allowed = [await shop.stream_keys.authorise(secret) for secret in secrets]
-    assert [(each.show_id, each.staff_id) for each in allowed] == [
+    assert [(each.show_id, each.person_id) for each in allowed] == [
         (one, mira.id),
         (one, noor.id),
         (other, mira.id),

@@ -4,18 +4,18 @@ import io
 
 import av
 import barcode
-import publisher
+import painted
 import pytest
 
 START = 1_790_000_000_123
 
 
-def _decoded(film: publisher.Film, *, seconds: int) -> list[tuple[float, int | None]]:
+def _decoded(film: painted.Film, *, seconds: int) -> list[tuple[float, int | None]]:
     """When each picture is shown, in seconds, and what is read from it."""
-    camera = publisher.Camera(film)
+    camera = painted.Camera(film)
     media = io.BytesIO()
     with av.open(media, "w", format="flv") as container:
-        video, _ = publisher.add_streams(container, film)
+        video, _ = painted.add_streams(container, film)
         for number in range(seconds * film.rate):
             at_ms = START + round(number * 1000 / film.rate)
             container.mux(video.encode(camera.picture(number, at_ms=at_ms, light=None)))
@@ -37,7 +37,7 @@ def _decoded(film: publisher.Film, *, seconds: int) -> list[tuple[float, int | N
 def test_every_picture_tells_its_time_after_compression(
     encoder: str, width: int, height: int, kbit: int
 ) -> None:
-    film = publisher.Film(
+    film = painted.Film(
         width=width, height=height, kbit=kbit, encoder=encoder, has_sound=False, gop_seconds=2
     )
     pictures = _decoded(film, seconds=2)
@@ -49,7 +49,7 @@ def test_every_picture_tells_its_time_after_compression(
 
 
 def test_a_picture_without_a_clock_is_not_misread() -> None:
-    camera = publisher.Camera(publisher.Film())
+    camera = painted.Camera(painted.Film())
     frame = camera.picture(0, at_ms=START, light=None)
     luma = memoryview(frame.planes[0])
     stride = frame.planes[0].line_size
@@ -61,9 +61,9 @@ def test_a_picture_without_a_clock_is_not_misread() -> None:
 
 
 def test_the_loop_fits_together() -> None:
-    film = publisher.Film(width=160, height=90, kbit=200)
-    packets = publisher.encoded_loop(film)
-    for kind, step in (("video", 1 / film.rate), ("audio", 1024 / publisher.SAMPLE_RATE)):
+    film = painted.Film(width=160, height=90, kbit=200)
+    packets = painted.encoded_loop(film)
+    for kind, step in (("video", 1 / film.rate), ("audio", 1024 / painted.SAMPLE_RATE)):
         times = [float(p.dts * p.time_base) for p in packets if p.stream.type == kind]
-        assert len(times) == pytest.approx(publisher.LOOP_SECONDS / step)
-        assert times[0] + publisher.LOOP_SECONDS - times[-1] == pytest.approx(step, abs=0.001)
+        assert len(times) == pytest.approx(painted.LOOP_SECONDS / step)
+        assert times[0] + painted.LOOP_SECONDS - times[-1] == pytest.approx(step, abs=0.001)

@@ -6,7 +6,7 @@ from functools import cache
 
 import av
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liveshop.video.h264 import Sps, parse_avcc, parse_sps, sps_of
@@ -180,6 +180,7 @@ def test_other_units_are_refused(nal_unit: bytes) -> None:
         parse_sps(nal_unit)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=80))
 def test_garbage_is_refused_or_read(garbage: bytes) -> None:
     for parse, data in ((parse_sps, b"\x67" + garbage), (sps_of, b"\1" + garbage)):
@@ -191,6 +192,7 @@ def test_garbage_is_refused_or_read(garbage: bytes) -> None:
         assert sps.height > 0
 
 
+@settings(deadline=None)
 @given(st.integers(0, 60), st.integers(0, 255), st.integers(0, 80))
 def test_damage_is_refused_or_read(position: int, value: int, length: int) -> None:
     damaged = bytearray(encoded_avcc(1920, 1080))

@@ -4,7 +4,7 @@ import math
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liveshop.video.ingest.amf0 import AmfLimits, BadAmf, Value, decode, encode
@@ -134,6 +134,7 @@ values_of_amf0 = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(values_of_amf0, max_size=4))
 def test_what_is_written_is_read(values: list[Value]) -> None:
     assert decode(encode(*values), limits=AmfLimits(max_depth=64)) == values
@@ -153,11 +154,13 @@ def _harmless(data: bytes) -> None:
     assert len(values) <= len(data)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_garbage_is_refused_or_read(data: bytes) -> None:
     _harmless(data)
 
 
+@settings(deadline=None)
 @given(st.lists(values_of_amf0, max_size=4), st.data())
 def test_damage_is_refused_or_read(values: list[Value], data: st.DataObject) -> None:
     whole = bytearray(encode(*values))

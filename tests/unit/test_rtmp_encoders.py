@@ -166,7 +166,7 @@ changes = st.lists(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(changes, changes)
 def test_damaged_conversation_is_refused_or_read(
     conversation: list[bytes],

@@ -4,7 +4,7 @@ import struct
 from collections.abc import Callable
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rtmp_client import (
     aac_config,
@@ -297,12 +297,14 @@ heads = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(heads, st.binary(max_size=120), st.integers(1, 4))
 @example(b"\x17\1\0\0\0", nal_units(IDR, SLICE), 4)
 def test_garbage_is_refused_or_read(head: bytes, garbage: bytes, length_size: int) -> None:
     _harmless(head + garbage, length_size)
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(
         [

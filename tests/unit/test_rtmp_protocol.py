@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rtmp_client import (
     ABORT,
@@ -245,6 +245,7 @@ def test_playing_is_refused() -> None:
         (f"live/{KEY}", "", ("live", KEY)),  # all of it typed as the server's address
         (f"live/{KEY}?x=1", "", ("live", KEY)),
         ("live/instance", KEY, ("live", KEY)),
+        ("live ", f" {KEY}\r\n", ("live", KEY)),  # pasted
         ("", KEY, ("", KEY)),
         ("live", "", ("live", "")),
     ],
@@ -596,6 +597,7 @@ def conversation(client: RtmpClient) -> tuple[bytes, bytes]:
     return before, after + client.unpublish(KEY)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 10_000), max_size=30), st.booleans(), st.booleans())
 def test_any_cut_gives_the_same_events(
     cuts: list[int], repeats_extended: bool, byte_by_byte: bool
@@ -698,6 +700,7 @@ def test_no_repr_and_no_error_shows_the_key() -> None:
     assert KEY not in str(raised.value)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400), st.booleans(), st.sampled_from([b"", b"\3"]))
 def test_garbage_is_refused_or_read(garbage: bytes, is_publishing: bool, first: bytes) -> None:
     encoder = Encoder()
@@ -730,6 +733,7 @@ messages = st.tuples(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(messages, max_size=12), st.booleans())
 def test_any_messages_are_refused_or_read(
     said: list[tuple[int, bytes, int, int]], is_publishing: bool
@@ -753,6 +757,7 @@ damage = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(damage, damage)
 def test_damaged_conversations_are_refused_or_read(
     early: list[tuple[int, str, int]], late: list[tuple[int, str, int]]

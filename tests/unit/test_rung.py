@@ -101,6 +101,12 @@ def encode(
     )
 
 
+@pytest.fixture(autouse=True)
+def never_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What drops, drops because a test says so and not because its machine is busy."""
+    monkeypatch.setattr(rung, "_BEHIND_SECONDS", 600.0)
+
+
 @pytest.fixture(scope="module")
 def film() -> Film:
     return encode()

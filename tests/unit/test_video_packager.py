@@ -529,6 +529,18 @@ def test_nobody_waits_for_the_distant_future_or_after_the_end() -> None:
     assert not packager.is_part_coming(packager.hint)
 
 
+@given(msn=st.integers(-5, 120), part=st.one_of(st.none(), st.integers(0, 40)))
+def test_what_is_there_is_never_too_far_and_what_comes_next_may_be_asked_for(
+    msn: int, part: int | None
+) -> None:
+    packager = playing(2.8)
+    assert not (packager.has_reached(msn, part) and packager.is_too_far(msn, part))
+    assert packager.report is not None
+    coming = (packager.report.last_msn, packager.report.last_part + 1)
+    assert not packager.has_reached(*coming)
+    assert not packager.is_too_far(*coming)
+
+
 def test_version_rises_when_and_only_when_the_playlist_changes() -> None:
     packager = Packager(first_number=0)
     packager.begin_run(VIDEO, AUDIO)

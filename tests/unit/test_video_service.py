@@ -160,13 +160,12 @@ async def test_numbers_are_never_used_twice_for_a_show(manual: ManualClock) -> N
     used: set[int] = set()
     for _ in range(5):  # each time as after a crash: nothing of the old service is left
         service = VideoService(clock=manual)
-        for _ in range(2):
-            # A publisher may begin with a burst of what it has recorded already.
-            on_air(service, 6.1)
-            service.end(SHOW)
-            found = await numbers(service)
-            assert not used & found
-            used |= found
+        # A publisher may begin with a burst of what it has recorded already.
+        on_air(service, 6.1).close()
+        on_air(service, 6.1)
+        found = await numbers(service)
+        assert not used & found
+        used |= found
         manual.advance(timedelta(seconds=2))
 
 
@@ -265,3 +264,18 @@ async def test_what_was_refused_is_told(service: VideoService) -> None:
     (event,) = await told(service)
     assert isinstance(event, VideoRefused)
     assert event.data == {"code": "video_unsupported", "detail": "HEVC"}
+
+
+async def test_what_was_said_of_a_show_counts_more_than_what_a_key_allowed_before(
+    service: VideoService,
+) -> None:
+    before = Publishing(SHOW, is_on_air=False)
+    service.open(SHOW)
+    service.restrict(SHOW, for_customers=True)
+    service.publish(before, VIDEO, None).write(pictures(1.1), origin=START)
+    assert service.is_on_air(SHOW)
+    with pytest.raises(BadPlaybackLink):
+        service.admit(SHOW, is_signed=False)
+    service.end(SHOW)
+    with pytest.raises(PublisherGone):
+        service.publish(before, VIDEO, None)

@@ -369,5 +369,5 @@ def _transaction(values: list[Value]) -> float:
 
 
 def _path_of(value: Value) -> str:
-    """`/live/?x=y` is `live`."""
-    return value.partition("?")[0].strip("/ ") if isinstance(value, str) else ""
+    """`/live/?x=y` is `live`; what was pasted may bring white space along."""
+    return value.partition("?")[0].strip("/ \t\r\n") if isinstance(value, str) else ""

@@ -38,6 +38,7 @@ class RtmpServer:
         self._authorise = authorise
         self._limits = limits or RtmpServerLimits()
         self._servers: list[asyncio.Server] = []
+        self._is_closed = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._addresses: dict[asyncio.Task[None], str] = {}
         self._sessions: set[RtmpSession] = set()
@@ -54,6 +55,7 @@ class RtmpServer:
         loop = asyncio.get_running_loop()
         limit = None if tls is None else self._limits.handshake_seconds
         goodbye = None if tls is None else _TLS_GOODBYE_SECONDS
+        self._is_closed = False
         server = await loop.create_server(
             lambda: _Arrival(self),
             host,
@@ -68,6 +70,7 @@ class RtmpServer:
 
     async def close(self) -> None:
         """Send everybody away. May be repeated."""
+        self._is_closed = True
         servers, self._servers = self._servers, []
         for server in servers:
             server.close()
@@ -82,7 +85,7 @@ class RtmpServer:
             publishing = session.publishing
             if publishing is None:
                 session.doubt_key()
-            elif publishing.show_id == show_id and publishing.staff_id == person_id:
+            elif publishing.show_id == show_id and publishing.person_id == person_id:
                 session.cut("revoked")
 
     # -- connections
@@ -93,7 +96,7 @@ class RtmpServer:
         address = _address_of(transport)
         of_address = sum(other == address for other in self._addresses.values())
         if (
-            not self._servers
+            self._is_closed
             or len(self._tasks) >= self._limits.connections
             or of_address >= self._limits.connections_per_address
         ):

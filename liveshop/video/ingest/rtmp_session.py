@@ -196,6 +196,8 @@ class RtmpSession:
             ended = any(isinstance(event, PublishEnded) for event in events)
             self._intake.feed(events, self._clock.now(), self._seconds())
             if ended:
+                self._intake.close("stopped")
+                await self._see_off()
                 return "stopped"
 
     async def _until_asked(self) -> PublishAsked | None:
@@ -237,7 +239,13 @@ class RtmpSession:
     async def _refuse(self, refused: _Refused) -> None:
         _log.info("encoder_refused", show_id=self._show_id, code=refused.error.code)
         self._connection.refuse_publish(refused.code, refused.error.detail)
-        await self._say_goodbye()
+        try:
+            await self._send()
+            if self._writer.can_write_eof():
+                self._writer.write_eof()
+        except (OSError, _TooSlow):
+            return
+        await self._see_off()
 
     def _tell_host(self, error: UnsupportedMedia) -> None:
         """RTMP has no words an encoder would show in mid-stream: the studio shows them."""
@@ -246,15 +254,13 @@ class RtmpSession:
         _log.info("media_refused", show_id=self.publishing.show_id, problem=error.detail)
         self._video.refused(self.publishing, error.code, error.detail)
 
-    async def _say_goodbye(self) -> None:
+    async def _see_off(self) -> None:
+        """Whoever goes closes first: gstreamer takes the other order for an error."""
         deadline = self._seconds() + self._limits.goodbye_seconds
         try:
-            await self._send()
-            if self._writer.can_write_eof():
-                self._writer.write_eof()
             while await self._read(deadline) is not None:
                 pass
-        except (OSError, EOFError, ProtocolError, _TooSlow):
+        except (OSError, EOFError, ProtocolError, UnsupportedMedia, _TooSlow, Idle):
             pass
 
     # -- bytes
@@ -278,7 +284,7 @@ class RtmpSession:
         return events
 
     def _nothing_came(self) -> list[Event]:
-        if self._intake is None:
+        if self._intake is None or self._connection.state is RtmpState.ENDED:
             raise _TooSlow
         self._intake.check(self._seconds())
         return []

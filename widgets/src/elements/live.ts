@@ -47,7 +47,7 @@ export class LsLive extends Part {
   @state() private paused = false;
   /** Where the viewer's finger is on the bar, in wall-clock milliseconds. */
   @state() private aim: number | null = null;
-  @state() private soundOnly: boolean;
+  @state() soundOnly: boolean;
   @state() private recorded = true;
   @state() private frozen = false;
   @query("canvas") private canvas!: HTMLCanvasElement;

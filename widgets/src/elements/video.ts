@@ -37,7 +37,8 @@ export class LsVideo extends Part {
   @state() private refusedAutoplay = false;
   @state() private trouble = false;
   @state() private behind = false;
-  @state() private dark = false;
+  /** Where the button that turns the sound on is not in the way. */
+  @state() private unmuteAt: "" | "up" | "nowhere" = "";
   @state() private awake = true;
   @state() private progress = 0;
   @state() private duration = 0;
@@ -111,7 +112,7 @@ export class LsVideo extends Part {
     this.told = now;
     const { show } = this;
     this.behind = show?.atLive === false;
-    this.dark = show?.isDark === true;
+    this.unmuteAt = !show || show.soundOnly ? "" : show.isDark ? "nowhere" : "up";
     if (!show) return;
     const { latency, target, stalls } = show.figures;
     Object.assign(this.dataset, { state: show.state, latency: latency?.toFixed(2) ?? "", target: target.toFixed(2), stalls });
@@ -268,8 +269,8 @@ export class LsVideo extends Part {
                   ${icon("play", true)}
                 </button>`
               : nothing}
-            ${this.muted && !this.refusedAutoplay && !this.dark
-              ? html`<button class="unmute ${calm ? "low" : ""} ${this.rolling ? "up" : ""}" data-testid="unmute" @click=${this.unmute}>
+            ${this.muted && !this.refusedAutoplay && this.unmuteAt !== "nowhere"
+              ? html`<button class="unmute ${calm ? "low" : ""} ${this.unmuteAt}" data-testid="unmute" @click=${this.unmute}>
                   ${icon("mute")}<span>${this.t("video.unmute")}</span>
                 </button>`
               : nothing}

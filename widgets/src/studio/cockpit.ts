@@ -150,9 +150,10 @@ export class Cockpit extends View {
   }
 
   private async act(act: Act, show: Show): Promise<void> {
+    const unseen = act.to === "live" && this.video.health?.state === "none" ? ` ${this.t("studio.ask_start_no_video")}` : "";
     const answer = await this.app.ask({
       title: this.t(`studio.ask_${act.key}`),
-      text: this.t(`studio.ask_${act.key}_text`, { title: show.title }),
+      text: this.t(`studio.ask_${act.key}_text`, { title: show.title }) + unseen,
       yes: this.t(`studio.act_${act.key}`),
       danger: act.look === "btn-danger",
     });
@@ -244,6 +245,7 @@ export class Cockpit extends View {
         <h1>${show.title}</h1>
         <p class="quiet">${stateBadge(show.state, this.app.words)}
           ${since !== null ? html`<span class="clock" role="timer">${clockText(since)}</span>` : html`<span>${whenWords(show, this.app.words)}</span>`}
+          ${show.audience === "customers" ? html`<span class="link-state">${icon("lock")}<span>${this.t("studio.customers_only")}</span></span>` : nothing}
           <span class="link-state link-${this.room.status}" data-testid="connection" data-status=${this.room.status}><span class="link-dot" aria-hidden="true"></span><span>${this.t(`studio.link_${this.room.status}`)}</span></span>
         </p>
       </div>

@@ -1,0 +1,427 @@
+"""What of a show is on disk, and what viewers are told about it: also after a crash, on a full
+disk, and after a day."""
+
+import asyncio
+import errno
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import m3u8
+import pytest
+from hls_rules import Playlist, check_next, checked
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sample_builders import AUDIO, ORIGIN, SMALL_VIDEO, VIDEO, interleaved, pictures, sounds
+from structlog.testing import capture_logs
+from video_builders import demux, of_track
+
+from liveshop.kernel.clock import ManualClock, SystemClock
+from liveshop.kernel.ids import ShowId
+from liveshop.video import recording
+from liveshop.video.model import H264Config, NoSuchSegment, NoVideo, Sample, Track
+from liveshop.video.packager import Packager, Segment
+from liveshop.video.recording import Recordings
+from liveshop.video.recording_files import INDEX, ChunkMaker, NewChunk, RecordingFiles
+
+SHOW = ShowId("shw_1")
+
+
+class Host:
+    """Sends pictures second by second, and has what its packager completes at hand."""
+
+    def __init__(self, first_number: int = 1000, *, keyframe_every: int = 30) -> None:
+        self.packager = Packager(first_number=first_number)
+        self._keyframe_every = keyframe_every
+        self._second = 0
+
+    def begin(self, video: H264Config = VIDEO) -> list[Segment]:
+        self.packager.begin_run(video, AUDIO)
+        self._second = 0
+        return []
+
+    def send(self, seconds: int) -> list[tuple[Segment, bytes]]:
+        made: list[Segment] = []
+        for _ in range(seconds):
+            made += self.packager.add(
+                interleaved(
+                    pictures(1, start=self._second, keyframe_every=self._keyframe_every),
+                    sounds(1, start=self._second),
+                ),
+                origin=ORIGIN,
+            )
+            self._second += 1
+        return self._with_init(made)
+
+    def go(self) -> list[tuple[Segment, bytes]]:
+        return self._with_init(self.packager.finish_run())
+
+    def _with_init(self, made: list[Segment]) -> list[tuple[Segment, bytes]]:
+        return [(one, self.packager.init(one.entry.init_number)) for one in made]
+
+
+def chunks_of(host: Host, seconds: int, maker: ChunkMaker | None = None) -> list[NewChunk]:
+    maker = maker or ChunkMaker()
+    return [chunk for segment in host.send(seconds) for chunk in maker.add(*segment)]
+
+
+def recorded(folder: Path, host: Host, seconds: int, *, keep_seconds: int = 3600) -> RecordingFiles:
+    files = RecordingFiles(folder, keep_seconds=keep_seconds)
+    for chunk in chunks_of(host, seconds):
+        files.write(chunk)
+    return files
+
+
+def listed(files: RecordingFiles) -> Playlist:
+    m3u8.loads(files.playlist())
+    return checked(files.playlist())
+
+
+def number_of(uri: str | None) -> int:
+    assert uri is not None
+    return int(uri.removeprefix("chunk-").removesuffix(".m4s"))
+
+
+def samples_in(files: RecordingFiles) -> list[Sample]:
+    found: list[Sample] = []
+    for segment in listed(files).complete:
+        init = int(segment.init.removeprefix("init-").removesuffix(".mp4"))
+        found += demux(files.init(init) + files.read(number_of(segment.uri)))
+    return found
+
+
+@pytest.fixture
+def host() -> Host:
+    host = Host()
+    host.begin()
+    return host
+
+
+# -- chunks
+
+
+def test_chunks_are_six_seconds_from_keyframe_to_keyframe(host: Host, tmp_path: Path) -> None:
+    playlist = listed(recorded(tmp_path, host, 26))
+    assert [segment.seconds for segment in playlist.complete] == [6.0] * 4
+    assert [segment.starts_at for segment in playlist.complete] == [
+        ORIGIN + timedelta(seconds=6 * count) for count in range(4)
+    ]
+    assert playlist.is_event
+    assert not playlist.is_ended
+    assert playlist.first_msn == 0
+
+
+def test_all_that_was_sent_is_in_them(host: Host, tmp_path: Path) -> None:
+    samples = samples_in(recorded(tmp_path, host, 26))
+    assert of_track(samples, Track.VIDEO) == list(pictures(24))
+    assert of_track(samples, Track.AUDIO) == list(sounds(24))
+
+
+def test_rare_keyframes_make_longer_chunks_and_none_at_all_makes_them_end_anyhow(
+    tmp_path: Path,
+) -> None:
+    for number, (keyframe_every, seconds) in enumerate([(240, 8.0), (10_000, 11.7)]):
+        host = Host(keyframe_every=keyframe_every)
+        host.begin()
+        playlist = listed(recorded(tmp_path / str(number), host, 60))
+        assert len(playlist.complete) >= 4
+        for segment in playlist.complete:
+            assert segment.seconds == pytest.approx(seconds, abs=0.4)
+
+
+def test_a_chunk_ends_with_its_publisher(host: Host, tmp_path: Path) -> None:
+    maker, files = ChunkMaker(), RecordingFiles(tmp_path, keep_seconds=60)
+    chunks = chunks_of(host, 8, maker)
+    host.begin(SMALL_VIDEO)
+    chunks += chunks_of(host, 9, maker)
+    for chunk in chunks:
+        files.write(chunk)
+    complete = listed(files).complete
+    assert [segment.seconds for segment in complete] == [6.0, pytest.approx(2.0, abs=0.1), 6.0]
+    assert [segment.discontinuity for segment in complete] == [0, 0, 1]
+    assert [segment.init for segment in complete] == ["init-1000.mp4"] * 2 + ["init-1001.mp4"]
+
+
+def test_what_was_gathered_can_be_had_at_once(host: Host) -> None:
+    maker = ChunkMaker()
+    assert chunks_of(host, 4, maker) == []
+    assert maker.byte_count > 0
+    [chunk] = maker.flush()
+    assert chunk.duration_seconds == 3.0
+    assert maker.flush() == []
+    assert maker.byte_count == 0
+    [after] = [*chunks_of(host, 7, maker), *maker.flush()][:1]
+    assert not after.is_discontinuous
+
+
+def test_after_a_loss_it_goes_on_with_a_keyframe_and_a_discontinuity() -> None:
+    host = Host(keyframe_every=90)  # two segments from one to the next
+    host.begin()
+    segments = host.send(30)
+    maker = ChunkMaker()
+    for segment in segments[:1]:
+        maker.add(*segment)
+    maker.tear()
+    chunks = [chunk for segment in segments[1:] for chunk in maker.add(*segment)]
+    first = next(s for s, _ in segments[1:] if s.is_independent)
+    assert chunks[0].number == first.entry.number
+    assert [chunk.is_discontinuous for chunk in chunks[:2]] == [True, False]
+
+
+# -- after a crash
+
+
+def test_recording_goes_on_after_a_restart(host: Host, tmp_path: Path) -> None:
+    before = listed(recorded(tmp_path, host, 20))
+    files = RecordingFiles(tmp_path, keep_seconds=3600)
+    files.load()
+    assert listed(files) == before
+    later = Host(first_number=90_000)
+    later.begin()
+    for chunk in chunks_of(later, 14):
+        files.write(chunk)
+    after = listed(files)
+    check_next(before, after)
+    assert [segment.discontinuity for segment in after.complete] == [0, 0, 0, 1, 1]
+    assert len(of_track(samples_in(files), Track.VIDEO)) == 5 * 180
+
+
+@settings(deadline=None, max_examples=50)
+@given(data=st.data())
+def test_whatever_a_crash_leaves_of_the_index_is_taken_up(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("show")
+    host = Host()
+    host.begin()
+    whole = listed(recorded(folder, host, 33)).complete
+    index = (folder / INDEX).read_bytes()
+    cut = data.draw(st.integers(0, len(index)))
+    rubbish = data.draw(st.binary(max_size=30))
+    (folder / INDEX).write_bytes(index[:cut] + rubbish)
+    files = RecordingFiles(folder, keep_seconds=3600)
+    files.load()
+    kept = listed(files).complete if files.has_chunks else []
+    assert kept == whole[: len(kept)]
+    assert len(kept) >= index[:cut].count(b"\n")
+    later = Host(first_number=90_000)
+    later.begin()
+    for chunk in chunks_of(later, 8):
+        files.write(chunk)
+    again = RecordingFiles(folder, keep_seconds=3600)
+    again.load()
+    assert again.playlist() == files.playlist()
+    assert len(listed(again).complete) == len(kept) + 1
+    assert {path.name for path in folder.iterdir()} >= {s.uri for s in listed(again).complete}
+
+
+def test_chunks_that_are_not_whole_are_left_out(host: Host, tmp_path: Path) -> None:
+    before = listed(recorded(tmp_path, host, 33)).complete
+    (tmp_path / str(before[1].uri)).write_bytes(b"half")
+    (tmp_path / str(before[4].uri)).unlink()
+    (tmp_path / "chunk-7.m4s").write_bytes(b"of nobody")
+    files = RecordingFiles(tmp_path, keep_seconds=3600)
+    files.load()
+    complete = listed(files).complete
+    assert [s.uri for s in complete] == [before[index].uri for index in (0, 2, 3)]
+    assert [s.discontinuity for s in complete] == [0, 1, 1]
+    with pytest.raises(NoSuchSegment):
+        files.read(7)
+
+
+# -- bounds
+
+
+def test_what_is_older_than_kept_is_forgotten(host: Host, tmp_path: Path) -> None:
+    files = RecordingFiles(tmp_path, keep_seconds=60)
+    before: Playlist | None = None
+    for number, chunk in enumerate(chunks_of(host, 300)):
+        files.write(replace(chunk, is_discontinuous=number % 10 == 5))
+        after = listed(files)
+        assert after.is_event == (after.first_msn == 0)
+        if before is not None:
+            check_next(before, after)
+        before = after
+    assert before is not None
+    assert before.seconds == pytest.approx(66, abs=6)
+    assert len(list(tmp_path.glob("chunk-*"))) < 25
+    assert len(list(tmp_path.glob("init-*"))) == 1
+    again = RecordingFiles(tmp_path, keep_seconds=60)
+    again.load()
+    assert listed(again) == before
+
+
+def test_init_sections_go_with_their_chunks(host: Host, tmp_path: Path) -> None:
+    files = RecordingFiles(tmp_path, keep_seconds=30)
+    maker = ChunkMaker()
+    for _ in range(8):
+        for chunk in chunks_of(host, 10, maker):
+            files.write(chunk)
+        host.begin()
+    assert len(list(tmp_path.glob("init-*"))) <= 5
+    assert samples_in(files)
+
+
+def test_nothing_recorded_is_said_so(tmp_path: Path) -> None:
+    files = RecordingFiles(tmp_path / "none", keep_seconds=60)
+    files.load()
+    files.end()
+    with pytest.raises(NoVideo):
+        files.playlist()
+    with pytest.raises(NoSuchSegment):
+        files.read(1)
+    with pytest.raises(NoSuchSegment):
+        files.init(1)
+
+
+def test_end_of_the_show_is_remembered(host: Host, tmp_path: Path) -> None:
+    files = recorded(tmp_path, host, 20)
+    files.end()
+    files.end()
+    assert listed(files).is_ended
+    again = RecordingFiles(tmp_path, keep_seconds=3600)
+    again.load()
+    assert listed(again).is_ended
+
+
+# -- a disk that does not take it
+
+
+class FullDisk:
+    """Takes `room` bytes, each file as far as it goes."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.room: int | None = None
+        take = Path.open
+
+        def open_(path: Path, mode: str = "r", *rest: Any, **options: Any) -> Any:
+            if self.room is None or "r" in mode:
+                return take(path, mode, *rest, **options)
+            if mode == "ab":
+                take(path, mode, *rest, **options).close()
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            with take(path, mode) as file:
+                file.write(b"half of it")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(Path, "open", open_)
+
+
+def test_a_full_disk_loses_rewind_and_tells_it_as_a_discontinuity(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = FullDisk(monkeypatch)
+    files = RecordingFiles(tmp_path, keep_seconds=3600)
+    for number, chunk in enumerate(chunks_of(host, 40)):
+        disk.room = 0 if number in (1, 2) else None
+        if disk.room is None:
+            files.write(chunk)
+            continue
+        with pytest.raises(OSError, match="No space"):
+            files.write(chunk)
+        assert not (tmp_path / f"chunk-{chunk.number}.m4s").exists()
+    complete = listed(files).complete
+    assert [segment.discontinuity for segment in complete] == [0, 1, 1, 1]
+    again = RecordingFiles(tmp_path, keep_seconds=3600)
+    again.load()
+    assert again.playlist() == files.playlist()
+
+
+@asynccontextmanager
+async def running(recordings: Recordings) -> AsyncIterator[None]:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(recordings.run())
+        yield
+        task.cancel()
+
+
+async def test_a_show_is_written_beside_the_event_loop(host: Host, tmp_path: Path) -> None:
+    recordings = Recordings(tmp_path, clock=SystemClock(), keep_seconds=3600)
+    async with running(recordings):
+        show = recordings.of(SHOW)
+        assert recordings.of(SHOW) is show
+        with pytest.raises(NoVideo):
+            show.playlist()
+        for segment in host.send(20):
+            show.add(*segment)
+        await recordings.wait_until_written()
+        playlist = checked(show.playlist())
+        assert len(playlist.complete) == 3
+        assert demux(await show.init(1000) + await show.read(number_of(playlist.complete[1].uri)))
+        show.pause()
+        await recordings.wait_until_written()
+        assert len(checked(show.playlist()).complete) == 4
+        show.end()
+        await recordings.wait_until_written()
+        assert checked(show.playlist()).is_ended
+    later = Recordings(tmp_path, clock=SystemClock(), keep_seconds=3600)
+    async with running(later):
+        again = later.of(SHOW)
+        await later.wait_until_written()
+        assert again.playlist() == show.playlist()
+
+
+async def test_a_failing_disk_is_logged_once_and_the_show_goes_on(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = FullDisk(monkeypatch)
+    recordings = Recordings(tmp_path, clock=SystemClock(), keep_seconds=3600)
+    with capture_logs() as logged:
+        async with running(recordings):
+            show = recordings.of(SHOW)
+            for is_full in (False, True, False):
+                disk.room = 0 if is_full else None
+                for segment in host.send(20):
+                    show.add(*segment)
+                await recordings.wait_until_written()
+    assert [line["event"] for line in logged] == ["recording.failing", "recording.works_again"]
+    assert logged[0]["reason"] == "No space left on device"
+    assert len({s.discontinuity for s in checked(show.playlist()).complete}) == 2
+
+
+async def test_a_slow_disk_does_not_fill_the_memory(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "MOST_WAITING_BYTES", 100_000)
+    recordings = Recordings(tmp_path, clock=SystemClock(), keep_seconds=3600)
+    show = recordings.of(SHOW)
+    with capture_logs() as logged:
+        for segment in host.send(300):  # nobody writes
+            show.add(*segment)
+    assert [line["event"] for line in logged] == ["recording.failing"]
+    async with running(recordings):
+        await recordings.wait_until_written()
+        kept = len(checked(show.playlist()).complete)
+        assert 1 <= kept < 6
+        for segment in host.send(20):
+            show.add(*segment)
+        await recordings.wait_until_written()
+    complete = checked(show.playlist()).complete
+    assert len(complete) > kept
+    assert complete[-1].discontinuity > 0
+
+
+async def test_recordings_of_yesterday_are_removed(host: Host, tmp_path: Path) -> None:
+    clock = ManualClock(datetime.now(UTC))
+    await asyncio.to_thread(recorded, tmp_path / "shw_old", host, 8)
+    other = Host()
+    other.begin()
+    await asyncio.to_thread(recorded, tmp_path / "shw_new", other, 8)
+    times = ((clock.now() - timedelta(hours=25)).timestamp(),) * 2
+    await asyncio.to_thread(os.utime, tmp_path / "shw_old" / INDEX, times)
+    recordings = Recordings(tmp_path, clock=clock, keep_seconds=3600)
+    with capture_logs() as logged:
+        async with running(recordings):
+            show = recordings.of(ShowId("shw_new"))
+            await recordings.wait_until_written()
+            assert show.playlist()
+    assert [(line["event"], line["show_id"]) for line in logged] == [
+        ("recording.removed", "shw_old")
+    ]
+    assert [path.name for path in await asyncio.to_thread(lambda: list(tmp_path.iterdir()))] == [
+        "shw_new"
+    ]
