@@ -148,13 +148,6 @@ class Cutter:
             self._end_segment(self._open, is_last=True)
         return self._taken()
 
-    def start_over(self) -> None:
-        """Forget what is pending and wait for a keyframe."""
-        self._open = None
-        self._begun_at = None
-        self._sounds.clear()
-        self._sound_bytes = 0
-
     def _taken(self) -> list[Cut | SegmentEnd]:
         cuts, self._cuts = self._cuts, []
         return cuts

@@ -78,12 +78,6 @@ class Kept:
             for part in forgotten.parts:
                 del self._parts[part.number]
 
-    def forget_media(self) -> None:
-        self._discontinuities_before += sum(s.entry.is_discontinuous for s in self._segments)
-        self._segments.clear()
-        self._parts.clear()
-        self._seconds = 0.0
-
     def forget_inits(self, but: int | None) -> None:
         """Those of no kept segment, but for that of the run now sent."""
         needed = {segment.entry.init_number for segment in self._segments}

@@ -77,6 +77,8 @@ class Packager:
         self._kept = Kept(self.limits, first_discontinuity)
         self._open: Segment | None = None
         """The segment now being filled, once it has a first fragment."""
+        self._last_part = (first_number - 1, 0)
+        """The last part's segment and index in it."""
         self._run: _Run | None = None
         self._completed: list[Segment] = []
         """Not yet handed to the caller."""
@@ -130,7 +132,7 @@ class Packager:
         last = self._open or (self._kept.last if self._kept else None)
         if last is None:
             return None
-        # A segment without parts counts as one, as it does in `has_reached`.
+        # A segment without parts is told as one with.
         last_part = max(0, len(last.entry.parts) - 1)
         return RenditionReport(self.rendition, last.entry.number, last_part)
 
@@ -178,33 +180,15 @@ class Packager:
             self._change()
         return self._hand_over()
 
-    def start_over(self) -> None:
-        """The show goes live: nothing from before is served any more. Numbers go on, and the next
-        segment starts with the next keyframe."""
-        if self._open is not None:
-            self._next_segment += 1
-            self._open = None
-        self._completed.clear()
-        self._kept.forget_media()
-        if self._run is not None:
-            self._run.cutter.start_over()
-            self._run.has_segments = False
-        self._forget_inits()
-        self._change()
-
     def has_reached(self, msn: int, part: int | None) -> bool:
         """Whether a blocking reload that asks for this is to be answered now (rfc8216bis
-        6.2.5.2). A part after a segment's last means the first of the next segment."""
-        if self.is_ended or msn < self._next_segment - 1:
+        6.2.5.2). A part after a segment's last means the first of the next segment that has any:
+        an answer without a new part would make hls.js poll."""
+        if self.is_ended:
             return True
-        if msn > self._next_segment:
-            return False
-        open_parts = len(self._open.entry.parts) if self._open else 0
-        if msn == self._next_segment:
-            return part is not None and part < open_parts
-        if part is None or not self._kept:
-            return True
-        return part < max(1, len(self._kept.last.entry.parts)) or open_parts > 0
+        if part is None:
+            return msn < self._next_segment
+        return (msn, part) <= self._last_part
 
     def is_too_far(self, msn: int, part: int | None) -> bool:
         """Whether a blocking reload asks for what is so far in the future that it is to be refused
@@ -277,6 +261,7 @@ class Packager:
             parts = (*parts, PartEntry(self._next_part, cut.seconds, cut.is_independent))
             self._kept.add_part(self._next_part, data)
             self._next_part += 1
+            self._last_part = (entry.number, len(parts) - 1)
         self._open = replace(
             segment,
             entry=replace(

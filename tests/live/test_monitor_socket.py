@@ -240,13 +240,15 @@ async def test_who_vanishes_is_forgotten(studio: Studio) -> None:
 
 async def test_a_reader_that_stops_reading_is_cut_off(film: Film) -> None:
     """Its buffers fill, a fragment is not taken within the time, and the rest is freed."""
-    async with studio_with(send_seconds=0.05) as studio:
-        async with studio.connect(max_queue=1, ping_interval=None) as client:
-            await read(client)
-            studio.monitor.begin(film.video, film.audio)
-            client.transport.pause_reading()
-            await flood(studio, film, lambda: not studio.monitor.is_watched)
-            client.transport.abort()
+    async with (
+        studio_with(send_seconds=0.05) as studio,
+        studio.connect(max_queue=1, ping_interval=None) as client,
+    ):
+        await read(client)
+        studio.monitor.begin(film.video, film.audio)
+        client.transport.pause_reading()
+        await flood(studio, film, lambda: not studio.monitor.is_watched)
+        client.transport.abort()
 
 
 async def flood(studio: Studio, film: Film, fact: Callable[[], bool]) -> None:

@@ -380,6 +380,31 @@ def test_keyframes_eight_seconds_apart_are_packaged_in_parts_all_the_same() -> N
     assert packager.hint >= 40 * 3 - 1
 
 
+@pytest.mark.parametrize("even", [4, 10, 12, 20])
+def test_a_picture_that_stands_longer_than_a_part_is_a_segment_of_its_own(even: int) -> None:
+    packager = Packager(first_number=0)
+    packager.begin_run(VIDEO, None)
+    step, frozen = 3000, 40_000
+    sent = [
+        Sample(Track.VIDEO, dts, dts, duration, dts == 0, b"x")
+        for index in range(150)
+        for dts in [index * step + (frozen - step if index > even + 30 else 0)]
+        for duration in [frozen if index == even + 30 else step]
+    ]
+    watch(packager, sent)
+    packager.end()
+    assert everything(packager) == sent
+    [alone] = [s for s in listed(packager).complete if s.seconds == 0.44444]
+    assert packager.segment(alone.msn)
+
+
+def test_delta_update_leaves_out_all_that_it_may() -> None:
+    packager = playing(30.5)
+    assert checked(packager.playlist(skip=True)).skipped == 8
+    early = playing(11.5)
+    assert early.playlist(skip=True) == early.playlist()
+
+
 # -- publishers that come and go
 
 
@@ -449,30 +474,6 @@ def test_nothing_to_play_is_said_so() -> None:
         playing(0.5).playlist()
 
 
-def test_nothing_from_before_the_show_went_live_is_served() -> None:
-    packager = playing(5.6)
-    numbers = packager.next_number
-    last_part = packager.hint - 1
-    assert packager.part(last_part)
-    packager.start_over()
-    with pytest.raises(NoVideo):
-        packager.playlist()
-    for find, number in ((packager.segment, 104), (packager.segment, 105), (packager.part, 100)):
-        with pytest.raises(NoSuchSegment):
-            find(number)
-    with pytest.raises(NoSuchSegment):
-        packager.part(last_part)
-    assert packager.byte_count == 0
-    rest = interleaved(list(pictures(8))[168:], list(sounds(8))[264:])
-    packager.add(rest, origin=ORIGIN)
-    first = listed(packager).complete[0]
-    assert first.starts_at == ORIGIN + timedelta(seconds=6)
-    assert first.msn == 106
-    assert int(first.parts[0].uri.removeprefix("part-").removesuffix(".m4s")) > last_part
-    assert packager.next_number > numbers
-    assert segment_samples(packager, 106)[0].dts == 6 * 90_000
-
-
 def test_wall_time_follows_the_origin_known_when_a_segment_starts() -> None:
     packager = Packager(first_number=0)
     packager.begin_run(VIDEO, None)
@@ -513,6 +514,24 @@ def test_a_part_after_the_last_of_a_segment_means_the_first_of_the_next() -> Non
     assert packager.has_reached(0, 2)
     packager.add(list(pictures(1.4))[33:40], origin=ORIGIN)
     assert packager.has_reached(0, 3)
+
+
+def test_what_has_no_part_answers_nobody() -> None:
+    packager = Packager(first_number=0)
+    packager.begin_run(VIDEO, None)
+    packager.add(pictures(1.35), origin=ORIGIN)
+    asked = (1, 1)
+    assert not packager.has_reached(*asked)
+    version = packager.version
+    frozen = [Sample(Track.VIDEO, dts, dts, 40_000, False, b"x") for dts in (120_000, 160_000)]
+    packager.add(frozen, origin=ORIGIN)
+    assert packager.version > version
+    assert not packager.has_reached(*asked)
+    shown = [
+        Sample(Track.VIDEO, dts, dts, 3000, False, b"x") for dts in range(200_000, 230_000, 3000)
+    ]
+    packager.add(shown, origin=ORIGIN)
+    assert packager.has_reached(*asked)
 
 
 def test_nobody_waits_for_the_distant_future_or_after_the_end() -> None:

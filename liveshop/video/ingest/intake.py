@@ -218,7 +218,8 @@ class Intake:
         else:
             if self._changes.is_over(seconds):
                 raise UnsupportedMedia(
-                    "The encoder's timestamps or settings change again and again. Restart it."
+                    "The encoder's timestamps or settings change again and again. Restart it, or"
+                    " lower its bit rate if it drops many pictures."
                 )
             self._publisher.change(video, audio)
         self._run = _Run(video, audio)

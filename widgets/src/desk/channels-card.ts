@@ -95,15 +95,6 @@ export class ChannelCard extends View {
     });
   }
 
-  private async copy(text: string): Promise<void> {
-    try {
-      await navigator.clipboard.writeText(text);
-      this.app.toast(this.t("studio.copied"), "good");
-    } catch {
-      this.app.toast(this.t("studio.copy_failed"), "bad");
-    }
-  }
-
   protected override render(): TemplateResult {
     const { connection: one } = this;
     const { words } = this.app;

@@ -77,14 +77,8 @@ export class Keys extends LoadingView<ApiKey[]> {
     if (answer !== null) this.secret = null;
   }
 
-  private async copy(text: string): Promise<void> {
-    try {
-      await navigator.clipboard.writeText(text);
-      this.copied = true;
-      this.app.toast(this.t("studio.copied"), "good");
-    } catch {
-      this.app.toast(this.t("studio.copy_failed"), "bad");
-    }
+  private async take(text: string): Promise<void> {
+    if (await this.copy(text)) this.copied = true;
   }
 
   protected override render(): TemplateResult {
@@ -127,7 +121,7 @@ export class Keys extends LoadingView<ApiKey[]> {
       <div class="stack"><p class="note note-warn">${icon("warn")}<span>${this.t("desk.key_once")}</span></p>
         <label class="field"><span>${this.t("desk.key_secret")}</span>
           <input class="input code" readonly data-testid="key-secret" .value=${secret.text} @focus=${(event: Event) => (event.target as HTMLInputElement).select()} /></label>
-        <button class="btn btn-primary" @click=${() => void this.copy(secret.text)}>${icon("copy")}${this.t("desk.key_copy")}</button>
+        <button class="btn btn-primary" @click=${() => void this.take(secret.text)}>${icon("copy")}${this.t("desk.key_copy")}</button>
         <button class="btn" data-testid="key-kept" @click=${() => (this.secret = null)}>${this.t("desk.key_kept")}</button></div></ls-dialog>`;
   }
 }

@@ -12,7 +12,9 @@ const RAISE = 0.1;
 const LOWER = 0.02;
 const LOOK_BACK_S = 10;
 /** What was needed once is needed again: no falling for so long after a rise. */
-const CAREFUL_S = 60;
+const CAREFUL_S = 45;
+/** But not while the page around is still busy arriving. */
+const ARRIVING_S = 12;
 /** Each stall costs this much distance; time gives it back. */
 const PENALTY = 0.3;
 const PENALTY_MOST = 3;
@@ -27,15 +29,18 @@ const ENOUGH = 0.02;
 const SMOOTHING = 0.25;
 /** Farther off than this, the buffer is on its way to somewhere else and says nothing. */
 const ON_ITS_WAY = 0.15;
-const SLOWEST = 0.9;
+const SLOWEST = 0.96;
 const FASTEST = 1.1;
 const STEEPNESS = 0.4;
 const STEP = 0.02;
 /** So little left that slowing down comes before everything else. */
 const BRAKE = 0.12;
-/** After a stall wait for this much, or the next one follows at once. */
+const BRAKING = 0.9;
+/** After a stall, and before the first frame, wait for this much, or the next stall follows at once. */
 const REFILL = 0.6;
 const REFILL_WITHIN_S = 4;
+const FILL = 0.7;
+const FILL_WITHIN_S = 1;
 /** Longer without news of the stream than this, its end is no measure of anything. */
 const STALE_S = 1.5;
 
@@ -56,6 +61,8 @@ export class LiveEdge {
   private second = 0;
   private forgiven = 0;
   private raised = -Infinity;
+  private began: number | null = null;
+  private filled = false;
   private refilling: number | null = null;
   private correcting = false;
   private smooth: number | null = null;
@@ -64,24 +71,33 @@ export class LiveEdge {
     return this.aim + this.penalty;
   }
 
-  /** The picture stopped for want of data. */
-  stalled(now: number): void {
+  /** The picture stopped for want of data. `sent`: there was something to be had. */
+  stalled(now: number, sent: boolean): void {
     this.stalls += 1;
-    this.penalty = Math.min(PENALTY_MOST, this.penalty + PENALTY);
+    if (sent) this.penalty = Math.min(PENALTY_MOST, this.penalty + PENALTY);
     this.forgiven = now;
     this.refilling = now;
     this.moved();
+  }
+
+  /** The last stall was not the network's. */
+  pardon(): void {
+    this.penalty = Math.max(0, this.penalty - PENALTY);
   }
 
   /** A new place in the stream: what was measured before says nothing about it. */
   moved(): void {
     this.thinnest = [];
     this.correcting = false;
-    this.smooth = null;
+    this.smooth = this.began = null;
+    this.filled = false;
   }
 
   /** The speed to play at (0: wait), or "jump" to the target. `now` in seconds. */
   steer({ latency, ahead, age }: Reading, now: number): number | "jump" {
+    this.began ??= now;
+    if (!this.filled && ahead < FILL && now - this.began < FILL_WITHIN_S) return 0;
+    this.filled = true;
     if (this.refilling !== null) {
       if (ahead < REFILL && now - this.refilling < REFILL_WITHIN_S) return 0;
       this.refilling = null;
@@ -91,7 +107,7 @@ export class LiveEdge {
     this.smooth = this.smooth === null ? latency : this.smooth + (latency - this.smooth) * SMOOTHING;
     const off = this.smooth - this.target;
     this.learn(ahead, off, now);
-    if (ahead < BRAKE && off < BEGIN) return SLOWEST;
+    if (ahead < BRAKE && off < BEGIN) return BRAKING;
     this.correcting = Math.abs(off) > (this.correcting ? ENOUGH : BEGIN);
     if (!this.correcting) return 1;
     // In steps: each change of speed makes the browser set up its sound anew.
@@ -121,7 +137,7 @@ export class LiveEdge {
     const left = Math.min(...this.thinnest);
     if (left < THIN) {
       this.aim = Math.min(MOST, this.aim + RAISE);
-      this.raised = now;
+      if (now - this.began! > ARRIVING_S) this.raised = now;
       this.thinnest = [];
     } else if (left > PLENTY && now - this.raised > CAREFUL_S) {
       this.aim = Math.max(LEAST, this.aim - LOWER);

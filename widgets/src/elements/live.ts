@@ -26,11 +26,15 @@ const LOOK_EVERY_MS = 1000;
 const RECORDED_MS = 14_000;
 /** Before there is so much, going back is no use. */
 const WORTH_MS = 30_000;
+/** A show that cannot be gone back in may be able to later. */
+const ASK_AGAIN_MS = 60_000;
 const SETTLE_MS = 250;
 const STEP_S = 10;
 /** So many stalls within so long, and it is the network. */
 const STALLS = 3;
 const STALLS_WITHIN_MS = 60_000;
+/** A stream that is just beginning may not be there at once. */
+const PATIENCE_MS = 5000;
 const DISMISSED_FOR_MS = 300_000;
 const SOUND_ONLY_KEY = "liveshop:sound-only";
 
@@ -48,7 +52,6 @@ export class LsLive extends Part {
   /** Where the viewer's finger is on the bar, in wall-clock milliseconds. */
   @state() private aim: number | null = null;
   @state() soundOnly: boolean;
-  @state() private recorded = true;
   @state() private frozen = false;
   @query("canvas") private canvas!: HTMLCanvasElement;
   @query("input") private bar!: HTMLInputElement | null;
@@ -58,7 +61,10 @@ export class LsLive extends Part {
   private from = 0;
   stream: Stream | null = null;
   private playing = "";
+  /** The card that stands in for the picture until there is one again, and when it last had to. */
   private carded: LiveState | null = null;
+  private cardedAt = 0;
+  private unrecordedAt = -Infinity;
   private stallsAt: number[] = [];
   private dismissedAt = -DISMISSED_FOR_MS;
   private timer: ReturnType<typeof setInterval> | undefined;
@@ -124,7 +130,7 @@ export class LsLive extends Part {
       return this.secondsLeft(this.session.room.state?.video.back_by ?? null) > 0 ? "away" : "gone";
     }
     if (this.still === null) return this.paused ? "paused" : "playing";
-    return this.trouble || !navigator.onLine ? "trouble" : "loading";
+    return (this.trouble && !this.carded) || !navigator.onLine ? "trouble" : "loading";
   }
 
   setSoundOnly(on: boolean): void {
@@ -198,11 +204,8 @@ export class LsLive extends Part {
       url,
       (fatal) => {
         this.trouble = fatal;
-        // Nothing was recorded, or it is gone.
-        if (fatal && this.rewound && this.still === 0) {
-          this.recorded = false;
-          this.toLive();
-        }
+        if (fatal && performance.now() - this.cardedAt > PATIENCE_MS) this.carded = null;
+        if (fatal && this.rewound && this.still === 0) this.giveUpRewind();
       },
       { from, onBlank: () => this.freeze(), onStall: () => this.stalled() },
     );
@@ -229,6 +232,13 @@ export class LsLive extends Part {
     const idle = this.playing === "" || this.state === "loading" || this.state === "trouble";
     if (idle && this.address() !== this.playing) this.start();
     this.bar?.style.setProperty("--at", `${this.at}%`);
+  }
+
+  /** Nothing is recorded yet, or not any more. */
+  private giveUpRewind(): void {
+    this.unrecordedAt = performance.now();
+    // Not from within an event of the stream that ends by it.
+    setTimeout(() => this.rewound && this.toLive());
   }
 
   private moves(): void {
@@ -315,6 +325,7 @@ export class LsLive extends Part {
     const shown = now === "loading" && this.carded ? this.carded : now;
     if (shown === "waiting" || shown === "away" || shown === "gone") {
       this.carded = shown;
+      if (shown === now) this.cardedAt = performance.now();
       return this.card(`video.${shown}`, `video.${shown}_text`);
     }
     if (this.soundOnly && !this.rewound) {
@@ -375,7 +386,7 @@ export class LsLive extends Part {
   private seekBar(): TemplateResult | typeof nothing {
     const now = this.session.room.serverNow();
     const length = (now - this.began) / 1000;
-    if (!this.recorded || !(length > WORTH_MS / 1000)) return nothing;
+    if (performance.now() - this.unrecordedAt < ASK_AGAIN_MS || !(length > WORTH_MS / 1000)) return nothing;
     const shown = this.aim ?? (this.rewound ? (this.head ?? this.from) : now);
     const back = Math.max(0, (now - shown) / 1000);
     const near = back * 1000 < RECORDED_MS;

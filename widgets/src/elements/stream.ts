@@ -48,6 +48,7 @@ const BACKOFF_MAX_MS = 12_000;
 const NEWS_MS = 300;
 const MEDIA_ERRORS_BORNE = 3;
 const JUMP_AT_MOST_EVERY_MS = 3000;
+const BLAMED_MS = 4000;
 /** hls.js itself never seeks back so far. */
 const MOVED_BACK_S = 1;
 
@@ -82,6 +83,7 @@ class HlsStream implements Stream {
   private resting = false;
   /** Loading anew pauses the element; whether it should play is the viewer's decision, kept here. */
   private wanted = true;
+  private isGone = false;
   private isLeft = false;
   private started = false;
   private played = false;
@@ -92,6 +94,7 @@ class HlsStream implements Stream {
   private position = -1;
   private lastTime = -1;
   private movedAt = performance.now();
+  private stalledAt = -Infinity;
   private jumpedAt = -JUMP_AT_MOST_EVERY_MS;
 
   constructor(
@@ -138,6 +141,8 @@ class HlsStream implements Stream {
     this.onAir = onAir;
     clearTimeout(this.rest);
     if (onAir === false) {
+      // The picture may have run dry before the room could say why.
+      if (performance.now() - this.stalledAt < BLAMED_MS) this.edge.pardon();
       // Soon back, the open request for the next part is the fastest way to hear of it.
       this.rest = setTimeout(() => this.sleep(), REST_AFTER_MS);
     } else if (this.resting || this.retry !== undefined) {
@@ -156,6 +161,7 @@ class HlsStream implements Stream {
   }
 
   destroy(): void {
+    this.isGone = true;
     clearInterval(this.timer);
     clearTimeout(this.retry);
     clearTimeout(this.rest);
@@ -235,6 +241,7 @@ class HlsStream implements Stream {
   }
 
   private again(delay?: number): void {
+    if (this.isGone) return;
     const ceiling = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** this.attempts);
     if (delay === undefined) this.attempts += 1;
     clearTimeout(this.retry);
@@ -313,7 +320,8 @@ class HlsStream implements Stream {
 
   private readonly onWaiting = (): void => {
     if (!this.played || this.video.seeking || this.video.paused) return;
-    this.edge.stalled(performance.now() / 1000);
+    this.stalledAt = performance.now();
+    this.edge.stalled(this.stalledAt / 1000, this.onAir !== false);
     this.options.onStall?.();
   };
 

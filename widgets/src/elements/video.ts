@@ -274,7 +274,7 @@ export class LsVideo extends Part {
                   ${icon("mute")}<span>${this.t("video.unmute")}</span>
                 </button>`
               : nothing}
-            <div class="bar ${calm ? "calm" : ""}" role="group" aria-label=${this.t("video.controls")}>
+            <div class="bar ${calm ? "calm" : ""}" role="group" ?hidden=${this.unmuteAt === "nowhere"} aria-label=${this.t("video.controls")}>
               <button
                 class="icon-btn full"
                 aria-label=${this.t(this.playing ? "video.pause" : "video.play")}

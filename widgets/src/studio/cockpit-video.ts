@@ -3,11 +3,11 @@
 import { html, nothing, type TemplateResult } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import type { RoomClient } from "../state/room";
-import type { Show } from "../wire.gen";
+import type { Show, VideoHealth } from "../wire.gen";
 import { icon } from "./icons";
 import "./send-video";
 import type { VideoWatch } from "./video-watch";
-import { advices, arrives, lookOf, meaning, rateWords, sizeWords, soundWords, standing } from "./video-words";
+import { advices, arrives, asTold, hasSent, lookOf, meaning, rateWords, sizeWords, soundWords, standing } from "./video-words";
 import { explain, View } from "./view";
 
 @customElement("studio-cockpit-video")
@@ -35,21 +35,22 @@ export class CockpitVideo extends View {
   }
 
   protected override render(): TemplateResult {
-    const { health } = this.watch;
+    const health = asTold(this.watch.health, this.room.state);
     const live = this.show.state === "live";
     return html`<div class="video-line" data-testid="video-line" data-state=${health?.state ?? "unknown"}>
         <span class="video-dot is-${lookOf(health, live)}" aria-hidden="true"></span>
-        <div class="video-line-text">${this.words()}</div>
-        <button class="btn btn-small ${arrives(health) || live ? "btn-outline" : "btn-primary"}" data-testid="send-video" aria-haspopup="dialog"
-          @click=${() => (this.open = true)}>${icon("settings")}<span>${this.t(arrives(health) ? "studio.video_details" : "studio.video_send")}</span></button>
+        <div class="video-line-text">${this.words(health)}</div>
+        <button class="btn btn-small ${hasSent(health) || live ? "btn-outline" : "btn-primary"}" data-testid="send-video" aria-haspopup="dialog"
+          @click=${() => (this.open = true)}>${icon("settings")}<span>${this.t(hasSent(health) ? "studio.video_details" : "studio.video_send")}</span>
+            ${hasSent(health) ? html`<span class="sr-only">${this.t("studio.video_about")}</span>` : nothing}</button>
       </div>
       ${this.open
         ? html`<studio-send-video .app=${this.app} .show=${this.show} .room=${this.room} .watch=${this.watch} @ls-close=${() => this.close()}></studio-send-video>`
         : nothing}`;
   }
 
-  private words(): TemplateResult {
-    const { health, error } = this.watch;
+  private words(health: VideoHealth | null): TemplateResult {
+    const { error } = this.watch;
     const { words } = this.app;
     if (!health) {
       return html`<p class="row-title" role="status">${this.t(error ? "studio.video_unknown" : "studio.video_asking")}</p>
@@ -60,6 +61,8 @@ export class CockpitVideo extends View {
     const title = worst ? this.t(`studio.video_advice_${worst}`) : standing(health, live, words);
     const facts = [sizeWords(health, words), rateWords(health, words), soundWords(health, words)].filter(Boolean);
     return html`<p class="row-title" role="status">${title}${others.length > 0 ? html` <span class="count">${this.t("studio.video_and_more", { count: others.length })}</span>` : nothing}</p>
-      <p class="quiet">${arrives(health) ? facts.join(" · ") : meaning(health, live, this.room.state?.video ?? null, this.room.serverNow(), words)}</p>`;
+      ${arrives(health)
+        ? html`<p class="quiet video-line-facts">${facts.join(" · ")}</p>`
+        : html`<p class="quiet">${meaning(health, live, this.room.state?.video ?? null, this.room.serverNow(), words)}</p>`}`;
   }
 }

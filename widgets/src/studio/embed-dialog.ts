@@ -5,21 +5,11 @@ import { customElement, property } from "lit/decorators.js";
 import "../ui/dialog";
 import type { Show } from "../wire.gen";
 import { icon } from "./icons";
-import { View } from "./view";
+import { selectAll, View } from "./view";
 
 @customElement("studio-embed-dialog")
 export class EmbedDialog extends View {
   @property({ attribute: false }) show!: Show;
-
-  private async copy(text: string): Promise<void> {
-    try {
-      await navigator.clipboard.writeText(text);
-      this.app.toast(this.t("studio.copied"), "good");
-    } catch {
-      // The clipboard needs a secure page and permission; the text is on the screen to be selected.
-      this.app.toast(this.t("studio.copy_failed"), "bad");
-    }
-  }
 
   private close(): void {
     this.dispatchEvent(new CustomEvent("ls-close"));
@@ -40,8 +30,4 @@ export class EmbedDialog extends View {
       </div>
     </ls-dialog>`;
   }
-}
-
-function selectAll(event: Event): void {
-  (event.target as HTMLInputElement).select();
 }

@@ -13,8 +13,10 @@ import type { VideoWatch } from "./video-watch";
 import {
   advices,
   arrives,
+  asTold,
   bitrateWords,
   channelWords,
+  hasSent,
   keyframeWords,
   levelShare,
   lookOf,
@@ -41,7 +43,7 @@ export class SendVideo extends View {
 
   override connectedCallback(): void {
     super.connectedCallback();
-    this.connecting = !arrives(this.watch.health);
+    this.connecting = !hasSent(asTold(this.watch.health, this.room.state));
     this.watch.addEventListener("change", this.redraw);
   }
 
@@ -79,15 +81,18 @@ export class SendVideo extends View {
   }
 
   private arriving(): TemplateResult {
-    const { health, error } = this.watch;
+    const { error } = this.watch;
+    const health = asTold(this.watch.health, this.room.state);
     const { words } = this.app;
     const live = this.show.state === "live";
     const title = health ? standing(health, live, words) : this.t(error ? "studio.video_unknown" : "studio.video_asking");
     const hint = health ? meaning(health, live, this.room.state?.video ?? null, this.room.serverNow(), words) : error ? explain(error, words) : "";
+    const goesOn = this.t("studio.video_away_hint");
     return html`<section class="video-arrives" aria-labelledby="video-arrives-title" data-testid="video-arrives" data-state=${health?.state ?? "unknown"}>
       <div class="video-standing is-${lookOf(health, live)}">
         <span class="video-dot is-${lookOf(health, live)}" aria-hidden="true"></span>
-        <div><h3 id="video-arrives-title">${title}</h3>${hint ? html`<p>${hint}</p>` : nothing}</div>
+        <div><h3 id="video-arrives-title">${title}</h3>${hint ? html`<p>${hint}</p>` : nothing}
+          ${health?.state === "away" && hint !== goesOn ? html`<p>${goesOn}</p>` : nothing}</div>
       </div>
       ${arrives(health) ? html`${this.advice(health)}${this.facts(health)}` : nothing}
     </section>`;

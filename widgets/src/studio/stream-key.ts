@@ -4,7 +4,7 @@ import { html, nothing, type TemplateResult } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import type { NewStreamKey, Show, StreamKey, StreamKeys } from "../wire.gen";
 import { icon } from "./icons";
-import { failure, LoadingView } from "./view";
+import { failure, LoadingView, selectAll } from "./view";
 
 @customElement("studio-stream-key")
 export class StreamKeyCard extends LoadingView<StreamKeys> {
@@ -55,6 +55,8 @@ export class StreamKeyCard extends LoadingView<StreamKeys> {
       if (key.is_mine) this.secret = "";
       this.app.toast(this.t("studio.key_revoked"), "good");
     });
+    await this.updateComplete;
+    this.querySelector<HTMLElement>("[data-testid=make-key], [data-testid=new-key]")?.focus();
   }
 
   private async act(what: () => Promise<void>): Promise<void> {
@@ -70,15 +72,8 @@ export class StreamKeyCard extends LoadingView<StreamKeys> {
     }
   }
 
-  private async copy(text: string): Promise<void> {
-    try {
-      await navigator.clipboard.writeText(text);
-      this.app.toast(this.t("studio.copied"), "good");
-    } catch {
-      // The clipboard needs a secure page and permission; the text is on the screen to be selected.
-      this.shown = true;
-      this.app.toast(this.t("studio.copy_failed"), "bad");
-    }
+  private async hand(text: string): Promise<void> {
+    if (!(await this.copy(text))) this.shown = true;
   }
 
   protected override render(): TemplateResult {
@@ -139,10 +134,6 @@ export class StreamKeyCard extends LoadingView<StreamKeys> {
   }
 
   private copyButton(text: string, testid: string, label: string): TemplateResult {
-    return html`<button class="btn btn-outline" data-testid=${testid} aria-label=${label} @click=${() => void this.copy(text)}>${icon("copy")}<span>${this.t("studio.copy")}</span></button>`;
+    return html`<button class="btn btn-outline" data-testid=${testid} aria-label=${label} @click=${() => void this.hand(text)}>${icon("copy")}<span>${this.t("studio.copy")}</span></button>`;
   }
-}
-
-function selectAll(event: Event): void {
-  (event.target as HTMLInputElement).select();
 }

@@ -5,13 +5,17 @@ import type { VideoHealth } from "../wire.gen";
 
 const ASK_EVERY_MS = 1_000;
 /** A server that is away is asked less often. */
-const ASK_AGAIN_MS = 4_000;
+const ASK_AGAIN_MS = 3_000;
+/** What was true before so many questions without an answer is no longer claimed. */
+const FAILURES_BORNE = 1;
 
 /** Fires "change" after each answer. */
 export class VideoWatch extends EventTarget {
+  /** Null: not known, or not any more. */
   health: VideoHealth | null = null;
-  /** The last question was not answered; `health` is what was known before. */
+  /** Why the last question was not answered. */
   error: unknown = null;
+  private failures = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private running = false;
 
@@ -46,8 +50,10 @@ export class VideoWatch extends EventTarget {
       try {
         this.health = await this.api.get<VideoHealth>(`/api/shows/${encodeURIComponent(this.showId)}/video`);
         this.error = null;
+        this.failures = 0;
       } catch (error) {
         this.error = error;
+        if (++this.failures > FAILURES_BORNE) this.health = null;
       }
       this.dispatchEvent(new Event("change"));
     }

@@ -1,6 +1,7 @@
 /** What arrives from the encoder, in words. */
 
 import type { I18n } from "../state/i18n";
+import type { RoomState } from "../state/reduce";
 import type { LogEntry, VideoHealth, VideoState } from "../wire.gen";
 
 export type Look = "good" | "warn" | "bad" | "idle";
@@ -38,6 +39,16 @@ export function lookOf(health: VideoHealth | null, live: boolean): Look {
   if (health.state === "away") return "bad";
   if (health.state === "none") return live ? "bad" : "idle";
   return health.advice.length > 0 ? "warn" : "good";
+}
+
+/** A server that was restarted has forgotten that somebody sent; the room has not. */
+export function asTold(health: VideoHealth | null, room: RoomState | null): VideoHealth | null {
+  return health?.state === "none" && room?.video.state === "away" ? { ...health, state: "away" } : health;
+}
+
+/** Somebody has sent already: what there is to know matters more than how to begin. */
+export function hasSent(health: VideoHealth | null): boolean {
+  return health !== null && health.state !== "none";
 }
 
 /** One line for the cockpit: where the video stands. */

@@ -52,6 +52,19 @@ export abstract class View extends LitElement {
     return formatMoney(value, this.app.words.lang);
   }
 
+  /** Puts a text on the clipboard and says so. False: the browser did not allow it; it must be on the screen to be selected. */
+  protected async copy(text: string): Promise<boolean> {
+    try {
+      await navigator.clipboard.writeText(text);
+      this.app.toast(this.t("studio.copied"), "good");
+      return true;
+    } catch {
+      // The clipboard needs a secure page and permission.
+      this.app.toast(this.t("studio.copy_failed"), "bad");
+      return false;
+    }
+  }
+
   /** Shows what went wrong as a toast: for acts whose place on the screen has no room for a sentence. */
   protected complain(error: unknown): void {
     this.app.toast(explain(error, this.app.words), "bad");
@@ -119,6 +132,11 @@ export function explain(error: unknown, words: I18n): string {
     return said(error.error.code, error.error.message, error.error.retry_after);
   }
   return words.t("studio.error.unknown");
+}
+
+/** For fields that are there to be copied from: their focus takes all. */
+export function selectAll(event: Event): void {
+  (event.target as HTMLInputElement).select();
 }
 
 export function loadingRows(label: string): TemplateResult {
