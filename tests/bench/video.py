@@ -23,7 +23,7 @@ from video_page import Watching
 
 Figure = Callable[[str, float, str, str], None]
 
-_SETTLE_SECONDS = 20.0
+_SETTLE_SECONDS = 30.0
 _SECONDS = float(os.environ.get("BENCH_SECONDS", "40"))
 _PINS = 20
 _PIN_SECONDS = 1.3
@@ -74,7 +74,7 @@ async def _cue_errors(encoder: str, *, is_measured: bool) -> list[float]:
             await house.call("PUT", "/api/encoder-delay", {"milliseconds": max(delay, 0)})
         async with _encoder(house, *options), video_page.page() as page:
             watching = await Watching.begin(page, house, every=1)
-            await asyncio.sleep(_SETTLE_SECONDS / 2)
+            await asyncio.sleep(_SETTLE_SECONDS / 3)
             pinned = []
             for number in range(_PINS):
                 product = house.product_ids[number % 2]

@@ -9,12 +9,14 @@ import en from "../../locales/en.json";
 import videoDe from "../../locales/video.de.json";
 import videoEn from "../../locales/video.en.json";
 import liveCss from "../../styles/player-live.css";
-import { storageOrNull } from "../state/api";
 import { clockText } from "../state/i18n";
 import { icon } from "../ui/icon";
 import { baseStyles } from "../ui/styles";
+import type { Image } from "../wire.gen";
+import { card } from "./live-card";
 import { attach, type Figures, type Stream } from "./stream";
 import { Part, define } from "./part";
+import { keepSoundOnly, wantsSoundOnly } from "./sound-only";
 
 Object.assign(en, videoEn);
 Object.assign(de, videoDe);
@@ -36,7 +38,6 @@ const STALLS_WITHIN_MS = 60_000;
 /** A stream that is just beginning may not be there at once. */
 const PATIENCE_MS = 5000;
 const DISMISSED_FOR_MS = 300_000;
-const SOUND_ONLY_KEY = "liveshop:sound-only";
 
 export class LsLive extends Part {
   /** The multivariant playlist of the show. */
@@ -51,7 +52,7 @@ export class LsLive extends Part {
   @state() private paused = false;
   /** Where the viewer's finger is on the bar, in wall-clock milliseconds. */
   @state() private aim: number | null = null;
-  @state() soundOnly: boolean;
+  @state() soundOnly = wantsSoundOnly();
   @state() private frozen = false;
   @query("canvas") private canvas!: HTMLCanvasElement;
   @query("input") private bar!: HTMLInputElement | null;
@@ -69,16 +70,8 @@ export class LsLive extends Part {
   private dismissedAt = -DISMISSED_FOR_MS;
   private timer: ReturnType<typeof setInterval> | undefined;
   private settle: ReturnType<typeof setTimeout> | undefined;
-  private readonly storage = storageOrNull(() => localStorage);
 
   static override styles = [baseStyles, unsafeCSS(liveCss)];
-
-  constructor() {
-    super();
-    const kept = this.storage?.getItem(SOUND_ONLY_KEY);
-    const { connection } = navigator as Navigator & { connection?: { saveData?: boolean } };
-    this.soundOnly = kept ? kept === "1" : connection?.saveData === true;
-  }
 
   override connectedCallback(): void {
     super.connectedCallback();
@@ -138,11 +131,7 @@ export class LsLive extends Part {
     this.soundOnly = on;
     this.weak = false;
     this.stallsAt = [];
-    try {
-      this.storage?.setItem(SOUND_ONLY_KEY, on ? "1" : "0");
-    } catch {
-      // Then for this visit.
-    }
+    keepSoundOnly(on);
     this.session.track("sound-only", { on });
     // Nobody asks for silence.
     if (on) this.video.muted = false;
@@ -307,17 +296,8 @@ export class LsLive extends Part {
     if (aim !== null) this.goBackTo(aim);
   }
 
-  private card(title: string, text: string, more: TemplateResult | typeof nothing = nothing): TemplateResult {
-    const cover = this.session.room.state?.show.cover;
-    return html`<div class="card" data-testid="video-card">
-      ${cover
-        ? html`<picture>
-            ${cover.sources.map(({ type, srcset }) => html`<source type=${type} srcset=${srcset} sizes="100vw" />`)}
-            <img src=${cover.src} alt="" draggable="false" />
-          </picture>`
-        : nothing}
-      <div class="words" role="status"><b>${this.t(title)}</b><p>${this.t(text)}</p>${more}</div>
-    </div>`;
+  private get cover(): Image | null | undefined {
+    return this.session.room.state?.show.cover;
   }
 
   private scene(now: LiveState): TemplateResult | typeof nothing {
@@ -326,12 +306,13 @@ export class LsLive extends Part {
     if (shown === "waiting" || shown === "away" || shown === "gone") {
       this.carded = shown;
       if (shown === now) this.cardedAt = performance.now();
-      return this.card(`video.${shown}`, `video.${shown}_text`);
+      return card(this.cover, this.t(`video.${shown}`), this.t(`video.${shown}_text`));
     }
     if (this.soundOnly && !this.rewound) {
-      return this.card(
-        "video.sound_only",
-        "video.sound_only_text",
+      return card(
+        this.cover,
+        this.t("video.sound_only"),
+        this.t("video.sound_only_text"),
         html`<button class="btn" data-testid="show-picture" @click=${() => this.setSoundOnly(false)}>${icon("video")}${this.t("video.show_picture")}</button>`,
       );
     }

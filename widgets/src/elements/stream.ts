@@ -47,6 +47,7 @@ const BACKOFF_MAX_MS = 12_000;
 /** A stream that ends this little after what was seen has nothing new to show. */
 const NEWS_MS = 300;
 const MEDIA_ERRORS_BORNE = 3;
+const MEDIA_ERRORS_WITHIN_MS = 60_000;
 const JUMP_AT_MOST_EVERY_MS = 3000;
 const BLAMED_MS = 4000;
 /** hls.js itself never seeks back so far. */
@@ -79,6 +80,7 @@ class HlsStream implements Stream {
   private rest: ReturnType<typeof setTimeout> | undefined;
   private attempts = 0;
   private mediaErrors = 0;
+  private mediaErrorAt = 0;
   private onAir: boolean | null = null;
   private resting = false;
   /** Loading anew pauses the element; whether it should play is the viewer's decision, kept here. */
@@ -221,7 +223,10 @@ class HlsStream implements Stream {
 
   private failed(data: ErrorData): void {
     if (!data.fatal) return;
+    const now = performance.now();
+    if (now - this.mediaErrorAt > MEDIA_ERRORS_WITHIN_MS) this.mediaErrors = 0;
     if (data.type === Hls.ErrorTypes.MEDIA_ERROR && this.mediaErrors++ < MEDIA_ERRORS_BORNE) {
+      this.mediaErrorAt = now;
       this.played = false;
       this.hls.recoverMediaError();
       return;
