@@ -15,10 +15,12 @@ from typing import Final
 import av
 import barcode
 from av.audio import AudioStream
+from av.codec.context import Flags
 from av.container import OutputContainer
-from av.packet import Packet
+from av.packet import Packet, PacketSideData, packet_sidedata_type_from_literal
 from av.stream import Stream
 from av.video import VideoStream
+from av.video.codeccontext import VideoCodecContext
 
 SAMPLE_RATE: Final = 48_000
 FRAME: Final = 1024
@@ -152,6 +154,41 @@ def add_streams(container: OutputContainer, film: Film) -> tuple[VideoStream, Au
             "aac", rate=SAMPLE_RATE, layout="stereo", bit_rate=film.sound_kbit * 1000
         )
     return video, sound
+
+
+class Resized:
+    """Goes on with pictures of another size in a stream that `add_streams` has made, as an encoder
+    does whose settings were changed while it sends: only the parameter sets tell of it."""
+
+    def __init__(self, stream: VideoStream, film: Film) -> None:
+        self._stream = stream
+        context = VideoCodecContext.create("libx264", "w")
+        context.width, context.height, context.pix_fmt = film.width, film.height, "yuv420p"
+        context.framerate, context.time_base = Fraction(film.rate), Fraction(1, film.rate)
+        context.options = film.options()
+        context.thread_count, context.thread_type = 2, "SLICE"
+        context.flags |= Flags.global_header
+        context.open()
+        self._context = context
+        self._is_announced = False
+
+    def encode(self, frame: av.VideoFrame) -> list[Packet]:
+        packets = self._context.encode(frame)
+        for packet in packets:
+            packet.stream = self._stream
+            if not self._is_announced:
+                self._announce(packet)
+        return packets
+
+    def _announce(self, packet: Packet) -> None:
+        parameters = self._context.extradata
+        assert parameters is not None
+        kind = packet_sidedata_type_from_literal("new_extradata")
+        # PyAV's stubs do not know what its side data is made of.
+        announced = PacketSideData(kind, len(parameters))  # type: ignore[call-arg]
+        announced.update(parameters)
+        packet.set_sidedata(announced)
+        self._is_announced = True
 
 
 def encoded_loop(film: Film) -> list[Packet]:

@@ -7,7 +7,8 @@ its standard input does, when `--seconds` are over, and when the server hangs up
 It writes JSON lines: `{"sending": ms}` with the first picture, at last
 `{"pictures", "skipped", "ended": "done" | "stopped" | "lost"}`.
 Lines on its standard input change what its camera sees: `light 200` fills the picture with a
-brightness, `light` takes that back, `sound off` and `sound on`.
+brightness, `light` takes that back, `sound off` and `sound on`; `size 854x480` goes on with other
+parameter sets in the same connection.
 """
 
 import argparse
@@ -20,13 +21,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, Final
 
 import av
 import painted
 from av.container import OutputContainer
+from av.video import VideoStream
 
 _OPEN_SECONDS: Final = 10.0
 _STOP_SECONDS: Final = 10.0
@@ -41,6 +43,8 @@ class Control:
         self._next: tuple[float, list[str]] | None = None
         self.light: int | None = None
         self.has_sound = True
+        self.size: tuple[int, int] | None = None
+        """Another one than it began with."""
         self.is_over = False
         if source is not None:
             threading.Thread(target=self._read, args=(source,), daemon=True).start()
@@ -66,6 +70,8 @@ class Control:
                     self.light = int(value)
                 case ["sound", value]:
                     self.has_sound = value == "on"
+                case ["size", value]:
+                    self.size = _size(value)
 
 
 @dataclass(slots=True)
@@ -86,6 +92,7 @@ def publish_live(
     camera, microphone = painted.Camera(film), painted.Microphone()
     with _opened(url) as container:
         video, sound = painted.add_streams(container, film)
+        encoder: VideoStream | painted.Resized = video
         container.start_encoding()
         start = time.time()
         heard = itertools.count()
@@ -98,9 +105,12 @@ def publish_live(
             number, told.skipped = number + late, told.skipped + late
             control.look()
             microphone.is_on = control.has_sound
+            if control.size not in {None, (film.width, film.height)}:
+                film = replace(film, width=control.size[0], height=control.size[1])
+                camera, encoder = painted.Camera(film), painted.Resized(video, film)
             at_ms = round((time.time() - capture_delay_seconds) * 1000)
             frame = camera.picture(number, at_ms=at_ms, light=control.light)
-            container.mux(video.encode(frame))
+            container.mux(encoder.encode(frame))
             if told.pictures == 0:
                 _say(sending=at_ms)
             number += 1
@@ -152,6 +162,11 @@ def _opened(url: str) -> Iterator[OutputContainer]:
         container.close()
 
 
+def _size(given: str) -> tuple[int, int]:
+    width, _, height = given.partition("x")
+    return int(width), int(height)
+
+
 def _say(**told: Any) -> None:
     print(json.dumps(told), flush=True)
 
@@ -169,10 +184,10 @@ def main() -> int:
     parser.add_argument("--no-sound", action="store_true")
     parser.add_argument("--loop", action="store_true")
     given = parser.parse_args()
-    width, _, height = given.size.partition("x")
+    width, height = _size(given.size)
     film = painted.Film(
-        width=int(width),
-        height=int(height),
+        width=width,
+        height=height,
         rate=given.rate,
         kbit=given.kbit,
         gop_seconds=given.gop_seconds,
@@ -226,7 +241,7 @@ class Publisher:
         return self.last_words
 
     def ask(self, line: str) -> None:
-        """`light 200`, `light`, `sound off`, `sound on`."""
+        """`light 200`, `light`, `sound off`, `sound on`, `size 854x480`."""
         assert self.process.stdin is not None
         self.process.stdin.write(f"{line}\n")
         self.process.stdin.flush()

@@ -34,7 +34,8 @@ TRANSITIONS: dict[ShowState, frozenset[ShowState]] = {
     "replay": frozenset({"ended"}),
 }
 PUBLIC_STATES: frozenset[ShowState] = frozenset({"scheduled", "live", "ended", "replay"})
-PINS_REMEMBERED = 20
+PINS_REMEMBERED = 100
+"""Also for viewers who go back in the show."""
 MAX_LINEUP = 200
 LANGUAGES = ("en", "de")
 

@@ -8,7 +8,7 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -202,15 +202,18 @@ class Someone:
 
 
 def free_port() -> int:
-    """A port with a free neighbour: the demo puts its storefront next to the server."""
+    """A port with two free neighbours: the demo puts its storefront next to the server, and the
+    port for encoders next to that."""
     deadline = time.monotonic() + ANSWERS_WITHIN_SECONDS
     while time.monotonic() < deadline:
-        with socket.socket() as first, socket.socket() as second:
+        with ExitStack() as bound:
+            first = bound.enter_context(socket.socket())
             first.bind(("127.0.0.1", 0))
             port = int(first.getsockname()[1])
             try:
-                second.bind(("127.0.0.1", port + 1))
-            except OSError:
+                for neighbour in (port + 1, port + 2):
+                    bound.enter_context(socket.socket()).bind(("127.0.0.1", neighbour))
+            except (OSError, OverflowError):
                 continue
             return port
-    raise AssertionError("no two free ports next to each other")
+    raise AssertionError("no three free ports next to each other")

@@ -22,6 +22,8 @@ const FORGIVE_EVERY_S = 30;
 const FORGIVE = 0.1;
 /** Farther behind than this, playing faster takes too long: jump. */
 const JUMP = 1.5;
+/** A stream begins at a keyframe, up to some seconds back: before its first frames were seen a jump costs nothing. */
+const FIRST_JUMP = 0.3;
 /** A change of speed is heard only as a change: start late, stop late. */
 const BEGIN = 0.05;
 const ENOUGH = 0.02;
@@ -96,6 +98,7 @@ export class LiveEdge {
   /** The speed to play at (0: wait), or "jump" to the target. `now` in seconds. */
   steer({ latency, ahead, age }: Reading, now: number): number | "jump" {
     this.began ??= now;
+    const first = !this.filled;
     if (!this.filled && ahead < FILL && now - this.began < FILL_WITHIN_S) return 0;
     this.filled = true;
     if (this.refilling !== null) {
@@ -103,7 +106,8 @@ export class LiveEdge {
       this.refilling = null;
     }
     if (age > STALE_S) return 1;
-    if (latency - this.target > JUMP) return "jump";
+    const late = latency - this.target;
+    if (late > JUMP || (first && late > FIRST_JUMP && ahead > late + THIN)) return "jump";
     this.smooth = this.smooth === null ? latency : this.smooth + (latency - this.smooth) * SMOOTHING;
     const off = this.smooth - this.target;
     this.learn(ahead, off, now);

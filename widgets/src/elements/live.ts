@@ -196,7 +196,7 @@ export class LsLive extends Part {
         if (fatal && performance.now() - this.cardedAt > PATIENCE_MS) this.carded = null;
         if (fatal && this.rewound && this.still === 0) this.giveUpRewind();
       },
-      { from, onBlank: () => this.freeze(), onStall: () => this.stalled() },
+      { from, onBlank: () => this.freeze(), onStall: () => this.stalled(), onDenied: () => this.session.room.reload() },
     );
     if (!this.stream) this.video.src = url;
     if (!this.rewound) this.stream?.heard(this.onAir);

@@ -34,6 +34,8 @@ export interface StreamOptions {
   /** Loading anew takes the picture off the element: the last chance to keep it. */
   onBlank?: () => void;
   onStall?: () => void;
+  /** The address is not (or no longer) good for this viewer. */
+  onDenied?: () => void;
 }
 
 const STEER_EVERY_MS = 100;
@@ -231,6 +233,7 @@ class HlsStream implements Stream {
       this.hls.recoverMediaError();
       return;
     }
+    if (data.response?.code === 403) this.options.onDenied?.();
     if (this.onAir === false) return this.sleep();
     this.onTrouble(true);
     this.again();

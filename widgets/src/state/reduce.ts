@@ -14,7 +14,7 @@ import type {
 
 /** A fresh snapshot holds the last 50; a viewer who was there may scroll back further. */
 const MESSAGES_KEPT = 200;
-const PINS_KEPT = 20;
+const PINS_KEPT = 100;
 
 export interface RoomState {
   readonly epoch: string;

@@ -217,7 +217,8 @@ export class RoomClient extends EventTarget {
     this.dispatchEvent(new Event("change"));
   }
 
-  private reload(): void {
+  /** Asks for the room as it is now: what is held may no longer be right. */
+  reload(): void {
     this.buffer = [];
     this.loadSnapshot().then(
       () => {
