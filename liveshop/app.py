@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -71,7 +72,7 @@ from liveshop.realtime.broker import MemoryBroker
 from liveshop.realtime.hub import Hub
 from liveshop.realtime.publisher import RoomPublisher
 from liveshop.realtime.socket import RoomSocket
-from liveshop.settings import Settings
+from liveshop.settings import BadSettings, Settings
 from liveshop.shows import http as shows_http
 from liveshop.shows import reminders, shelf_codes, stream_key_http
 from liveshop.shows import store as shows_store
@@ -81,6 +82,7 @@ from liveshop.shows.offers import OfferService
 from liveshop.shows.service import ShowService
 from liveshop.shows.stock_board import StockBoard
 from liveshop.shows.stream_keys import EncoderDelayChanged, StreamKeys, StreamKeyStopped
+from liveshop.shows.video_guard import VideoGuard
 from liveshop.storage import Database, Tx, Worker
 from liveshop.storage.outbox import Handler
 from liveshop.syndication.assembly import Syndication, assemble
@@ -153,6 +155,7 @@ class Liveshop:
     recordings: Recordings
     stream_keys: StreamKeys
     broadcasts: Broadcasts
+    video_guard: VideoGuard
     syndication: Syndication
     hub: Hub
     socket: RoomSocket
@@ -205,6 +208,7 @@ class Liveshop:
             "syndication": self.syndication.runner.run,
             "stock board": self.stock_board.run,
             "broadcasts": self.broadcasts.run,
+            "video guard": self.video_guard.run,
             "recordings": self.recordings.run,
             "hub": self.hub.run,
             "sweeper": self._sweep,
@@ -350,7 +354,10 @@ def wire(
     feedback = FeedbackService(database, clock)
     progress = Progress(database, clock, settings, payments, returns)
     recordings = Recordings(
-        settings.data_path / "video", clock=clock, keep_seconds=settings.video.rewind_seconds
+        settings.data_path / "video",
+        clock=clock,
+        keep_seconds=settings.video.rewind_seconds,
+        least_free_bytes=int(settings.video.least_free_gib * 2**30),
     )
     video = VideoService(
         clock=clock,
@@ -575,6 +582,15 @@ def wire(
         recordings=recordings,
         stream_keys=stream_keys,
         broadcasts=broadcasts,
+        video_guard=VideoGuard(
+            database,
+            clock,
+            video,
+            sending=rtmp.sending,
+            drop=rtmp.drop,
+            permissions_of=accounts_store.rights_of,
+            send_away=publisher.renew,
+        ),
         syndication=syndication,
         hub=hub,
         socket=socket,
@@ -619,19 +635,64 @@ async def listening(application: web.Application, host: str, port: int) -> Async
 
 @asynccontextmanager
 async def taking_video(shop: Liveshop) -> AsyncIterator[None]:
-    """Take the connections of encoders, where the settings say. Raises OSError when a port is
-    taken or a certificate cannot be read."""
-    host, video = shop.settings.server.host, shop.settings.video
+    """Take the connections of encoders, where the settings say. Raises BadSettings when a port
+    cannot be listened on or a certificate cannot be used."""
+    video = shop.settings.video
     try:
         if video.rtmp_port:
-            await shop.rtmp.start(host, video.rtmp_port)
+            await _take_video(shop, "rtmp_port", video.rtmp_port)
         if video.rtmps_port:
-            tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-            tls.load_cert_chain(video.rtmps_certificate, video.rtmps_key)
-            await shop.rtmp.start(host, video.rtmps_port, tls=tls)
+            tls = await asyncio.to_thread(_tls_of, video.rtmps_certificate, video.rtmps_key)
+            await _take_video(shop, "rtmps_port", video.rtmps_port, tls)
         yield
     finally:
         await shop.rtmp.close()
+
+
+async def _take_video(
+    shop: Liveshop, setting: str, port: int, tls: ssl.SSLContext | None = None
+) -> None:
+    try:
+        await shop.rtmp.start(shop.settings.server.host, port, tls=tls)
+    except OSError as error:
+        raise BadSettings(
+            [
+                f"video.{setting}: encoders cannot be listened for on port {port}. Choose a port"
+                f" that no other program uses, above 1023, or 0 for none. ({error})"
+            ]
+        ) from error
+
+
+def _open_once(path: Path) -> None:
+    with path.open("rb"):
+        pass
+
+
+def _tls_of(certificate: str, key: str) -> ssl.SSLContext:
+    """Raises BadSettings."""
+    for setting, path in (("rtmps_certificate", certificate), ("rtmps_key", key)):
+        try:
+            _open_once(Path(path))
+        except OSError as error:
+            words = error.strerror or str(error)
+            raise BadSettings(
+                [
+                    f"video.{setting}: {path} cannot be read ({words}). Name a PEM file that"
+                    " Liveshop's user may read."
+                ]
+            ) from error
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        # A password is given lest the terminal be asked for one.
+        tls.load_cert_chain(certificate, key, password="")
+    except (OSError, ValueError) as error:
+        raise BadSettings(
+            [
+                "video.rtmps_certificate, video.rtmps_key: not a certificate and its key. Both"
+                f" have to be PEM files, the key without a password. ({error})"
+            ]
+        ) from error
+    return tls
 
 
 async def until_stopped() -> None:

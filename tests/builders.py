@@ -56,6 +56,7 @@ def test_settings(  # a maker, not a test
             "checkout.orders_per_minute": 100_000,
             "mail.sender": "shop@shop.example",
             "mail.folder": str(folder / "mail"),
+            "video.least_free_gib": 0.0,
         }
         | {name.replace("__", "."): value for name, value in overrides.items()},
     )

@@ -181,6 +181,7 @@ def endpoints(
                 model.LimitPerCustomer,
                 model.UnknownLine,
                 UnknownVariant,
+                CustomersOnly,
             ),
         ),
         cart_endpoint(
@@ -303,6 +304,7 @@ def endpoints(
                 UnknownMethod,
                 BadPaymentInput,
                 UnknownShow,
+                CustomersOnly,
             ),
         ),
     ]

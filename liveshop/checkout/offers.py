@@ -7,10 +7,11 @@ from typing import Any
 
 import msgspec
 
-from liveshop.checkout import model
+from liveshop.checkout import model, store
 from liveshop.checkout.carts import Look
 from liveshop.checkout.model import Cart, CartLine, Quote
 from liveshop.checkout.order_wish import OrderWish
+from liveshop.checkout.reserve import check_show, check_show_of_line
 from liveshop.checkout.service import CartService
 from liveshop.checkout.supply import Way
 from liveshop.kernel.errors import ShopError
@@ -19,8 +20,6 @@ from liveshop.orders import store as orders
 from liveshop.orders.model import Order
 from liveshop.payments.model import BadPaymentInput
 from liveshop.payments.service import Payments
-from liveshop.shows import store as shows
-from liveshop.shows.model import UnknownShow
 from liveshop.storage import Tx
 
 Answers = dict[int, Order | Exception]
@@ -71,12 +70,11 @@ class Offers:
         """Those whose screen says what is true and who may have it; the stock of all is locked."""
         asked = {number: one for number, one in enumerate(group) if number not in answers}
         show_ids = {one.wish.show_id for one in asked.values() if one.wish.show_id is not None}
-        known = await shows.known(tx.conn, show_ids) if show_ids else set()
+        terms = await store.terms_of_shows(tx.conn, show_ids, self._carts.hold_seconds)
         for number, one in asked.items():
             try:
                 self._check_method(one.wish)
-                if one.wish.show_id is not None and one.wish.show_id not in known:
-                    raise UnknownShow("There is no such show.")
+                check_show(one.wish.show_id, one.viewer_id, terms)
             except ShopError as error:
                 answers[number] = error
         asked = {number: one for number, one in asked.items() if number not in answers}
@@ -90,6 +88,8 @@ class Offers:
         for number, one in asked.items():
             wish = one.wish
             try:
+                for line in carts[one.viewer_id].lines:
+                    check_show_of_line(line, one.viewer_id)
                 way = self._deliveries.way(
                     wish.delivery, wish.store_id, wish.address.country, places
                 )

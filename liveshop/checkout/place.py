@@ -64,10 +64,10 @@ class PlaceOrder(Paying):
 
         Its state is `confirmed`, or `pending` while the payment waits for the buyer or its answer
         is not known yet. Raises PriceChanged, CartChanged, OutOfStock, CartEmpty, NotDelivered,
-        LimitPerCustomer, PromiseChanged, UnknownStore, CannotCollect (nothing was placed);
-        PaymentDeclined (the cart is back as it was; a new
-        attempt needs a new key); SoldOutWhilePaying (the money goes back); IdempotencyKeyReused,
-        UnknownMethod, BadPaymentInput.
+        LimitPerCustomer, PromiseChanged, UnknownStore, CannotCollect, UnknownShow, CustomersOnly
+        (nothing was placed); PaymentDeclined (the cart is back as it was; a new attempt needs a new
+        key); SoldOutWhilePaying (the money goes back); IdempotencyKeyReused, UnknownMethod,
+        BadPaymentInput.
         """
         asked = Asked(viewer_id, key, wish)
         try:

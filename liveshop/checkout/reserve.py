@@ -160,6 +160,8 @@ class Reservations:
             quantity += before.quantity
         self._carts.limits.check_quantity(quantity)
         others = units_of(cart.lines, line.product_id) - (before.quantity if before else 0)
+        if before is not None and quantity > before.quantity:
+            check_show_of_line(line, wish.viewer_id)
         if before is None or quantity > before.quantity:
             bought = facts.bought.get((wish.viewer_id, line.product_id), 0)
             check_customer_limit(article, others + quantity, bought)
@@ -204,3 +206,9 @@ def check_show(show_id: ShowId | None, viewer_id: ViewerId, terms: Mapping[ShowI
             "This show is for customers of the shop. Sign in at the shop and open it from there.",
             data={"show_id": show_id},
         )
+
+
+def check_show_of_line(line: CartLine, viewer_id: ViewerId) -> None:
+    """Whether somebody may still have a line at the prices of its show. Raises CustomersOnly."""
+    if line.show_id is not None:
+        check_show(line.show_id, viewer_id, {line.show_id: line.terms})

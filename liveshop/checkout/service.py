@@ -81,7 +81,7 @@ class CartService:
 
     async def set_quantity(self, viewer_id: ViewerId, line_id: LineId, quantity: int) -> wire.Cart:
         """Have exactly so much of a line, and hold it. Raises OutOfStock, TooMany,
-        LimitPerCustomer, UnknownLine.
+        LimitPerCustomer, UnknownLine, CustomersOnly.
         """
         return await self._reservations.ask(Wish(viewer_id, quantity, line_id=line_id))
 

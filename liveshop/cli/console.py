@@ -83,6 +83,8 @@ def in_words(error: OSError) -> str:
     text = str(error)
     if "address already in use" in text.lower():
         return f"the port is in use by another program. Choose another with --port. ({text})"
+    if "bind on address" in text.lower():
+        return f"the port cannot be listened on. Choose another with --port. ({text})"
     if isinstance(error, PermissionError) or "read-only" in text.lower():
         return f"the data folder cannot be written; check its owner and permissions. ({text})"
     return text

@@ -123,6 +123,7 @@ def prepare(
         "mail.sender": "hello@lindholm.example",
         "mail.folder": str(data / "mail"),
         "video.rtmp_port": rtmp_port,
+        "video.least_free_gib": 0.5,
         # What somebody tries out with the demo runs on the same machine.
         "syndication.private_addresses": True,
     }

@@ -177,6 +177,8 @@ class RoomSocket:
         try:
             resume = _resume_position(request)
             joined = await self._hub.join(viewer, resume)
+            # A show that was closed to others after we looked sent its room away before we came.
+            await self._check_access(session.show_id, session.principal)
             self._greet(viewer, session.principal, joined)
             await door.wait(self._hub.catch_up(viewer))
             await self._converse(request, ws, viewer, session, door)
@@ -264,22 +266,32 @@ class RoomSocket:
         show_id = request.match_info["show_id"]
         try:
             who = await self._handshake.authenticate(request)
-            if not has_prefix(show_id, "shw"):
-                raise _Closed(CloseCode.NO_SUCH_SHOW)
-            await self._room_access(show_id, who)
         except BadToken as error:
             raise _Closed(CloseCode.BAD_TOKEN) from error
         except ShopError as error:
-            code = CloseCode.UNAVAILABLE if error.retryable else CloseCode.NO_SUCH_SHOW
-            raise _Closed(code) from error
+            raise _Closed(_refusing(error)) from error
+        if not has_prefix(show_id, "shw"):
+            raise _Closed(CloseCode.NO_SUCH_SHOW)
+        await self._check_access(show_id, who)
         address = str(request.get("client_address") or self._kit.client_address(request))
         return Session(show_id=show_id, principal=who, address=address)
+
+    async def _check_access(self, show_id: str, who: Principal) -> None:
+        """Raises _Closed."""
+        try:
+            await self._room_access(show_id, who)
+        except ShopError as error:
+            raise _Closed(_refusing(error)) from error
 
     def _ping_command(self) -> CommandSpec:
         async def ping(_session: Session, _args: Ping) -> Pong:
             return Pong(at=rfc3339(self._kit.clock.now()))
 
         return CommandSpec("ping", Ping, PUBLIC, ping, "ask for the server's time", Pong)
+
+
+def _refusing(error: ShopError) -> CloseCode:
+    return CloseCode.UNAVAILABLE if error.retryable else CloseCode.NO_SUCH_SHOW
 
 
 def _by_name(commands: Iterable[CommandSpec]) -> dict[str, CommandSpec]:

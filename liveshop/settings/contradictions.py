@@ -303,6 +303,8 @@ def _bad_video(video: VideoSettings) -> list[str]:
         found.append("video.ingest_url: write it like rtmps://live.example.com/live")
     if not 0.1 <= video.part_seconds <= 1.0:
         found.append("video.part_seconds: between 0.1 and 1")
+    if not 0 <= video.least_free_gib <= 100_000:
+        found.append("video.least_free_gib: between 0 and 100000")
     found += [
         f"video.{name}: at least {least}"
         for name, value, least in (

@@ -238,6 +238,9 @@ class VideoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long viewers are told that the picture is back in a moment after the encoder went."""
     rewind_seconds: int = 4 * 3600
     """How much of a running show viewers can go back; on disk, under `data_dir`."""
+    least_free_gib: float = 2.0
+    """What recorded shows leave free of that disk, since orders are written to it too; below it
+    viewers cannot go back so far."""
     low_rung: bool = False
     """A second picture of 360 lines for weak networks; about a sixth of a core per show."""
     max_kbit_per_second: int = 12_000

@@ -1,6 +1,7 @@
 """All SQL about shows."""
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -74,10 +75,28 @@ async def state_of(conn: AsyncConnection, show_id: ShowId) -> ShowState | None:
     return state
 
 
-async def known(conn: AsyncConnection, show_ids: Collection[ShowId]) -> set[ShowId]:
-    """Those of these that there are."""
-    found = await conn.execute(sa.select(show.c.id).where(show.c.id.in_(show_ids)))
-    return {ShowId(one) for one in found.scalars()}
+@dataclass(frozen=True, slots=True)
+class OnStage:
+    """What decides who may see a show."""
+
+    id: ShowId
+    state: ShowState
+    audience: Audience
+    started_at: datetime | None
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in ("ended", "replay")
+
+
+async def on_stage(conn: AsyncConnection, others: Collection[ShowId]) -> list[OnStage]:
+    """The shows that are live or announced, and these others."""
+    rows = await conn.execute(
+        sa.select(show.c.id, show.c.state, show.c.audience, show.c.started_at)
+        .where(sa.or_(show.c.state.in_(("live", "scheduled")), show.c.id.in_(others)))
+        .order_by(show.c.id)
+    )
+    return [OnStage(ShowId(row.id), row.state, row.audience, row.started_at) for row in rows]
 
 
 async def listed(

@@ -136,6 +136,7 @@ class StreamKeys:
             person_id=key.person_id,
             key_id=key.hint,
             capture_delay=timedelta(milliseconds=delay[0] if delay else 0),
+            started_at=show.started_at,
         )
 
     async def _good(

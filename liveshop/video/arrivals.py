@@ -58,7 +58,7 @@ class Report:
     """Figures are None while they are not known.
 
     `keyframe_seconds`: the longest of the last distances, the running one included, since that is
-    what viewers who join wait for; `last_keyframe_seconds`: the last whole one.
+    what viewers who join wait for.
     `dropped_frames`: pictures missing against the usual distance, over the whole publication.
     `jitter_ms`: by how much arrivals within a second differ from an even flow.
     `behind_seconds`: how much later than at its best the stream arrives now.
@@ -74,7 +74,6 @@ class Report:
     frame_rate: float | None
     kbit_per_second: int | None
     keyframe_seconds: float | None
-    last_keyframe_seconds: float | None
     level_dbfs: float | None
     peak_dbfs: float | None
     is_silent: bool | None
@@ -244,7 +243,6 @@ class Arrivals:
         at = now.timestamp()
         video, audio = self._video, self._audio
         distances = list(self._keyframe_distances)
-        last_distance = distances[-1] if distances else None
         if self._last_keyframe is not None:
             running = self._picture_end - self._last_keyframe
             # A first keyframe whose successor is not even due says nothing.
@@ -263,7 +261,6 @@ class Arrivals:
             frame_rate=frame_rate,
             kbit_per_second=kbit,
             keyframe_seconds=_seconds(longest),
-            last_keyframe_seconds=_seconds(last_distance),
             level_dbfs=None if level is None else level.mean_dbfs,
             peak_dbfs=None if level is None else level.peak_dbfs,
             is_silent=None if level is None else level.is_silent,

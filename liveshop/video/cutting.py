@@ -123,6 +123,11 @@ class Cutter:
         self._cuts: list[Cut | SegmentEnd] = []
 
     @property
+    def has_begun(self) -> bool:
+        """Whether there was a frame to begin with: then there will be a segment."""
+        return self._begun_at is not None
+
+    @property
     def byte_count(self) -> int:
         pending = [] if self._open is None else self._open.pending
         return sum(len(sample.data) for sample in (*pending, *self._sounds))

@@ -28,7 +28,6 @@ class Sps:
     height: int
     chroma_format: int
     bit_depth: int
-    is_interlaced: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +108,7 @@ def parse_sps(nal_unit: bytes) -> Sps:
         height -= unit_y * (top + bottom)
     if width <= 0 or height <= 0:
         raise BadTrack("the video's picture has no size")
-    return Sps(profile, level, width, height, chroma_format, bit_depth, is_interlaced)
+    return Sps(profile, level, width, height, chroma_format, bit_depth)
 
 
 def _skip_scaling_lists(bits: "_Bits", count: int) -> None:

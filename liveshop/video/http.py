@@ -15,6 +15,7 @@ from liveshop.kernel.ids import ShowId
 from liveshop.video.model import (
     BadPlaybackLink,
     BadReload,
+    NoRewind,
     NoSuchSegment,
     NothingNew,
     NoVideo,
@@ -40,8 +41,13 @@ _BLOCKED_CACHE: Final = "public, max-age=6"
 Number = Annotated[int, Meta(ge=0, le=10**15)]
 
 
-class Reload(Wire, rename={"msn": "_HLS_msn", "part": "_HLS_part", "skip": "_HLS_skip"}):
-    """Delivery directives (draft-pantos-hls-rfc8216bis 6.2.5)."""
+class Reload(
+    Wire,
+    rename={"msn": "_HLS_msn", "part": "_HLS_part", "skip": "_HLS_skip"},
+    forbid_unknown_fields=False,
+):
+    """Delivery directives (draft-pantos-hls-rfc8216bis 6.2.5). What else stands in the address is
+    for others: a CDN's token, or a directive that is not known here."""
 
     msn: Number | None = None
     part: Number | None = None
@@ -112,9 +118,27 @@ def endpoints(
 
     return [
         _public("index.m3u8", multivariant, "The HLS playlists of a show on air", PLAYLIST_TYPE),
-        _public("rewind/index.m3u8", rewind, "A running show from its beginning", PLAYLIST_TYPE),
-        _public("rewind/init-{number}.mp4", rewind_init, "Its initialisation", INIT_TYPE),
-        _public("rewind/chunk-{number}.m4s", rewind_chunk, "Some seconds of it", SEGMENT_TYPE),
+        _public(
+            "rewind/index.m3u8",
+            rewind,
+            "A running show from its beginning",
+            PLAYLIST_TYPE,
+            errors=(NoRewind,),
+        ),
+        _public(
+            "rewind/init-{number}.mp4",
+            rewind_init,
+            "Its initialisation",
+            INIT_TYPE,
+            errors=(NoRewind,),
+        ),
+        _public(
+            "rewind/chunk-{number}.m4s",
+            rewind_chunk,
+            "Some seconds of it",
+            SEGMENT_TYPE,
+            errors=(NoRewind,),
+        ),
         _public(
             "{rendition}/live.m3u8",
             playlist,

@@ -33,13 +33,13 @@ class Segment:
 
 
 class Kept:
-    """`first_discontinuity`: EXT-X-DISCONTINUITY-SEQUENCE to begin with."""
+    """Call `begin` before the first segment comes."""
 
-    def __init__(self, limits: PackagerLimits, first_discontinuity: int) -> None:
+    def __init__(self, limits: PackagerLimits) -> None:
         self._limits = limits
         self._segments: deque[Segment] = deque()
         self._seconds = 0.0
-        self._discontinuities_before = first_discontinuity
+        self._discontinuities_before = 0
         """Of the first segment still kept."""
         self._parts: dict[int, bytes] = {}
         """Also of the segment that is not complete yet."""
@@ -56,6 +56,10 @@ class Kept:
     @property
     def byte_count(self) -> int:
         return sum(segment.byte_count for segment in self._segments)
+
+    def begin(self, first_discontinuity: int) -> None:
+        """EXT-X-DISCONTINUITY-SEQUENCE of the first segment."""
+        self._discontinuities_before = first_discontinuity
 
     def add_init(self, number: int, data: bytes) -> None:
         self._inits[number] = data

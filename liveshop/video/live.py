@@ -28,7 +28,7 @@ _CLOSE_SECONDS: Final = 5.0
 _SEND_SECONDS: Final = 10.0
 """Who has not read a fragment for this long is cut off; slower ones miss pictures first."""
 _HEARTBEAT_SECONDS: Final = 20.0
-_PROVED_SECONDS: Final = 60.0
+_PROVED_SECONDS: Final = 10.0
 """A revoked session or key watches no longer than this."""
 _MOST_READERS: Final = 50
 """In all. A reader takes the whole stream and no cache stands in between."""
@@ -109,7 +109,8 @@ class MonitorSocket:
         code = CloseCode.FAULT
         try:
             show_id = await self._admit(request)
-            if self._open > self._most_readers:
+            # Those who are refused are no readers: nobody locks the staff out by knocking.
+            if len(self._feeds) >= self._most_readers:
                 raise _Refused(CloseCode.UNAVAILABLE)
             code = await self._attend(request, ws, show_id)
         except _Refused as refused:

@@ -58,6 +58,12 @@ class NoSuchSegment(NotFound):
     code = "video_no_such_segment"
 
 
+class NoRewind(NotFound):
+    """Shows are not recorded here: asking again is no use."""
+
+    code = "video_no_rewind"
+
+
 class NothingNew(ShopError):
     """What a player waits for did not come in time (draft-pantos-hls-rfc8216bis 6.2.5.2)."""
 
@@ -230,6 +236,8 @@ class Publishing:
     """A member of staff or an API key."""
     key_id: str = ""
     capture_delay: timedelta = timedelta()
+    started_at: datetime | None = None
+    """When the show went live; None: it has not, or nobody knows."""
 
 
 # What happens to a show's video, in order; `shows.broadcast` writes it down and tells the room.
@@ -257,7 +265,7 @@ class VideoReplaced(VideoEvent):
 
 class VideoLost(VideoEvent):
     """The publisher is gone and nobody took over; `data`: reason (`closed`, `timeout`, `error`,
-    `stopped`: the encoder said goodbye, `revoked`)."""
+    `stopped`: the encoder said goodbye, `revoked`, `server_restarted`)."""
 
 
 class VideoRefused(VideoEvent):

@@ -67,11 +67,21 @@ class _Run:
             "codecs": fmp4.codecs(video, audio),
             "width": video.width,
             "height": video.height,
-            "capture_delay_ms": round(capture_delay / timedelta(milliseconds=1)),
         }
+        self.capture_delay = capture_delay
 
     def announcement(self, origin: datetime) -> str:
-        return _encode({**self._says, "origin": rfc3339(origin)}).decode()
+        return _encode({**self._says, **self._times(origin)}).decode()
+
+    def correction(self, origin: datetime) -> str:
+        """What has changed since the announcement."""
+        return _encode({"type": "origin", **self._times(origin)}).decode()
+
+    def _times(self, origin: datetime) -> dict[str, object]:
+        return {
+            "capture_delay_ms": round(self.capture_delay / timedelta(milliseconds=1)),
+            "origin": rfc3339(origin),
+        }
 
 
 class MonitorFeed:
@@ -194,6 +204,14 @@ class Monitor:
         for feed in self._feeds:
             feed.needs_keyframe = True
 
+    def set_delay(self, capture_delay: timedelta) -> None:
+        """Readers are told with what comes next."""
+        if self._run is None:
+            return
+        self._run.capture_delay = capture_delay
+        for feed in self._feeds:
+            feed.told_origin = None
+
     def add(self, samples: Iterable[Sample], *, origin: datetime) -> None:
         """What one write brought. `origin`: the wall time of timestamp zero as known now."""
         if self._run is None:
@@ -300,10 +318,11 @@ class Monitor:
         feed.put(b"".join(piece.data() for piece in self._group))
 
     def _tell_origin(self, feed: MonitorFeed) -> None:
+        assert self._run is not None
         assert self._origin is not None
         if feed.told_origin is None or abs(self._origin - feed.told_origin) >= _ORIGIN_STEP:
             feed.told_origin = self._origin
-            feed.put(_encode({"type": "origin", "origin": rfc3339(self._origin)}).decode())
+            feed.put(self._run.correction(self._origin))
 
 
 def _end(samples: list[Sample]) -> int:

@@ -40,7 +40,7 @@ _SEGMENTS_WITH_PARTS: Final = 2
 class _Run:
     cutter: Cutter
     init_number: int
-    has_segments: bool = False
+    timeline: int
 
 
 class Packager:
@@ -48,10 +48,11 @@ class Packager:
 
     `first_number` numbers the first segment, part and init section. URLs are cached for an hour as
     immutable, so a packager made later for the same show must be given a number that no earlier
-    one can have reached (see `next_number`). `first_discontinuity` should differ from an earlier
-    packager's, since players remember where a timeline starts by it; but keep it small: hls.js
-    walks an array of that length (a nine-digit number froze its page for three seconds at every
-    step). `rendition`: what others call this one in their reports.
+    one can have reached (see `next_number`). Runs are timelines, numbered by their
+    EXT-X-DISCONTINUITY-SEQUENCE: `first_discontinuity` is the first one's. It should be higher than
+    an earlier packager's, since players remember where a timeline starts by it; but keep it small:
+    hls.js walks an array of that length (a nine-digit number froze its page for three seconds at
+    every step). `rendition`: what others call this one in their reports.
     """
 
     def __init__(
@@ -74,7 +75,10 @@ class Packager:
         self._next_part = first_number
         self._next_init = first_number
         self._next_fragment = first_number
-        self._kept = Kept(self.limits, first_discontinuity)
+        self._first_timeline = first_discontinuity
+        self._last_timeline: int | None = None
+        """Of the last segment, also of an open one."""
+        self._kept = Kept(self.limits)
         self._open: Segment | None = None
         """The segment now being filled, once it has a first fragment."""
         self._last_part = (first_number - 1, 0)
@@ -93,9 +97,25 @@ class Packager:
         return len(self._kept) > 0
 
     @property
+    def is_under_way(self) -> bool:
+        """Whether the run of now has begun: its number is used."""
+        return self._run is not None and self._run.cutter.has_begun
+
+    @property
     def next_number(self) -> int:
         """No segment, part or init section has had this number, or a higher one."""
         return max(self._next_segment, self._next_part, self._next_init) + 1
+
+    @property
+    def next_timeline(self) -> int:
+        """What the next run is numbered unless told otherwise: runs without a segment do not
+        count."""
+        return self._first_timeline if self._last_timeline is None else self._last_timeline + 1
+
+    def can_go_on(self, timeline: int) -> bool:
+        """Whether `begin_run` takes this number: players count discontinuities one by one."""
+        last = self._last_timeline
+        return last is None or last <= timeline <= last + 1
 
     @property
     def hint(self) -> int:
@@ -136,19 +156,31 @@ class Packager:
         last_part = max(0, len(last.entry.parts) - 1)
         return RenditionReport(self.rendition, last.entry.number, last_part)
 
-    def begin_run(self, video: H264Config | None, audio: AacConfig | None) -> None:
+    def begin_run(
+        self,
+        video: H264Config | None,
+        audio: AacConfig | None,
+        *,
+        timeline: int | None = None,
+    ) -> None:
         """A publisher starts, or goes on with new parameters: new init section, discontinuity.
+
+        `timeline`: the run's number, by which players find the same moment in other renditions
+        (RFC 8216 6.2.4); see `can_go_on`. That of the run before is gone on with after a hole.
 
         Without `video` the sound leads, and pictures are ignored. Raises BadTrack without either.
         Segments this completes are returned by the next `add`, `finish_run` or `end`.
         """
         data = init_segment(video, audio)
         self._finish_run()
+        if timeline is None:
+            timeline = self.next_timeline
+        assert self.can_go_on(timeline)
         number = self._next_init
         self._next_init += 1
         self._kept.add_init(number, data)
         self._parameters = (video, audio)
-        self._run = _Run(Cutter(video, audio, self.limits), number)
+        self._run = _Run(Cutter(video, audio, self.limits), number, timeline)
 
     def add(self, samples: Iterable[Sample], *, origin: datetime) -> list[Segment]:
         """Take samples, each track's in decode order, both tracks about equally far; returns the
@@ -239,7 +271,7 @@ class Packager:
 
     def _take(self, run: _Run, cut: Cut | SegmentEnd) -> None:
         if isinstance(cut, SegmentEnd):
-            self._close_segment(run)
+            self._close_segment()
             return
         video, audio = (cut.leads, cut.sounds) if run.cutter.video else ((), cut.leads)
         data = fragment(self._next_fragment, video, audio)
@@ -252,8 +284,11 @@ class Packager:
                 init_number=run.init_number,
                 starts_at=cut.starts_at,
                 duration_seconds=0.0,
-                is_discontinuous=bool(self._kept) and not run.has_segments,
+                is_discontinuous=self._last_timeline not in (None, run.timeline),
             )
+            if self._last_timeline is None:
+                self._kept.begin(run.timeline)
+            self._last_timeline = run.timeline
             segment = Segment(entry, (), cut.is_independent)
         entry = segment.entry
         parts = entry.parts
@@ -271,11 +306,10 @@ class Packager:
         )
         self._change()
 
-    def _close_segment(self, run: _Run) -> None:
+    def _close_segment(self) -> None:
         segment, self._open = self._open, None
         assert segment is not None
         self._next_segment += 1
-        run.has_segments = True
         self._kept.add_segment(segment)
         self._forget_inits()
         self._completed.append(segment)

@@ -181,8 +181,8 @@ def rewind_playlist(
 ) -> str:
     """The text of `rewind/index.m3u8`; `chunks` is not empty.
 
-    `forgotten`: chunks there were before. Only without any it may be called an EVENT, from which
-    nothing is ever removed (RFC 8216 6.2.1).
+    `forgotten`: chunks there were before. It is never called an EVENT, since a long show loses its
+    beginning, and a type once written may not be withdrawn (RFC 8216 6.2.1).
     """
     lines = [
         "#EXTM3U",
@@ -191,8 +191,6 @@ def rewind_playlist(
         f"#EXT-X-MEDIA-SEQUENCE:{forgotten}",
         f"#EXT-X-DISCONTINUITY-SEQUENCE:{discontinuity_sequence}",
     ]
-    if not forgotten:
-        lines.append("#EXT-X-PLAYLIST-TYPE:EVENT")
     init_number: int | None = None
     for chunk in chunks:
         lines += _opening(chunk, init_number)

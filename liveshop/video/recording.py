@@ -20,11 +20,14 @@ import structlog
 from liveshop.kernel.clock import Clock
 from liveshop.kernel.ids import ShowId
 from liveshop.video.packager import Segment
-from liveshop.video.recording_files import INDEX, ChunkMaker, NewChunk, RecordingFiles
+from liveshop.video.recording_files import ChunkMaker, NewChunk, RecordingFiles
+from liveshop.video.recording_index import INDEX, says_ended
 
 MOST_WAITING_BYTES: Final = 64 * 1024 * 1024
 """More than this not yet on disk is lost for the recordings."""
 _KEPT_AFTER_LAST_CHUNK: Final = timedelta(days=1)
+_KEPT_WHERE_SHORT: Final = timedelta(minutes=10)
+"""After the show's end: by then nobody watches it, and a running one needs the room."""
 _LOOK_SECONDS: Final = 3600.0
 """How often old recordings are looked for."""
 
@@ -80,12 +83,18 @@ class Recording:
         """`init-N.mp4`. Raises NoSuchSegment."""
         return await asyncio.to_thread(self._files.init, number)
 
+    @property
+    def shortage(self) -> str | None:
+        """Why viewers can go back less far than they should, in words."""
+        return self._files.shortage
+
     def start_over(self) -> None:
         """Its files are gone."""
         self._files = self._files.empty()
 
     def tell(self, reason: str | None) -> None:
-        """What became of a job, in words; None: it was done. Logged once for each change."""
+        """What became of a job, in words; None: it was done, and nothing is wrong. Logged once for
+        each change."""
         if reason is not None and not self._is_failing:
             _log.warning("recording.failing", show_id=self.show_id, reason=reason)
         if reason is None and self._is_failing:
@@ -101,12 +110,18 @@ class Recording:
 
 
 class Recordings:
-    """All shows'. `run` in a supervised task. A show's folder is `root / show_id`."""
+    """All shows'. `run` in a supervised task. A show's folder is `root / show_id`.
 
-    def __init__(self, root: Path, *, clock: Clock, keep_seconds: int) -> None:
+    `least_free_bytes`: what is left of the disk for others.
+    """
+
+    def __init__(
+        self, root: Path, *, clock: Clock, keep_seconds: int, least_free_bytes: int
+    ) -> None:
         self._root = root
         self._clock = clock
         self._keep_seconds = keep_seconds
+        self._least_free_bytes = least_free_bytes
         self._recordings: dict[ShowId, Recording] = {}
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue()
         self._waiting_bytes = 0
@@ -116,7 +131,11 @@ class Recordings:
         of it is there a moment later."""
         recording = self._recordings.get(show_id)
         if recording is None:
-            files = RecordingFiles(self._root / show_id, keep_seconds=self._keep_seconds)
+            files = RecordingFiles(
+                self._root / show_id,
+                keep_seconds=self._keep_seconds,
+                least_free_bytes=self._least_free_bytes,
+            )
             recording = self._recordings[show_id] = Recording(show_id, files, self)
         return recording
 
@@ -147,17 +166,24 @@ class Recordings:
         reason = None
         try:
             await asyncio.to_thread(job.work)
+            reason = job.recording.shortage
         except OSError as error:
             reason = error.strerror or str(error)
         finally:
             self._jobs.task_done()
             self._waiting_bytes -= job.byte_count
         job.recording.tell(reason)
+        if job.recording.shortage is not None:
+            await self._remove(_remove_ended_folder, self._clock.now() - _KEPT_WHERE_SHORT)
 
     async def _remove_old(self) -> None:
-        before = self._clock.now() - _KEPT_AFTER_LAST_CHUNK
+        await self._remove(_remove_old_folders, self._clock.now() - _KEPT_AFTER_LAST_CHUNK)
+
+    async def _remove(
+        self, remove: Callable[[Path, datetime, set[ShowId]], list[str]], before: datetime
+    ) -> None:
         busy = {show_id for show_id, one in self._recordings.items() if not one.is_idle}
-        for name in await asyncio.to_thread(_remove_old_folders, self._root, before, busy):
+        for name in await asyncio.to_thread(remove, self._root, before, busy):
             removed = self._recordings.get(ShowId(name))
             if removed is not None:
                 removed.start_over()
@@ -166,14 +192,30 @@ class Recordings:
 
 def _remove_old_folders(root: Path, before: datetime, busy: set[ShowId]) -> list[str]:
     removed: list[str] = []
-    if not root.is_dir():
-        return removed
-    for folder in root.iterdir():
+    for folder in _unchanged(root, before, busy):
+        shutil.rmtree(folder, ignore_errors=True)
+        removed.append(folder.name)
+    return removed
+
+
+def _remove_ended_folder(root: Path, before: datetime, busy: set[ShowId]) -> list[str]:
+    """Only the one that ended first: it may be enough."""
+    for folder in _unchanged(root, before, busy):
+        with suppress(OSError):
+            if says_ended((folder / INDEX).read_bytes()):
+                shutil.rmtree(folder, ignore_errors=True)
+                return [folder.name]
+    return []
+
+
+def _unchanged(root: Path, since: datetime, busy: set[ShowId]) -> list[Path]:
+    """Folders of recordings, oldest first."""
+    found: list[tuple[datetime, Path]] = []
+    for folder in root.iterdir() if root.is_dir() else ():
         try:
             changed_at = datetime.fromtimestamp((folder / INDEX).stat().st_mtime, UTC)
         except OSError:
             continue
-        if changed_at < before and folder.name not in busy:
-            shutil.rmtree(folder, ignore_errors=True)
-            removed.append(folder.name)
-    return removed
+        if changed_at < since and folder.name not in busy:
+            found.append((changed_at, folder))
+    return [folder for _, folder in sorted(found)]

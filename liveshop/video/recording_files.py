@@ -5,10 +5,12 @@ disk, since losing power may cost rewind but never the show. The methods of `Rec
 `recording.py` calls them in threads.
 """
 
+import errno
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -19,15 +21,19 @@ from liveshop.video.fmp4 import segment_type
 from liveshop.video.model import NoSuchSegment, NoVideo
 from liveshop.video.packager import Segment
 from liveshop.video.playlist import Chunk, Entry, rewind_playlist
+from liveshop.video.recording_index import INDEX, Line, State, replayed
+
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 CHUNK_SECONDS: Final = 6.0
 """A chunk ends at the first segment after that begins with a keyframe."""
 TARGET_SECONDS: Final = 12
 """EXT-X-TARGETDURATION, promised for good: where no keyframe comes, a chunk ends without."""
 
-INDEX: Final = "index.jsonl"
 _LATE_READERS: Final = 10
-"""Chunks that stay on disk after the playlist forgot them."""
+"""Chunks that stay on disk after the playlist forgot them, unless room is short."""
+_LEAST_SECONDS: Final = 3 * TARGET_SECONDS
+"""A live playlist names three target durations at least (RFC 8216 6.2.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,52 +137,48 @@ class ChunkMaker:
         return self._seconds + segment.entry.duration_seconds > TARGET_SECONDS + 0.49
 
 
-class _Line(msgspec.Struct, omit_defaults=True):
-    """One line of the index: a chunk, or how many are forgotten, or the end of the show."""
-
-    number: int = -1
-    init: int = -1
-    at: datetime | None = None
-    seconds: float = 0.0
-    torn: bool = False
-    bytes: int = 0
-    forgotten: int = 0
-    ended: bool = False
-
-
-@dataclass(slots=True)
-class _State:
-    kept: list[Chunk] = field(default_factory=list)
-    forgotten: int = 0
-    discontinuities: int = 0
-    """Of the forgotten ones."""
-    is_ended: bool = False
-
-
 class RecordingFiles:
-    """One show's folder. `keep_seconds`: how far back viewers can go.
+    """One show's folder. `keep_seconds`: how far back viewers can go. `least_free_bytes`: what is
+    left of the disk for others, since orders are written to it too.
 
     `load`, `write` and `end` one at a time; the others whenever.
     """
 
-    def __init__(self, folder: Path, *, keep_seconds: int) -> None:
+    def __init__(self, folder: Path, *, keep_seconds: int, least_free_bytes: int = 0) -> None:
         self.folder = folder
-        # A live playlist names three target durations at least (RFC 8216 6.2.2).
-        self._keep_seconds = max(keep_seconds, 3 * TARGET_SECONDS)
-        self._state = _State()
+        self._keep_seconds = max(keep_seconds, _LEAST_SECONDS)
+        self._least_free_bytes = least_free_bytes
+        self._state = State()
         self._index_size = 0
+        # On disk as a whole, written by this process or one before: nothing else is given out.
+        # Read in any thread, which a set stands as long as nobody iterates.
         self._inits: set[int] = set()
-        """Written, by this process or one before."""
+        self._chunks: set[int] = set()
         self._leaving: list[int] = []
         self._is_torn = False
         """Whether the next chunk is a discontinuity whatever it says itself."""
         self._is_loaded = False
+        self._is_short = False
         self._text: str | None = None
         """Replaced as a whole, so that `playlist` may be called from another thread."""
 
     def empty(self) -> "RecordingFiles":
         """The same before anything was written."""
-        return RecordingFiles(self.folder, keep_seconds=self._keep_seconds)
+        return RecordingFiles(
+            self.folder,
+            keep_seconds=self._keep_seconds,
+            least_free_bytes=self._least_free_bytes,
+        )
+
+    @property
+    def shortage(self) -> str | None:
+        """What is wrong though `write` works, in words."""
+        if not self._is_short:
+            return None
+        return (
+            f"less than {self._least_free_bytes / 2**30:.3g} GiB (video.least_free_gib) would stay "
+            "free on the disk of data_dir: viewers cannot go back so far"
+        )
 
     def load(self) -> None:
         """Take up what an earlier process has left, if anything; `write` and `end` do it where it
@@ -188,17 +190,19 @@ class RecordingFiles:
         except FileNotFoundError:
             self._is_loaded = True
             return
-        self._state, self._index_size = _replayed(data, self._is_whole)
+        self._state, self._index_size = replayed(data, self._is_whole)
         if self._index_size < len(data):
             os.truncate(self.folder / INDEX, self._index_size)
         self._inits = {chunk.init_number for chunk in self._state.kept}
+        self._chunks = {chunk.number for chunk in self._state.kept}
         self._is_torn = True
         self._remove_strangers()
         self._make_text()
         self._is_loaded = True
 
     def write(self, new: NewChunk) -> None:
-        """Raises OSError, with nothing changed; then the next chunk is a discontinuity."""
+        """Raises OSError, with nothing taken; then the next chunk is a discontinuity. Where room is
+        short, the oldest chunks are forgotten for it."""
         self.load()
         state = self._state
         is_torn = new.is_discontinuous or self._is_torn
@@ -211,16 +215,15 @@ class RecordingFiles:
         )
         self._is_torn = True
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._make_room(new.byte_count)
         path = self._chunk_path(chunk.number)
         try:
             if chunk.init_number not in self._inits:
-                self._init_path(chunk.init_number).write_bytes(new.init)
+                _write(self._init_path(chunk.init_number), [new.init])
                 self._inits.add(chunk.init_number)
-            with path.open("wb") as file:
-                file.writelines(new.fragments)
-                byte_count = file.tell()
+            byte_count = _write(path, new.fragments)
             self._append(
-                _Line(
+                Line(
                     number=chunk.number,
                     init=chunk.init_number,
                     at=chunk.starts_at,
@@ -229,9 +232,12 @@ class RecordingFiles:
                     bytes=byte_count,
                 )
             )
-        except OSError:
+        except OSError as error:
             _unlink(path)
+            if error.errno in _FULL:  # a quota, say, of which `disk_usage` knows nothing
+                self._forget_bytes(new.byte_count)
             raise
+        self._chunks.add(chunk.number)
         self._is_torn = False
         state.kept.append(chunk)
         state.is_ended = False
@@ -242,14 +248,9 @@ class RecordingFiles:
         """The show is over: its playlist gets an end. Raises OSError."""
         self.load()
         if self._state.kept and not self._state.is_ended:
-            self._append(_Line(ended=True))
+            self._append(Line(ended=True))
             self._state.is_ended = True
             self._make_text()
-
-    @property
-    def has_chunks(self) -> bool:
-        """Whether there is a playlist."""
-        return self._text is not None
 
     def playlist(self) -> str:
         """Raises NoVideo. Reads no file."""
@@ -259,11 +260,13 @@ class RecordingFiles:
 
     def read(self, number: int) -> bytes:
         """`chunk-N.m4s`. Raises NoSuchSegment."""
-        return _read(self._chunk_path(number), f"chunk {number} of this show is not kept")
+        path = self._chunk_path(number) if number in self._chunks else None
+        return _read(path, f"chunk {number} of this show is not kept")
 
     def init(self, number: int) -> bytes:
         """`init-N.mp4`. Raises NoSuchSegment."""
-        return _read(self._init_path(number), f"there is no init section {number} in this show")
+        path = self._init_path(number) if number in self._inits else None
+        return _read(path, f"there is no init section {number} in this show")
 
     def _make_text(self) -> None:
         state = self._state
@@ -283,7 +286,7 @@ class RecordingFiles:
     def _init_path(self, number: int) -> Path:
         return self.folder / f"init-{number}.mp4"
 
-    def _append(self, line: _Line) -> None:
+    def _append(self, line: Line) -> None:
         data = msgspec.json.encode(line) + b"\n"
         path = self.folder / INDEX
         try:
@@ -296,28 +299,60 @@ class RecordingFiles:
             raise
         self._index_size += len(data)
 
-    def _forget_old(self) -> None:
+    def _make_room(self, byte_count: int) -> None:
+        """So that the disk has enough left after these. Raises OSError where it has not."""
+        least = self._least_free_bytes
+        short = least + byte_count - shutil.disk_usage(self.folder).free
+        # Said until there is clearly more, not anew with each chunk.
+        self._is_short = short > 0 or (self._is_short and short > -least // 8)
+        if short > 0 and self._forget_bytes(short) < short:
+            raise OSError(errno.ENOSPC, self.shortage)
+
+    def _forget_bytes(self, byte_count: int) -> int:
+        """Forget the oldest chunks until these are free, and return how many are."""
         state = self._state
+        freed = sum(_size(self._chunk_path(number)) for number in self._leaving)
         seconds = sum(chunk.duration_seconds for chunk in state.kept)
         count = 0
-        while seconds - state.kept[count].duration_seconds > self._keep_seconds:
-            seconds -= state.kept[count].duration_seconds
+        for chunk in state.kept:
+            seconds -= chunk.duration_seconds
+            if freed >= byte_count or seconds < _LEAST_SECONDS:
+                break
+            freed += _size(self._chunk_path(chunk.number))
             count += 1
-        if not count:
-            return
-        with suppress(OSError):  # the next one tells it again
-            self._append(_Line(forgotten=state.forgotten + count))
+        self._forget(count, late_readers=0)
+        return freed
+
+    def _forget_old(self) -> None:
+        kept = self._state.kept
+        seconds = sum(chunk.duration_seconds for chunk in kept)
+        count = 0
+        while seconds - kept[count].duration_seconds > self._keep_seconds:
+            seconds -= kept[count].duration_seconds
+            count += 1
+        self._forget(count, late_readers=_LATE_READERS)
+
+    def _forget(self, count: int, *, late_readers: int) -> None:
+        state = self._state
+        if count:
+            with suppress(OSError):  # the next one tells it again, or it is seen when loaded
+                self._append(Line(forgotten=state.forgotten + count))
         for chunk in state.kept[:count]:
             state.discontinuities += chunk.is_discontinuous
             self._leaving.append(chunk.number)
         del state.kept[:count]
         state.forgotten += count
-        while len(self._leaving) > _LATE_READERS:
-            _unlink(self._chunk_path(self._leaving.pop(0)))
+        if count:
+            self._make_text()
+        while len(self._leaving) > late_readers:
+            number = self._leaving.pop(0)
+            self._chunks.discard(number)
+            _unlink(self._chunk_path(number))
         # Whoever still reads a chunk that is leaving has its init section.
-        for number in [one for one in self._inits if one < state.kept[0].init_number]:
-            _unlink(self._init_path(number))
+        least_init = state.kept[0].init_number if state.kept else 0
+        for number in [one for one in self._inits if one < least_init]:
             self._inits.discard(number)
+            _unlink(self._init_path(number))
 
     def _remove_strangers(self) -> None:
         """Files that the index does not name."""
@@ -327,55 +362,43 @@ class RecordingFiles:
             if path.name != INDEX and _number_of(path) not in known:
                 _unlink(path)
 
-    def _is_whole(self, line: _Line) -> bool:
+    def _is_whole(self, line: Line) -> bool:
         try:
             size = self._chunk_path(line.number).stat().st_size
         except OSError:
             return False
-        return size == line.bytes and self._init_path(line.init).is_file()
+        return size == line.bytes and _size(self._init_path(line.init)) > 0
 
 
-def _replayed(data: bytes, is_whole: Callable[[_Line], bool]) -> tuple[_State, int]:
-    """What the index says, without chunks that are not there, and how many of its bytes are
-    good."""
-    state = _State()
-    lines: list[_Line] = []
-    size = 0
-    for raw in data.splitlines(keepends=True):
-        try:
-            line = msgspec.json.decode(raw, type=_Line)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            break
-        if not raw.endswith(b"\n"):
-            break
-        size += len(raw)
-        if line.at is not None:
-            lines.append(line)
-            state.is_ended = False
-        elif line.ended:
-            state.is_ended = True
-        else:
-            count = min(len(lines), max(0, line.forgotten - state.forgotten))
-            state.discontinuities += sum(line.torn for line in lines[:count])
-            del lines[:count]
-            state.forgotten += count
-    is_torn = False
-    for line in lines:
-        if not is_whole(line):
-            is_torn = True
-            continue
-        assert line.at is not None
-        torn = line.torn or (is_torn and bool(state.kept or state.forgotten))
-        is_torn = False
-        state.kept.append(Chunk(line.number, line.init, line.at, line.seconds, torn))
-    return state, size
-
-
-def _read(path: Path, otherwise: str) -> bytes:
+def _read(path: Path | None, otherwise: str) -> bytes:
+    if path is None:
+        raise NoSuchSegment(otherwise)
     try:
         return path.read_bytes()
     except FileNotFoundError:
         raise NoSuchSegment(otherwise) from None
+
+
+def _write(path: Path, parts: Iterable[bytes]) -> int:
+    """All of it or nothing; returns how many bytes. Raises OSError."""
+    unfinished = path.with_name(path.name + ".new")
+    try:
+        with unfinished.open("wb") as file:
+            file.writelines(parts)
+            byte_count = file.tell()
+        unfinished.replace(path)
+    except OSError:
+        _unlink(unfinished)
+        raise
+    return byte_count
+
+
+def _size(path: Path) -> int:
+    """0 for a file that is not there."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _unlink(path: Path) -> None:

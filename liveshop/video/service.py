@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 
 from liveshop.kernel.clock import Clock
@@ -20,8 +21,8 @@ from liveshop.video.model import (
     BadPlaybackLink,
     BadReload,
     H264Config,
+    NoRewind,
     NothingNew,
-    NoVideo,
     PublisherGone,
     Publishing,
     Rendition,
@@ -37,10 +38,11 @@ from liveshop.video.model import (
 from liveshop.video.monitor import Monitor
 from liveshop.video.packager import Packager, PackagerLimits
 from liveshop.video.recording import Recording, Recordings
-from liveshop.video.stream import Numbers, Stream
+from liveshop.video.stream import Numbers, Stream, no_video
 
 _KEPT_AFTER_LAST_PUBLISHER: Final = timedelta(minutes=10)
-"""How long players may still read what was last on air."""
+"""How long players may still read what was last on air, live; the rewind of a show that goes on
+stays."""
 
 _NUMBERS_COUNT_FROM: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _NUMBERS_PER_SECOND: Final = 20
@@ -51,9 +53,8 @@ matters: browsers and CDNs keep `part-N` for an hour."""
 _TARGETS_WAITED: Final = 3
 """Target durations a request is held for (rfc8216bis 6.2.5.2)."""
 
-_DISCONTINUITIES: Final = 10_000
-"""See Packager: small, and another one after a restart unless that comes 10,000 s later to the
-second."""
+_UNKNOWN_START_DISCONTINUITIES: Final = 10_000
+"""See `_numbers`: another one after a restart, unless that comes 10,000 s later to the second."""
 
 
 class Publisher:
@@ -104,9 +105,12 @@ class VideoService:
         self._streams: dict[ShowId, Stream] = {}
         self._publishers: dict[ShowId, Publisher] = {}
         # What was said of shows may be newer than what a publisher was allowed by.
-        self._opened: set[ShowId] = set()
+        self._opened: dict[ShowId, datetime] = {}
+        """Live, and since when."""
         self._ended: set[ShowId] = set()
         self._restricted: dict[ShowId, bool] = {}
+        self._delays: dict[str, timedelta] = {}
+        """By person."""
         self._events: asyncio.Queue[VideoEvent] = asyncio.Queue()
 
     # -- publishers
@@ -121,6 +125,8 @@ class VideoService:
         """
         now = self._clock.now()
         self._forget_idle_streams(now)
+        delay = self._delays.get(publishing.person_id or "", publishing.capture_delay)
+        publishing = replace(publishing, capture_delay=delay)
         show_id = publishing.show_id
         if show_id in self._ended:
             raise PublisherGone("this show has ended")
@@ -179,9 +185,12 @@ class VideoService:
 
     # -- shows
 
-    def open(self, show_id: ShowId) -> None:
-        """The show is live: from now on viewers see what is sent. May be repeated."""
-        self._opened.add(show_id)
+    def open(self, show_id: ShowId, started_at: datetime | None = None) -> None:
+        """The show is live: from now on viewers see what is sent. May be repeated.
+
+        `started_at`: when it went live, if that was not just now.
+        """
+        self._opened.setdefault(show_id, started_at or self._clock.now())
         stream = self._streams.get(show_id)
         if stream is None or stream.is_ended or stream.is_on_air:
             return
@@ -200,6 +209,7 @@ class VideoService:
         """The show is over: players are told that nothing follows. May be repeated."""
         now = self._clock.now()
         self._ended.add(show_id)
+        self._opened.pop(show_id, None)
         self._publishers.pop(show_id, None)
         stream = self._streams.get(show_id)
         if stream is not None and not stream.is_ended:
@@ -209,10 +219,13 @@ class VideoService:
 
     def set_delay(self, person_id: str, delay: timedelta) -> None:
         """How long this person's camera and encoder take, from now on."""
+        self._delays[person_id] = delay
         for show_id, publisher in self._publishers.items():
             if publisher.publishing.person_id == person_id:
                 publisher.publishing = replace(publisher.publishing, capture_delay=delay)
-                self._streams[show_id].publishing = publisher.publishing
+                stream = self._streams[show_id]
+                stream.publishing = publisher.publishing
+                stream.monitor.set_delay(delay)
 
     def has_publisher(self, show_id: ShowId) -> bool:
         return show_id in self._publishers
@@ -269,13 +282,14 @@ class VideoService:
         Raises NoVideo, BadReload, and NothingNew when it does not come in time.
         """
         stream = self._found(show_id)
-        packager = stream.packager(rendition)
+        packager = stream.fed_packager(rendition)
         if part is not None and msn is None:
             raise BadReload("_HLS_part goes with _HLS_msn.")
         if msn is not None:
             if packager.is_too_far(msn, part):
                 raise BadReload("This is far in the future: load the playlist without a number.")
-            await self._until(stream, packager, lambda: packager.has_reached(msn, part))
+            is_there = partial(packager.has_reached, msn, part)
+            await self._until(stream, packager, is_there)
         return stream.playlist(rendition, skip=skip)
 
     def init(self, show_id: ShowId, rendition: Rendition, number: int) -> bytes:
@@ -298,10 +312,12 @@ class VideoService:
         return packager.part(number)
 
     def rewind(self, show_id: ShowId) -> Recording:
-        """What was recorded of the running show. Raises NoVideo."""
-        self._found(show_id).packager(Rendition.VIDEO)
+        """What was recorded of the running show. Raises NoVideo, NoRewind."""
+        stream = self._found(show_id)
         if self._recordings is None:
-            raise NoVideo("Shows cannot be rewound here.")
+            raise NoRewind("Shows cannot be rewound here.")
+        if not stream.has_begun:
+            raise no_video()
         return self._recordings.of(show_id)
 
     # -- inside
@@ -312,14 +328,16 @@ class VideoService:
         try:
             async with asyncio.timeout(_TARGETS_WAITED * self._limits.target_seconds):
                 while not is_there() and not packager.is_ended:
+                    if stream.fed_packager(packager.rendition) is not packager:
+                        raise no_video()  # what is waited for never comes
                     await stream.bell.wait()
         except TimeoutError:
             raise NothingNew("Nothing new has come; ask again.", retry_after=1) from None
 
     def _found(self, show_id: ShowId) -> Stream:
         stream = self._streams.get(show_id)
-        if stream is None:
-            raise NoVideo("This show sends no video now; try again in a moment.", retry_after=1)
+        if stream is None or self._forget_if_idle(stream, self._clock.now()):
+            raise no_video()
         return stream
 
     def _stream_of(self, publisher: Publisher) -> Stream:
@@ -336,11 +354,21 @@ class VideoService:
         )
 
     def _numbers(self, stream: Stream, now: datetime) -> Numbers:
+        """Asked for once for a show by each process, since what is on air is forgotten only when
+        it has ended.
+
+        Timelines begin with the age of the show in seconds: higher after each restart, and small
+        as Packager wants it.
+        """
         age_seconds = (now - _NUMBERS_COUNT_FROM).total_seconds()
-        return Numbers(
-            first=max(stream.next_number, int(age_seconds * _NUMBERS_PER_SECOND)),
-            discontinuity=int(age_seconds) % _DISCONTINUITIES,
-        )
+        started_at = self._opened.get(stream.show_id)
+        if stream.publishing is not None:
+            started_at = stream.publishing.started_at or started_at
+        if started_at is None:
+            discontinuity = int(age_seconds) % _UNKNOWN_START_DISCONTINUITIES
+        else:
+            discontinuity = max(0, int((now - started_at).total_seconds()))
+        return Numbers(int(age_seconds * _NUMBERS_PER_SECOND), discontinuity)
 
     def _tell_started(self, stream: Stream, now: datetime) -> None:
         if stream.tracks is not None and stream.publishing is not None:
@@ -353,12 +381,23 @@ class VideoService:
             self._events.put_nowait(kind(stream.show_id, now, data))
 
     def _forget_idle_streams(self, now: datetime) -> None:
-        for show_id, stream in list(self._streams.items()):
-            idle_since = stream.idle_since
-            is_old = idle_since is not None and now - idle_since > _KEPT_AFTER_LAST_PUBLISHER
-            if is_old and not stream.monitor.is_watched:
-                stream.monitor.close()
-                del self._streams[show_id]
+        for stream in list(self._streams.values()):
+            self._forget_if_idle(stream, now)
+
+    def _forget_if_idle(self, stream: Stream, now: datetime) -> bool:
+        """Forget the stream if it is time to: its segments as long as the show is live, and all of
+        it otherwise. Whether all of it was."""
+        idle_since = stream.idle_since
+        if idle_since is None or now - idle_since <= _KEPT_AFTER_LAST_PUBLISHER:
+            return False
+        if stream.is_on_air and not stream.is_ended:
+            stream.forget_segments()
+            return False
+        if stream.monitor.is_watched and not stream.is_ended:
+            return False
+        stream.monitor.close()
+        del self._streams[stream.show_id]
+        return True
 
 
 def _described(video: H264Config, audio: AacConfig | None) -> dict[str, object]:

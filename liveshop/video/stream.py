@@ -29,7 +29,7 @@ from liveshop.video.rung import Rung
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """Where the numbers of a packager begin. `discontinuity`: see Packager."""
+    """Where the numbers of a show begin. `discontinuity`: see Packager."""
 
     first: int
     discontinuity: int
@@ -75,6 +75,11 @@ class Stream:
         self._recording = recording
         self._with_low = with_low
         self._packagers: dict[Rendition, Packager] = {}
+        self._fed: set[Rendition] = set()
+        """What the publisher's run goes to, or the last one's did."""
+        self._timeline = 0
+        """The number of that run, in all renditions."""
+        self._first_timeline = 0
         self._rung: Rung | None = None
         self._tracks: tuple[H264Config, AacConfig | None] | None = None
 
@@ -93,14 +98,9 @@ class Stream:
         if self.is_on_air:
             return
         self.is_on_air = True
+        self._timeline = self._first_timeline = numbers.discontinuity
         self._packagers = {
-            rendition: Packager(
-                first_number=numbers.first,
-                first_discontinuity=numbers.discontinuity,
-                limits=self._limits,
-                rendition=rendition,
-            )
-            for rendition in Rendition
+            rendition: self._new_packager(rendition, numbers.first) for rendition in Rendition
         }
         self._begin_packaging()
 
@@ -113,16 +113,19 @@ class Stream:
         captured = origin
         if self.publishing is not None:
             captured -= self.publishing.capture_delay
+        before = self._version
         packager = self._packagers[Rendition.VIDEO]
-        before = packager.version
-        self._record(packager.add(samples, origin=captured))
-        if self._tracks[1] is not None:
-            sounds = [sample for sample in samples if sample.track is Track.AUDIO]
-            self._packagers[Rendition.AUDIO].add(sounds, origin=captured)
-        if self._rung is not None:
-            self._rung.feed(samples, captured)
-        if packager.version != before:
-            self.bell.ring()
+        try:
+            self._record(packager.add(samples, origin=captured))
+            # Not before the picture has begun: runs are the same ones in all renditions.
+            if self._tracks[1] is not None and packager.is_under_way:
+                sounds = [sample for sample in samples if sample.track is Track.AUDIO]
+                self._packagers[Rendition.AUDIO].add(sounds, origin=captured)
+            if self._rung is not None:
+                self._rung.feed(samples, captured)
+        finally:
+            if self._version != before:
+                self.bell.ring()
 
     def pause(self, now: datetime) -> None:
         """The publisher is gone. What it sent stays playable."""
@@ -145,6 +148,16 @@ class Stream:
         if self._recording is not None and self._packagers:
             self._recording.end()
 
+    def forget_segments(self) -> None:
+        """Nobody has sent anything for long: what is kept takes room. Numbers go on."""
+        if not any(packager.has_segments for packager in self._packagers.values()):
+            return
+        self._timeline = self._next_timeline
+        for rendition, packager in self._packagers.items():
+            if packager.has_segments:
+                self._renew(rendition)
+        self.bell.ring()
+
     # -- what players ask
 
     @property
@@ -153,30 +166,38 @@ class Stream:
         return self._tracks
 
     @property
+    def has_begun(self) -> bool:
+        """Whether there is a picture that players have seen, or could have, in this process."""
+        return bool(self._packagers) and self._packagers[Rendition.VIDEO].next_timeline > (
+            self._first_timeline
+        )
+
+    @property
     def has_segments(self) -> bool:
         packager = self._packagers.get(Rendition.VIDEO)
         return packager is not None and packager.has_segments
 
-    @property
-    def next_number(self) -> int:
-        """No packager of this stream has used this one, or a later one."""
-        numbers = [packager.next_number for packager in self._packagers.values()]
-        return max(numbers, default=0)
-
     def packager(self, rendition: Rendition) -> Packager:
-        """Raises NoVideo."""
+        """For files, which are there as long as they are kept. Raises NoVideo."""
         packager = self._packagers.get(rendition)
         if packager is None or not packager.has_segments:
-            raise NoVideo("This show sends no video now; try again in a moment.", retry_after=1)
+            raise no_video()
+        return packager
+
+    def fed_packager(self, rendition: Rendition) -> Packager:
+        """For what comes: that of a rendition that goes on. Raises NoVideo."""
+        packager = self.packager(rendition)
+        if not self._is_fed(rendition) and not self.is_ended:
+            raise no_video()
         return packager
 
     def playlist(self, rendition: Rendition, *, skip: bool) -> str:
         """Raises NoVideo."""
-        packager = self.packager(rendition)
+        packager = self.fed_packager(rendition)
         reports = [
             report
             for other, made in self._packagers.items()
-            if other is not rendition and made.has_segments
+            if other is not rendition and self._is_fed(other)
             for report in [made.report]
             if report is not None
         ]
@@ -194,7 +215,7 @@ class Stream:
                 packager.height,
             )
             for rendition, packager in self._packagers.items()
-            if packager.has_segments and (rendition is not Rendition.LOW or self._rung)
+            if self._is_fed(rendition)
         )
 
     # -- inside
@@ -204,15 +225,59 @@ class Stream:
         if not self.is_on_air or self._tracks is None:
             return
         video, audio = self._tracks
-        self._packagers[Rendition.VIDEO].begin_run(video, audio)
+        for rendition, packager in self._packagers.items():
+            self._record(packager.finish_run(), rendition)
+        self._timeline = self._next_timeline
+        self._fed = {Rendition.VIDEO}
         if audio is not None:
-            self._packagers[Rendition.AUDIO].begin_run(None, audio)
-        else:
-            self._packagers[Rendition.AUDIO].finish_run()
+            self._fed.add(Rendition.AUDIO)
+        if self._with_low:
+            self._fed.add(Rendition.LOW)
+        for rendition in self._fed:
+            if not self._packagers[rendition].can_go_on(self._timeline):
+                self._renew(rendition)
+        self._begin_run(Rendition.VIDEO, video, audio)
+        if audio is not None:
+            self._begin_run(Rendition.AUDIO, None, audio)
         if self._with_low:
             self._rung = Rung(
-                video, audio, self._low_begins, self._low_samples, failed=self._close_rung
+                video, audio, self._low_begins, self._low_samples, failed=self._low_failed
             )
+        self.bell.ring()
+
+    def _begin_run(
+        self, rendition: Rendition, video: H264Config | None, audio: AacConfig | None
+    ) -> None:
+        self._packagers[rendition].begin_run(video, audio, timeline=self._timeline)
+
+    def _new_packager(self, rendition: Rendition, first_number: int) -> Packager:
+        return Packager(
+            first_number=first_number,
+            first_discontinuity=self._timeline,
+            limits=self._limits,
+            rendition=rendition,
+        )
+
+    def _renew(self, rendition: Rendition) -> None:
+        """Start afresh with the timeline of now: runs were skipped, which cannot be told in a
+        playlist that goes on."""
+        number = self._packagers[rendition].next_number
+        self._packagers[rendition] = self._new_packager(rendition, number)
+
+    @property
+    def _next_timeline(self) -> int:
+        """Counted by the picture, so that it skips none."""
+        return self._packagers[Rendition.VIDEO].next_timeline
+
+    @property
+    def _version(self) -> int:
+        """Rises with every change of any playlist, as long as no packager is renewed."""
+        return sum(packager.version for packager in self._packagers.values())
+
+    def _is_fed(self, rendition: Rendition) -> bool:
+        """Whether players may choose it: what is sent goes to it, or did when last anything was
+        sent, and there is something to play."""
+        return rendition in self._fed and self._packagers[rendition].has_segments
 
     def _record(self, segments: Sequence[Segment], rendition: Rendition = Rendition.VIDEO) -> None:
         if self._recording is None or rendition is not Rendition.VIDEO:
@@ -223,7 +288,7 @@ class Stream:
             self._recording.add(segment, init)
 
     def _low_begins(self, video: H264Config, audio: AacConfig | None) -> None:
-        self._packagers[Rendition.LOW].begin_run(video, audio)
+        self._begin_run(Rendition.LOW, video, audio)
 
     def _low_samples(self, samples: Iterable[Sample], origin: datetime) -> None:
         self._packagers[Rendition.LOW].add(samples, origin=origin)
@@ -233,3 +298,13 @@ class Stream:
         rung, self._rung = self._rung, None
         if rung is not None:
             rung.close()
+            self._packagers[Rendition.LOW].finish_run()
+
+    def _low_failed(self) -> None:
+        self._close_rung()
+        self._fed.discard(Rendition.LOW)
+        self.bell.ring()
+
+
+def no_video() -> NoVideo:
+    return NoVideo("This show sends no video now; try again in a moment.", retry_after=1)

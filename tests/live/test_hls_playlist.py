@@ -199,6 +199,13 @@ async def test_what_cannot_be_waited_for_is_refused(source: LoopSource, player: 
     assert past.status == 200
 
 
+async def test_what_is_not_known_in_an_address_is_for_others(
+    source: LoopSource, player: Player
+) -> None:
+    found = await player.playlist("?utm_source=letter&_HLS_push=1&_HLS_msn=1")
+    assert found.segments
+
+
 async def test_a_show_for_customers_needs_a_signed_address(
     service: VideoService, source: LoopSource, player: Player
 ) -> None:
@@ -244,7 +251,7 @@ async def test_what_is_not_there_is_a_clear_404(source: LoopSource, player: Play
         (f"/hls/{SHOW}/video/part-999999999999999.m4s", "video_no_such_segment"),
         (f"/hls/{SHOW}/low/live.m3u8", "video_not_on_air"),
         (f"/hls/{SHOW}/hologram/live.m3u8", "video_no_such_segment"),
-        (f"/hls/{SHOW}/rewind/index.m3u8", "video_not_on_air"),
+        (f"/hls/{SHOW}/rewind/index.m3u8", "video_no_rewind"),
     ):
         response = await player.get(path)
         assert response.status == 404, path

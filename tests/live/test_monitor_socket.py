@@ -29,7 +29,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
 from liveshop.kernel.clock import SystemClock
-from liveshop.kernel.errors import ShopError
+from liveshop.kernel.errors import NotFound, ShopError
 from liveshop.kernel.ids import ShowId
 from liveshop.realtime import CloseCode
 from liveshop.video.ingest.film import Film, FilmCursor, load_film
@@ -41,6 +41,7 @@ from liveshop.web.server import WebKit, mount
 
 ORIGIN = datetime(2026, 11, 21, 19, 0, tzinfo=UTC)
 STOREFRONT = "https://storefront.test"
+OTHER_HOST = Principal("staff", "stf_01K00000000000000000000009", "Hugo", HOST.permissions)
 
 
 @pytest.fixture(scope="module")
@@ -300,6 +301,27 @@ async def test_readers_are_bounded() -> None:
         await until(lambda: not studio.monitors[ShowId(OTHER_SHOW)].is_watched)
         async with studio.connect() as four:
             assert await read(four) == {"type": "off"}
+
+
+async def test_who_is_refused_takes_no_place() -> None:
+    asked, answered = 0, asyncio.Event()
+
+    async def held_up(_show_id: str, who: Principal) -> None:
+        nonlocal asked
+        if who is OTHER_HOST:
+            asked += 1
+            await answered.wait()
+            raise NotFound("There is no such show.")
+
+    async with studio_with(most_readers=1, room_access=held_up) as studio:
+        studio.bouncer.tokens["hugo"] = OTHER_HOST
+        async with studio.connect("hugo") as one, studio.connect("hugo") as other:
+            await until(lambda: asked == 2)
+            async with studio.connect() as client:
+                assert await read(client) == {"type": "off"}
+            answered.set()
+            for refused in (one, other):
+                assert await close_code(refused) == CloseCode.NO_SUCH_SHOW
 
 
 async def test_a_monitor_that_is_closed_sends_its_readers_away(studio: Studio) -> None:

@@ -5,6 +5,7 @@ strict mode and `m3u8-parser` from npm, `m3u8` from PyPI.
 import asyncio
 import random
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from hls_rules import checked
 from npm_packages import npm_server
 from sample_builders import AUDIO, ORIGIN, SMALL_VIDEO, VIDEO, Camera, interleaved, sounds
 
-from liveshop.video.model import Rendition
+from liveshop.video.model import NoVideo, Rendition
 from liveshop.video.packager import Packager, PackagerLimits
 from liveshop.video.playlist import Variant, multivariant_playlist
 from liveshop.video.recording_files import ChunkMaker, RecordingFiles
@@ -84,7 +85,9 @@ def _playlists(video: Packager, audio: Packager, files: RecordingFiles) -> list[
         audio.playlist(skip=True),
         multivariant_playlist(variants),
     ]
-    return made if not files.has_chunks else [*made, files.playlist()]
+    with suppress(NoVideo):  # before the first chunk
+        made.append(files.playlist())
+    return made
 
 
 EVEN = [Camera(30), Camera(25, groups=(50,)), Camera(60, groups=(120,)), Camera(24, groups=(200,))]

@@ -23,7 +23,9 @@ from room_builders import (
 from structlog.testing import capture_logs
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from liveshop.realtime import CloseCode, CommandSpec, Hub, Session
+from liveshop.kernel.errors import Forbidden
+from liveshop.realtime import CloseCode, CommandSpec, Hub, Position, Session
+from liveshop.realtime.hub import Joined, Viewer
 from liveshop.settings import RealtimeSettings
 from liveshop.web.access import SIGNED_IN, Principal, permission
 from liveshop.web.wire import Wire
@@ -94,6 +96,33 @@ async def test_hello_says_where_the_log_is_and_who_one_is(server: RoomServer) ->
             "permissions": ["chat:moderate", "shows:read", "shows:write"],
         },
     }
+
+
+async def test_who_was_let_in_just_before_the_show_closed_is_not_told_of_it(
+    server: RoomServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The room is sent away while he is at its door: nobody would send him away after that."""
+    is_closed = False
+
+    async def access(_show_id: str, _who: Principal) -> None:
+        if is_closed:
+            raise Forbidden("This show is for customers.")
+
+    join = server.hub.join
+
+    async def late(viewer: Viewer, resume: Position | None = None) -> Joined:
+        nonlocal is_closed
+        is_closed = True
+        await server.publish.renew(SHOW)
+        return await join(viewer, resume)
+
+    monkeypatch.setattr(server.socket, "_room_access", access)
+    monkeypatch.setattr(server.hub, "join", late)
+    async with server.connect("ada") as client:
+        with contextlib.suppress(ConnectionClosed):
+            pytest.fail(f"it was told {await client.recv()!r}")
+        assert await close_code(client) == CloseCode.NO_SUCH_SHOW
+    await until(lambda: server.hub.connections == 0)
 
 
 async def test_without_a_token_one_may_watch_but_not_speak(server: RoomServer) -> None:

@@ -36,6 +36,7 @@ from liveshop.kernel.ids import ShowId
 from liveshop.video.ingest.film import Film, load_film
 from liveshop.video.ingest.intake import IntakeLimits
 from liveshop.video.ingest.rtmp_server import RtmpServer, RtmpServerLimits
+from liveshop.video.ingest.rtmp_session import RtmpSession
 from liveshop.video.model import (
     KeyRefused,
     Publishing,
@@ -396,6 +397,53 @@ async def test_a_key_revoked_while_it_is_being_checked_does_not_slip_through(hou
         await encoder.until("NetStream.Publish.BadName")
 
 
+async def test_what_had_arrived_before_a_session_was_cut_is_shown_to_nobody(film: Film) -> None:
+    video, door = VideoService(clock=CLOCK), Doorkeeper()
+    sessions: asyncio.Queue[tuple[RtmpSession, asyncio.StreamReader]] = asyncio.Queue()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        session = RtmpSession(
+            reader,
+            writer,
+            address="",
+            video=video,
+            clock=CLOCK,
+            authorise=door.authorise,
+            limits=RtmpServerLimits(),
+            admit=lambda *_: None,
+            overtaken=lambda _: None,
+        )
+        sessions.put_nowait((session, reader))
+        await session.run()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        encoder = Encoder(*await asyncio.open_connection("127.0.0.1", port))
+        await encoder.send(encoder.client.start("good"))
+        await encoder.until("NetStream.Publish.Start")
+        session, reader = await sessions.get()
+        reader.feed_data(encoder.client.tags(headers(film) + seconds_of(film, 0, 1)))
+        session.cut("revoked")
+        await encoder.until_cut()
+        encoder.writer.transport.abort()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            await task
+    assert not video.has_publisher(SHOW)
+    video.end(SHOW)
+    video.refused(Publishing(SHOW), "last", "")
+    assert isinstance(await video.next_event(), VideoRefused)
+
+
+async def test_why_a_key_was_refused_is_logged(house: House) -> None:
+    house.door.error = KeyRefused("It is over.", data={"reason": "over"})
+    with structlog.testing.capture_logs() as logs:
+        async with house.encoder() as encoder:
+            await encoder.send(encoder.client.start("good"))
+            await encoder.until("NetStream.Publish.BadName")
+    assert [one["reason"] for one in logs if one["event"] == "encoder_refused"] == ["over"]
+
+
 # -- taking over
 
 
@@ -433,6 +481,19 @@ async def test_an_overtaken_encoder_that_comes_back_by_itself_waits_for_the_newe
             await house.happens(kind)
         async with house.encoder() as once_more:
             await once_more.start("good")
+
+
+async def test_an_encoder_that_connects_again_does_not_wait_for_itself(
+    house: House, film: Film
+) -> None:
+    async with house.encoder() as older, house.encoder() as newer, house.encoder() as again:
+        for encoder in (older, newer):
+            await encoder.start("good")
+            await encoder.show(headers(film) + seconds_of(film, 0, 1))
+            await house.happens(VideoStarted if encoder is older else VideoReplaced)
+        await older.show(seconds_of(film, 1, 2))
+        await older.until_cut()
+        await again.start("good")
 
 
 async def test_an_ended_show_hangs_up(house: House, film: Film) -> None:
@@ -547,6 +608,15 @@ async def test_more_than_the_promised_rate_is_refused_in_words(opened: Opened, f
         await encoder.until_cut()
 
 
+async def test_more_messages_than_any_encoder_sends_are_refused_in_words(opened: Opened) -> None:
+    house = await opened(RtmpServerLimits(max_messages_per_second=100, rate_seconds=2))
+    async with house.encoder() as encoder:
+        await encoder.start()
+        await encoder.send(encoder.client.audio(0, b"") * 300)
+        assert "100 messages" in str((await house.happens(VideoRefused)).data["detail"])
+        await encoder.until_cut()
+
+
 async def test_an_encoder_that_falls_silent_is_lost_after_a_while(
     opened: Opened, film: Film
 ) -> None:
@@ -645,16 +715,58 @@ async def test_tls_handshakes_that_never_end_are_cut_off(opened: Opened, certifi
         await silent.until_cut()
 
 
-async def test_connections_are_counted(opened: Opened) -> None:
+async def test_connections_are_counted(opened: Opened, film: Film) -> None:
     house = await opened(RtmpServerLimits(connections=2))
-    async with house.encoder() as one, house.encoder() as two, house.encoder() as three:
-        await three.until_cut()
+    async with house.encoder() as one, house.encoder() as two:
         await one.start("good")
         await two.start("other")
+        async with house.encoder() as three:
+            await three.until_cut()
+        await one.show(headers(film) + seconds_of(film, 0, 1))
+        await house.happens(VideoStarted)
     house = await opened(RtmpServerLimits(connections_per_address=1))
-    async with house.encoder() as one, house.encoder() as two:
-        await two.until_cut()
+    async with house.encoder() as one:
         await one.start("good")
+        async with house.encoder() as two:
+            await two.until_cut()
+        await one.show(headers(film) + seconds_of(film, 0, 1))
+        await house.happens(VideoStarted)
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        RtmpServerLimits(strangers=2),
+        RtmpServerLimits(connections=3),
+        RtmpServerLimits(connections_per_address=3),
+    ],
+    ids=["strangers", "all", "of-address"],
+)
+async def test_strangers_keep_no_encoder_out(
+    opened: Opened, film: Film, limits: RtmpServerLimits
+) -> None:
+    house = await opened(limits)
+    async with house.encoder() as sending:
+        await sending.start("good")
+        async with house.encoder() as oldest, house.encoder() as younger, house.encoder() as late:
+            await oldest.until_cut()
+            await late.start("other")
+            await younger.start("good")
+            await sending.show(headers(film) + seconds_of(film, 0, 1))
+            await house.happens(VideoStarted)
+
+
+async def test_a_stranger_makes_room_though_its_key_is_being_checked(opened: Opened) -> None:
+    house = await opened(RtmpServerLimits(strangers=1))
+    house.door.may_answer.clear()
+    async with house.encoder() as older:
+        await older.send(older.client.start("good"))
+        await house.door.asked.get()
+        async with house.encoder() as newer:
+            await older.until_cut()
+            house.door.may_answer.set()
+            await newer.start("other")
+            assert [one.key_id for one in house.server.sending()] == ["key_2"]
 
 
 async def test_a_server_that_stops_sends_everybody_away(house: House, film: Film) -> None:
@@ -663,7 +775,7 @@ async def test_a_server_that_stops_sends_everybody_away(house: House, film: Film
         await encoder.show(headers(film) + seconds_of(film, 0, 1))
         await house.happens(VideoStarted)
         await house.server.close()
-        assert (await house.happens(VideoLost)).data == {"reason": "closed"}
+        assert (await house.happens(VideoLost)).data == {"reason": "server_restarted"}
         await encoder.until_cut()
         await idle.until_cut()
 

@@ -5,11 +5,12 @@ from typing import Any
 
 import builders
 import pytest
+from checkout_builders import wish_of
 
 from liveshop.app import Liveshop
 from liveshop.catalog.model import Product
 from liveshop.kernel.clock import ManualClock
-from liveshop.kernel.ids import ShowId, ViewerId
+from liveshop.kernel.ids import LineId, ShowId, ViewerId
 from liveshop.shows import wire
 from liveshop.shows.model import AudienceChanged, CustomersOnly, UnknownShow
 from liveshop.storage import Published
@@ -17,7 +18,7 @@ from liveshop.video.signing import PlaybackLinks, playlist_path
 from liveshop.web import ANONYMOUS, Principal
 
 GUEST = Principal("guest", "gst_" + "0" * 26, "Guest")
-CUSTOMER = Principal("customer", "cus_" + "0" * 26, "Ada")
+CUSTOMER = Principal("customer", "cus_" + "0" * 25 + "1", "Ada")
 HOST = Principal("staff", "stf_" + "0" * 26, "Mira", frozenset({"shows:read", "shows:write"}))
 STOCK_PROGRAM = Principal("api_key", "key_" + "0" * 26, "Stock", frozenset({"catalog:write"}))
 OUTSIDE = [ANONYMOUS, GUEST, STOCK_PROGRAM]
@@ -178,10 +179,63 @@ async def test_guests_do_not_wait_in_it(shop: Liveshop, mug: Product) -> None:
     assert (await shop.waitlist.join(ViewerId(CUSTOMER.id), variant_id, show_id)).places
 
 
-async def test_who_bought_before_it_closed_keeps_his_cart(shop: Liveshop, mug: Product) -> None:
+async def closed_under(shop: Liveshop, buyer: ViewerId, mug: Product) -> tuple[ShowId, LineId]:
+    """Two mugs in a cart, of a show that was for everyone then."""
     show_id = await show(shop, audience="everyone", product_ids=[mug.id])
-    guest = ViewerId(GUEST.id)
-    cart = await shop.carts.add_to_cart(guest, mug.variants[0].id, 1, show_id=show_id)
+    cart = await shop.carts.add_to_cart(buyer, mug.variants[0].id, 2, show_id=show_id)
     await shop.shows.change_show(show_id, wire.ShowChange(audience="customers"))
-    changed = await shop.carts.set_quantity(guest, cart.lines[0].id, 2)  # type: ignore[arg-type]
-    assert changed.lines[0].quantity == 2
+    return show_id, LineId(cart.lines[0].id)
+
+
+async def test_what_was_put_into_a_cart_before_it_closed_may_become_less_and_not_more(
+    shop: Liveshop, mug: Product
+) -> None:
+    guest = ViewerId(GUEST.id)
+    show_id, line_id = await closed_under(shop, guest, mug)
+    with pytest.raises(CustomersOnly) as refused:
+        await shop.carts.set_quantity(guest, line_id, 3)
+    assert refused.value.data == {"show_id": show_id}
+    with pytest.raises(CustomersOnly):
+        await shop.carts.add_to_cart(guest, mug.variants[0].id, 1, show_id=None)
+    changed = await shop.carts.set_quantity(guest, line_id, 1)
+    assert changed.lines[0].quantity == 1
+    assert not (await shop.carts.remove_line(guest, line_id)).lines
+
+
+async def test_a_customer_may_have_more(shop: Liveshop, mug: Product) -> None:
+    customer = ViewerId(CUSTOMER.id)
+    _, line_id = await closed_under(shop, customer, mug)
+    assert (await shop.carts.set_quantity(customer, line_id, 3)).lines[0].quantity == 3
+
+
+async def test_guests_do_not_order_at_its_prices(shop: Liveshop, mug: Product) -> None:
+    guest = ViewerId(GUEST.id)
+    _, line_id = await closed_under(shop, guest, mug)
+    wish = await wish_of(shop, guest)
+    with pytest.raises(CustomersOnly):
+        await shop.orders.place_order(guest, "key", wish)
+    await shop.carts.remove_line(guest, line_id)
+    await shop.carts.add_to_cart(guest, mug.variants[0].id, 1, show_id=None)
+    order = await shop.orders.place_order(guest, "key", await wish_of(shop, guest))
+    assert order.state == "confirmed"
+
+
+async def test_guests_do_not_order_in_its_room(shop: Liveshop, mug: Product) -> None:
+    show_id, variant_id = await show(shop), mug.variants[0].id
+    for who, key in ((GUEST, "one"), (CUSTOMER, "other")):
+        await shop.carts.add_to_cart(ViewerId(who.id), variant_id, 1, show_id=None)
+        wish = await wish_of(shop, ViewerId(who.id), show_id=show_id)
+        if who is GUEST:
+            with pytest.raises(CustomersOnly):
+                await shop.orders.place_order(ViewerId(who.id), key, wish)
+        else:
+            order = await shop.orders.place_order(ViewerId(who.id), key, wish)
+            assert order.state == "confirmed"
+
+
+async def test_nobody_orders_in_a_show_that_there_is_not(shop: Liveshop, mug: Product) -> None:
+    customer = ViewerId(CUSTOMER.id)
+    await shop.carts.add_to_cart(customer, mug.variants[0].id, 1, show_id=None)
+    wish = await wish_of(shop, customer, show_id=ShowId("shw_" + "0" * 26))
+    with pytest.raises(UnknownShow):
+        await shop.orders.place_order(customer, "key", wish)

@@ -101,9 +101,8 @@ class Viewer:
         told = int((await self.watching.figures())["stalls"]) - self.stalls_before
         return max(told, int((await self.counted.json_value())["stalls"]))
 
-    async def until_back(self, since_ms: int) -> float:
-        """Seconds from then until a picture of after that is on screen, close to live again, and
-        goes on."""
+    async def until_back(self, since_ms: int) -> None:
+        """A picture of after that moment is on screen in time, close to live, and goes on."""
 
         async def near() -> Any:
             seen = await self.watching.seen.evaluate(_LATEST)
@@ -115,8 +114,6 @@ class Viewer:
 
         left = _BACK_WITHIN_SECONDS - (time.time() - since_ms / 1000)
         seen = await self._eventually(near, "the viewer to be back", within=left)
-        back_seconds = time.time() - since_ms / 1000
-        print(f"back after {back_seconds:.1f} s")
 
         async def goes_on() -> bool:
             later = await self.watching.seen.evaluate(_LATEST)
@@ -124,7 +121,6 @@ class Viewer:
 
         await self._eventually(goes_on, "the picture to go on", within=_BACK_WITHIN_SECONDS)
         assert await near(), await self.watching.figures()
-        return back_seconds
 
     async def _eventually(self, ask: Any, what: str, *, within: float) -> Any:
         try:
@@ -146,9 +142,7 @@ class Viewer:
 
     async def assert_well(self, *kinds: str) -> list[dict[str, Any]]:
         """Nobody touched the page, it stalled once at most, and the log says just this."""
-        raw = (await self.watching.told())["stalls"]
-        print(f"stalls {await self.stalls()}, waiting {raw}, {await self.watching.figures()}")
-        assert await self.stalls() <= 1
+        assert await self.stalls() <= 1, await self.watching.figures()
         assert await self.watching.page.evaluate("() => window.untouched")
         assert await self.watching.page.get_by_test_id("video-card").count() == 0
         shown = await self.house.call("GET", f"/api/shows/{self.house.show_id}")

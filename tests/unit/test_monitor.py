@@ -210,7 +210,27 @@ async def test_an_origin_that_moves_is_told(film: Film) -> None:
     send(watched, between(film, 2, 3), ORIGIN - timedelta(milliseconds=30))
     said = words(await unread(feed))
     assert [message["type"] for message in said] == ["init", "origin"]
-    assert said[1] == {"type": "origin", "origin": "2026-11-21T19:00:00.470Z"}
+    assert said[1] == {
+        "type": "origin",
+        "origin": "2026-11-21T19:00:00.470Z",
+        "capture_delay_ms": 0,
+    }
+
+
+async def test_a_delay_that_is_set_meanwhile_is_told_with_the_next_origin(film: Film) -> None:
+    watched = Monitor()
+    watched.set_delay(timedelta(milliseconds=90))
+    watched.begin(film.video, film.audio, capture_delay=timedelta(milliseconds=120))
+    feed = watched.subscribe()
+    send(watched, between(film, 0, 1))
+    watched.set_delay(timedelta(milliseconds=480))
+    send(watched, between(film, 1, 2))
+    late = watched.subscribe()
+    init, origin = words(await unread(feed))
+    assert init["capture_delay_ms"] == 120
+    assert origin["type"] == "origin"
+    assert origin["capture_delay_ms"] == 480
+    assert [one["capture_delay_ms"] for one in words(await unread(late))] == [480]
 
 
 def rounds(film: Film, count: int) -> Iterator[Sample]:

@@ -4,12 +4,13 @@ disk, and after a day."""
 import asyncio
 import errno
 import os
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import m3u8
 import pytest
@@ -26,7 +27,8 @@ from liveshop.video import recording
 from liveshop.video.model import H264Config, NoSuchSegment, NoVideo, Sample, Track
 from liveshop.video.packager import Packager, Segment
 from liveshop.video.recording import Recordings
-from liveshop.video.recording_files import INDEX, ChunkMaker, NewChunk, RecordingFiles
+from liveshop.video.recording_files import ChunkMaker, NewChunk, RecordingFiles
+from liveshop.video.recording_index import INDEX
 
 SHOW = ShowId("shw_1")
 
@@ -76,6 +78,13 @@ def recorded(folder: Path, host: Host, seconds: int, *, keep_seconds: int = 3600
     return files
 
 
+def has_playlist(files: RecordingFiles) -> bool:
+    try:
+        return bool(files.playlist())
+    except NoVideo:
+        return False
+
+
 def listed(files: RecordingFiles) -> Playlist:
     m3u8.loads(files.playlist())
     return checked(files.playlist())
@@ -110,7 +119,6 @@ def test_chunks_are_six_seconds_from_keyframe_to_keyframe(host: Host, tmp_path: 
     assert [segment.starts_at for segment in playlist.complete] == [
         ORIGIN + timedelta(seconds=6 * count) for count in range(4)
     ]
-    assert playlist.is_event
     assert not playlist.is_ended
     assert playlist.first_msn == 0
 
@@ -205,7 +213,7 @@ def test_whatever_a_crash_leaves_of_the_index_is_taken_up(
     (folder / INDEX).write_bytes(index[:cut] + rubbish)
     files = RecordingFiles(folder, keep_seconds=3600)
     files.load()
-    kept = listed(files).complete if files.has_chunks else []
+    kept = listed(files).complete if has_playlist(files) else []
     assert kept == whole[: len(kept)]
     assert len(kept) >= index[:cut].count(b"\n")
     later = Host(first_number=90_000)
@@ -242,7 +250,6 @@ def test_what_is_older_than_kept_is_forgotten(host: Host, tmp_path: Path) -> Non
     for number, chunk in enumerate(chunks_of(host, 300)):
         files.write(replace(chunk, is_discontinuous=number % 10 == 5))
         after = listed(files)
-        assert after.is_event == (after.first_msn == 0)
         if before is not None:
             check_next(before, after)
         before = after
@@ -323,12 +330,150 @@ def test_a_full_disk_loses_rewind_and_tells_it_as_a_discontinuity(
             continue
         with pytest.raises(OSError, match="No space"):
             files.write(chunk)
-        assert not (tmp_path / f"chunk-{chunk.number}.m4s").exists()
+        assert not list(tmp_path.glob(f"chunk-{chunk.number}.*"))
     complete = listed(files).complete
     assert [segment.discontinuity for segment in complete] == [0, 1, 1, 1]
     again = RecordingFiles(tmp_path, keep_seconds=3600)
     again.load()
     assert again.playlist() == files.playlist()
+
+
+def test_only_what_is_whole_is_given_out(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Caches keep for good what they got once."""
+    files = RecordingFiles(tmp_path, keep_seconds=3600)
+    [chunk, *_] = chunks_of(host, 8)
+    seen: list[str] = []
+    replace_ = Path.replace
+
+    def look() -> None:
+        for read, number in ((files.read, chunk.number), (files.init, chunk.init_number)):
+            try:
+                seen.append(read(number).hex())
+            except NoSuchSegment:
+                seen.append("")
+
+    def late(path: Path, target: Path) -> Path:
+        assert path.name != target.name
+        look()
+        done = replace_(path, target)
+        look()
+        return done
+
+    monkeypatch.setattr(Path, "replace", late)
+    (tmp_path / f"init-{chunk.init_number}.mp4").write_bytes(b"of another run")
+    (tmp_path / f"chunk-{chunk.number}.m4s").write_bytes(b"half of it")
+    look()
+    files.write(chunk)
+    look()
+    assert set(seen) == {"", b"".join(chunk.fragments).hex(), chunk.init.hex()}
+    assert len(seen) == 2 * 6
+    assert seen[-2:] == [b"".join(chunk.fragments).hex(), chunk.init.hex()]
+
+
+class SmallDisk:
+    """Has `size` bytes, some of them taken by `others`."""
+
+    def __init__(self, folder: Path, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self.size = size
+        self.others = 0
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(self.free))
+
+    @property
+    def free(self) -> int:
+        return self.size - self.others - self.taken
+
+    @property
+    def taken(self) -> int:
+        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
+
+
+class Usage(NamedTuple):
+    free: int
+
+
+LEAST_FREE = 50_000
+
+
+def test_the_oldest_chunks_make_room_before_the_disk_is_full(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chunks = chunks_of(host, 300)
+    room = 20 * max(chunk.byte_count for chunk in chunks)
+    disk = SmallDisk(tmp_path, LEAST_FREE + room, monkeypatch)
+    files = RecordingFiles(tmp_path, keep_seconds=3600, least_free_bytes=LEAST_FREE)
+    before: Playlist | None = None
+    for chunk in chunks:
+        files.write(chunk)
+        after = listed(files)
+        if before is not None:
+            check_next(before, after)
+        before = after
+        # The lines of the index are not counted before.
+        assert disk.free > LEAST_FREE - 1000
+    assert before is not None
+    assert before.complete[-1].uri == f"chunk-{chunks[-1].number}.m4s"
+    assert {segment.discontinuity for segment in before.complete} == {0}
+    assert 15 < len(before.complete) < 22
+    assert files.shortage is not None
+    with pytest.raises(NoSuchSegment):
+        files.read(chunks[0].number)
+    again = RecordingFiles(tmp_path, keep_seconds=3600)
+    again.load()
+    assert listed(again) == before
+
+
+def test_what_others_need_is_not_taken_and_three_target_durations_stay(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = SmallDisk(tmp_path, 10**9, monkeypatch)
+    files = RecordingFiles(tmp_path, keep_seconds=3600, least_free_bytes=LEAST_FREE)
+    chunks = chunks_of(host, 200)
+    for chunk in chunks[:20]:
+        files.write(chunk)
+    disk.others = disk.size
+    for chunk in chunks[20:22]:
+        with pytest.raises(OSError, match=r"video\.least_free_gib"):
+            files.write(chunk)
+    left = listed(files)
+    assert left.seconds == 36
+    assert left.first_msn == 14
+    assert len(list(tmp_path.glob("chunk-*"))) == 6
+    disk.others = disk.size - disk.taken - LEAST_FREE - chunks[22].byte_count - LEAST_FREE // 16
+    files.write(chunks[22])
+    assert files.shortage is not None  # or it would be said and unsaid with every chunk
+    disk.others = 0
+    files.write(chunks[23])
+    assert files.shortage is None
+    assert [segment.discontinuity for segment in listed(files).complete] == [0] * 6 + [1] * 2
+
+
+def test_a_disk_full_by_other_measures_gets_room_for_the_next_chunk(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = FullDisk(monkeypatch)
+    files = RecordingFiles(tmp_path, keep_seconds=3600)
+    chunks = chunks_of(host, 200)
+    for chunk in chunks[:20]:
+        files.write(chunk)
+    disk.room = 0
+    for chunk in chunks[20:23]:
+        with pytest.raises(OSError, match="No space"):
+            files.write(chunk)
+    left = listed(files)
+    assert 3 <= left.first_msn <= 6
+    assert len(list(tmp_path.glob("chunk-*"))) == len(left.complete)
+    # The index could not take it, and the server dies now.
+    again = RecordingFiles(tmp_path, keep_seconds=3600)
+    disk.room = None
+    again.load()
+    assert listed(again) == left
+    again.write(chunks[23])
+    third = RecordingFiles(tmp_path, keep_seconds=3600)
+    third.load()
+    assert listed(third) == listed(again)
 
 
 @asynccontextmanager
@@ -340,7 +485,7 @@ async def running(recordings: Recordings) -> AsyncIterator[None]:
 
 
 async def test_a_show_is_written_beside_the_event_loop(host: Host, tmp_path: Path) -> None:
-    recordings = Recordings(tmp_path, clock=SystemClock(), keep_seconds=3600)
+    recordings = Recordings(tmp_path, clock=SystemClock(), keep_seconds=3600, least_free_bytes=0)
     async with running(recordings):
         show = recordings.of(SHOW)
         assert recordings.of(SHOW) is show
@@ -358,7 +503,7 @@ async def test_a_show_is_written_beside_the_event_loop(host: Host, tmp_path: Pat
         show.end()
         await recordings.wait_until_written()
         assert checked(show.playlist()).is_ended
-    later = Recordings(tmp_path, clock=SystemClock(), keep_seconds=3600)
+    later = Recordings(tmp_path, clock=SystemClock(), keep_seconds=3600, least_free_bytes=0)
     async with running(later):
         again = later.of(SHOW)
         await later.wait_until_written()
@@ -369,7 +514,7 @@ async def test_a_failing_disk_is_logged_once_and_the_show_goes_on(
     host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk = FullDisk(monkeypatch)
-    recordings = Recordings(tmp_path, clock=SystemClock(), keep_seconds=3600)
+    recordings = Recordings(tmp_path, clock=SystemClock(), keep_seconds=3600, least_free_bytes=0)
     with capture_logs() as logged:
         async with running(recordings):
             show = recordings.of(SHOW)
@@ -383,11 +528,65 @@ async def test_a_failing_disk_is_logged_once_and_the_show_goes_on(
     assert len({s.discontinuity for s in checked(show.playlist()).complete}) == 2
 
 
+async def test_a_shortage_is_logged_once_though_chunks_are_written(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segments = host.send(120)
+    recordings = Recordings(
+        tmp_path, clock=SystemClock(), keep_seconds=3600, least_free_bytes=LEAST_FREE
+    )
+    room = 8 * sum(segment.byte_count for segment, _ in segments) // 18
+    disk = SmallDisk(tmp_path, LEAST_FREE + room, monkeypatch)
+    with capture_logs() as logged:
+        async with running(recordings):
+            show = recordings.of(SHOW)
+            for segment in segments:
+                show.add(*segment)
+            await recordings.wait_until_written()
+            assert [line["event"] for line in logged] == ["recording.failing"]
+            disk.size *= 10
+            for segment in host.send(8):
+                show.add(*segment)
+            await recordings.wait_until_written()
+    assert [line["event"] for line in logged] == ["recording.failing", "recording.works_again"]
+    assert "viewers cannot go back so far" in logged[0]["reason"]
+    assert {s.discontinuity for s in checked(show.playlist()).complete} == {0}
+
+
+async def test_a_show_that_is_over_makes_room_for_one_that_runs(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = ManualClock(datetime.now(UTC))
+    for minutes, name in enumerate(["shw_paused", "shw_first", "shw_second", "shw_just_now"]):
+        other = Host()
+        other.begin()
+        files = await asyncio.to_thread(recorded, tmp_path / name, other, 8)
+        if name != "shw_paused":
+            await asyncio.to_thread(files.end)
+        changed_at = clock.now() - timedelta(minutes=40 - 12 * minutes)
+        await asyncio.to_thread(os.utime, tmp_path / name / INDEX, (changed_at.timestamp(),) * 2)
+    disk = SmallDisk(tmp_path, 10**9, monkeypatch)
+    disk.others = disk.size
+    recordings = Recordings(tmp_path, clock=clock, keep_seconds=3600, least_free_bytes=LEAST_FREE)
+    with capture_logs() as logged:
+        async with running(recordings):
+            show = recordings.of(SHOW)
+            for segment in host.send(8):
+                show.add(*segment)
+            await recordings.wait_until_written()
+            show.pause()
+            await recordings.wait_until_written()
+            show.end()
+            await recordings.wait_until_written()
+    removed = [line["show_id"] for line in logged if line["event"] == "recording.removed"]
+    assert removed == ["shw_first", "shw_second"]
+
+
 async def test_a_slow_disk_does_not_fill_the_memory(
     host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recording, "MOST_WAITING_BYTES", 100_000)
-    recordings = Recordings(tmp_path, clock=SystemClock(), keep_seconds=3600)
+    recordings = Recordings(tmp_path, clock=SystemClock(), keep_seconds=3600, least_free_bytes=0)
     show = recordings.of(SHOW)
     with capture_logs() as logged:
         for segment in host.send(300):  # nobody writes
@@ -413,7 +612,7 @@ async def test_recordings_of_yesterday_are_removed(host: Host, tmp_path: Path) -
     await asyncio.to_thread(recorded, tmp_path / "shw_new", other, 8)
     times = ((clock.now() - timedelta(hours=25)).timestamp(),) * 2
     await asyncio.to_thread(os.utime, tmp_path / "shw_old" / INDEX, times)
-    recordings = Recordings(tmp_path, clock=clock, keep_seconds=3600)
+    recordings = Recordings(tmp_path, clock=clock, keep_seconds=3600, least_free_bytes=0)
     with capture_logs() as logged:
         async with running(recordings):
             show = recordings.of(ShowId("shw_new"))

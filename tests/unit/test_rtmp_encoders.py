@@ -123,7 +123,7 @@ def _contents(events: list[Event]) -> Iterator[tuple[int, object]]:
 def test_film_arrives_as_it_was_sent(film_file: Path, film: Film, start_seconds: float) -> None:
     """From zero; over the first extended timestamp; over the wrap of 31 bits."""
     heard = hear(film_file, start_seconds=start_seconds)
-    assert heard.events[0] == PublishAsked("live", KEY, "live")
+    assert heard.events[0] == PublishAsked(KEY)
     assert heard.events[-1] == PublishEnded()
     (metadata,) = (event for event in heard.events if isinstance(event, Metadata))
     assert metadata.values["width"] == film.video.width
@@ -152,7 +152,7 @@ def test_film_arrives_as_it_was_sent(film_file: Path, film: Film, start_seconds:
 
 def test_refused_encoder_stops(film_file: Path) -> None:
     heard = hear(film_file, accepts=False)
-    assert heard.events == [PublishAsked("live", KEY, "live")]
+    assert heard.events == [PublishAsked(KEY)]
 
 
 @pytest.fixture(scope="module")

@@ -225,6 +225,7 @@ def test_hosts_are_told_where_to_send_to(given: dict[str, Any], told: str) -> No
         ({"video.ingest_url": "https://in.example.com"}, "video.ingest_url"),
         ({"video.part_seconds": 2.0}, "video.part_seconds"),
         ({"video.grace_seconds": 0}, "video.grace_seconds"),
+        ({"video.least_free_gib": -1}, "video.least_free_gib"),
     ],
 )
 def test_video_settings_that_cannot_work_are_named(given: dict[str, Any], problem: str) -> None:

@@ -434,6 +434,23 @@ def test_discontinuities_that_left_the_playlist_are_counted() -> None:
     assert max(seen.values()) == 15
 
 
+def test_runs_are_numbered_as_the_caller_says() -> None:
+    packager = Packager(first_number=100, first_discontinuity=3)
+    packager.begin_run(VIDEO, None, timeline=7)
+    packager.add(pictures(1.1), origin=ORIGIN)
+    assert not packager.can_go_on(6)
+    assert not packager.can_go_on(9)
+    packager.begin_run(VIDEO, None, timeline=7)
+    packager.add(pictures(1.1), origin=ORIGIN + timedelta(seconds=4))
+    packager.begin_run(VIDEO, None, timeline=8)
+    packager.add(pictures(1.1), origin=ORIGIN + timedelta(seconds=6))
+    # A hole in a run is no other timeline, but its pictures may need another init section.
+    complete = listed(packager).complete
+    assert [segment.discontinuity for segment in complete] == [7, 7, 7, 7, 8]
+    assert [segment.init for segment in complete[1:4]] == ["init-100.mp4"] + ["init-101.mp4"] * 2
+    assert packager.next_timeline == 9
+
+
 def test_init_sections_go_with_their_last_segment() -> None:
     packager = playing(3.1)
     packager.begin_run(SMALL_VIDEO, None)

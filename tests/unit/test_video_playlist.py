@@ -151,10 +151,10 @@ def chunk(number: int) -> Chunk:
     return Chunk(10 * number, 3, ORIGIN + timedelta(seconds=6 * number), 6.0, number == 2)
 
 
-def test_rewind_is_an_event_until_something_is_forgotten() -> None:
+def test_rewind_promises_no_type_that_it_would_have_to_take_back() -> None:
     chunks = [chunk(number) for number in range(4)]
     whole = hls_rules.checked(rewind_playlist(chunks, target_seconds=12))
-    assert whole.is_event
+    assert not whole.is_event
     assert [segment.uri for segment in whole.segments] == [
         f"chunk-{number}.m4s" for number in (0, 10, 20, 30)
     ]

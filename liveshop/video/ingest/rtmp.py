@@ -59,6 +59,7 @@ _CHUNK_SIZE: Final = 4096
 _CONTROL_CHUNKS: Final = 2
 _COMMAND_CHUNKS: Final = 3
 _MAX_STREAMS: Final = 8
+_QUIET_PIECE_BYTES: Final = 1024
 _AGGREGATED: Final = frozenset({AUDIO, VIDEO, DATA_AMF0})
 _WRAP_TOLERANCE_MS: Final = 60_000
 
@@ -101,6 +102,8 @@ class RtmpConnection:
         self._bytes_received = 0
         self._handshake = Handshake()
         self._reader = ChunkReader(self._limits)
+        self._parts = 0
+        """Messages in aggregate messages."""
         self._quiet_bytes = 0
         """Received after the handshake and before a publish was accepted."""
         self._ack_window = _WINDOW_BYTES
@@ -128,8 +131,9 @@ class RtmpConnection:
         return self._state
 
     @property
-    def bytes_received(self) -> int:
-        return self._bytes_received
+    def message_count(self) -> int:
+        """Of all messages so far."""
+        return self._reader.message_count + self._parts
 
     @property
     def buffered_bytes(self) -> int:
@@ -190,6 +194,21 @@ class RtmpConnection:
             self._quiet_bytes += len(data)
             if self._quiet_bytes > self._limits.max_bytes_before_publish:
                 raise ProtocolError("too much is said before anything is published")
+            return self._receive_before_publish(data)
+        return self._receive_messages(data)
+
+    def _receive_before_publish(self, data: bytes) -> list[Event]:
+        """In small pieces: many empty messages cost a stranger nothing and us much time."""
+        events: list[Event] = []
+        for start in range(0, len(data), _QUIET_PIECE_BYTES):
+            events += self._receive_messages(data[start : start + _QUIET_PIECE_BYTES])
+            if self._state is RtmpState.ENDED:
+                break
+            if self.message_count > self._limits.max_messages_before_publish:
+                raise ProtocolError("too much is said before anything is published")
+        return events
+
+    def _receive_messages(self, data: bytes) -> list[Event]:
         events: list[Event] = []
         for message in self._reader.feed(data):
             self._hear(message, events)
@@ -205,6 +224,7 @@ class RtmpConnection:
             self._media(kind, message.timestamp, body, events)
         elif kind == AGGREGATE:
             for part in split_aggregate(message, self._limits.max_aggregated):
+                self._parts += 1
                 if part.kind in _AGGREGATED:  # in no other order than by themselves
                     self._hear(part, events)
         elif kind in {COMMAND_AMF0, COMMAND_AMF3}:
@@ -294,13 +314,12 @@ class RtmpConnection:
         if self._state is not RtmpState.CONNECTED:
             raise ProtocolError("it publishes twice on one connection")
         name = _path_of(values[3] if len(values) > 3 else None)
-        app, _, rest = self._app.partition("/")
+        _, _, rest = self._app.partition("/")
         if not name and rest:
             name = rest.rpartition("/")[2]
-        kind = values[4] if len(values) > 4 else None
         self._stream_id = message.stream_id
         self._state = RtmpState.ASKED
-        events.append(PublishAsked(app, name, kind if isinstance(kind, str) else "live"))
+        events.append(PublishAsked(name))
 
     def _refuse_play(self, message: Message, values: list[Value], events: list[Event]) -> None:
         self._status(

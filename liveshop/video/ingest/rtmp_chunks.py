@@ -51,6 +51,8 @@ class RtmpLimits:
     nothing here, so there is no upper limit."""
     max_bytes_before_publish: int = 64 << 10
     """After the handshake, of a peer that has not shown a good key yet. Usually below 1 kB."""
+    max_messages_before_publish: int = 200
+    """Usually about ten."""
     max_aggregated: int = 1024
     """Messages in one aggregate message."""
     max_unsent_bytes: int = 256 << 10
@@ -97,6 +99,8 @@ class ChunkReader:
         """The stream whose chunk is being read."""
         self._chunk_left = 0
         self._unfinished_bytes = 0
+        self.message_count = 0
+        """Of whole messages, those that are obeyed here included."""
 
     @property
     def buffered_bytes(self) -> int:
@@ -135,6 +139,7 @@ class ChunkReader:
                     continue
                 body = bytes(stream.body)
                 self._forget(stream)
+            self.message_count += 1
             message = Message(stream.kind, stream.stream_id, stream.timestamp, body)
             if message.kind in {SET_CHUNK_SIZE, ABORT}:
                 self._obey(message)

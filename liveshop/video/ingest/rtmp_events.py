@@ -9,11 +9,9 @@ from liveshop.video.ingest.amf0 import Value
 @dataclass(frozen=True, slots=True)
 class PublishAsked:
     """`name`: the stream key, without a query. Hosts who enter it behind the server's address and
-    leave the field for the key empty have it found there. `kind`: `live`, `record`, `append`."""
+    leave the field for the key empty have it found there."""
 
-    app: str = field(repr=False)
     name: str = field(repr=False)
-    kind: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

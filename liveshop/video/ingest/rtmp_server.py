@@ -39,9 +39,8 @@ class RtmpServer:
         self._limits = limits or RtmpServerLimits()
         self._servers: list[asyncio.Server] = []
         self._is_closed = False
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._addresses: dict[asyncio.Task[None], str] = {}
-        self._sessions: set[RtmpSession] = set()
+        self._tasks: dict[RtmpSession, asyncio.Task[None]] = {}
+        """The oldest connection first."""
         self._held_back: dict[_Encoder, RtmpSession] = {}
         """Encoders that were sending when another took their show over, and that other. They
         connect again by themselves, and would take turns for ever; so they wait until it stops."""
@@ -74,14 +73,18 @@ class RtmpServer:
         servers, self._servers = self._servers, []
         for server in servers:
             server.close()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
+        tasks = list(self._tasks.values())
+        for session in list(self._tasks):
+            self._end(session, "server_restarted")
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def sending(self) -> list[Publishing]:
+        """What is allowed to those who are connected now, whether or not a picture has come."""
+        return [one.publishing for one in self._tasks if one.publishing and not one.is_cut]
 
     def drop(self, show_id: ShowId, person_id: str) -> None:
         """This person may not send to this show any more, or not with the key he had."""
-        for session in list(self._sessions):
+        for session in list(self._tasks):
             publishing = session.publishing
             if publishing is None:
                 session.doubt_key()
@@ -94,13 +97,7 @@ class RtmpServer:
         """Somebody has connected, and nothing was read yet. To be called before it can be:
         uvloop reads at once, whatever it was asked."""
         address = _address_of(transport)
-        of_address = sum(other == address for other in self._addresses.values())
-        if (
-            self._is_closed
-            or len(self._tasks) >= self._limits.connections
-            or of_address >= self._limits.connections_per_address
-        ):
-            _log.warning("too_many_connections", count=len(self._tasks), of_address=of_address)
+        if self._is_closed or not self._has_room(address):
             transport.abort()
             return
         loop = asyncio.get_running_loop()
@@ -109,18 +106,6 @@ class RtmpServer:
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
         writer = asyncio.StreamWriter(transport, protocol, reader, loop)
-        task = loop.create_task(self._serve(reader, writer, address))
-        self._tasks.add(task)
-        self._addresses[task] = address
-        task.add_done_callback(self._gone)
-
-    def _gone(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self._addresses.pop(task, None)
-
-    async def _serve(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: str
-    ) -> None:
         session = RtmpSession(
             reader,
             writer,
@@ -132,12 +117,39 @@ class RtmpServer:
             admit=self._admit,
             overtaken=self._overtaken,
         )
-        self._sessions.add(session)
-        try:
-            await session.run()
-        finally:
-            self._sessions.discard(session)
-            self._hand_on(session, None)
+        task = self._tasks[session] = loop.create_task(session.run())
+        task.add_done_callback(lambda _: self._gone(session))
+
+    def _gone(self, session: RtmpSession) -> None:
+        del self._tasks[session]
+        self._hand_on(session, None)
+
+    def _has_room(self, address: str) -> bool:
+        """Room may have been made, by sending the stranger away who has dawdled longest."""
+        here = [one for one in self._tasks if not one.is_cut]
+        strangers = [one for one in here if one.publishing is None]
+        of_address = sum(one.address == address for one in here)
+        if of_address >= self._limits.connections_per_address:
+            leaving = [one for one in strangers if one.address == address]
+        elif len(here) >= self._limits.connections or len(strangers) >= self._limits.strangers:
+            leaving = strangers
+        else:
+            return True
+        _log.warning(
+            "too_many_connections",
+            count=len(here),
+            strangers=len(strangers),
+            of_address=of_address,
+        )
+        if not leaving:
+            return False
+        self._end(leaving[0], "crowded_out")
+        return True
+
+    def _end(self, session: RtmpSession, reason: str) -> None:
+        session.cut(reason)
+        # Its key may be being checked, which it would wait for.
+        self._tasks[session].cancel()
 
     # -- encoders that take turns
 
@@ -146,23 +158,25 @@ class RtmpServer:
         newer = self._held_back.get(_Encoder.of(session, publishing))
         if newer is not None and newer.is_current and newer.was_sending(_SENDING_SECONDS):
             raise KeyRefused(
-                "Another encoder has taken this show over. Stop that one to send from here again."
+                "Another encoder has taken this show over. Stop that one to send from here again.",
+                data={"reason": "overtaken"},
             )
 
     def _overtaken(self, session: RtmpSession) -> None:
         publishing = session.publishing
         if publishing is None:
             return
-        newer = next((one for one in self._sessions if one.sends_to(publishing.show_id)), None)
+        newer = next((one for one in self._tasks if one.sends_to(publishing.show_id)), None)
+        # First, so that no encoder ever waits for itself: it has only connected again.
+        self._held_back[_Encoder.of(session, publishing)] = session
         self._hand_on(session, newer)
-        if newer is not None:
-            self._held_back[_Encoder.of(session, publishing)] = newer
 
     def _hand_on(self, session: RtmpSession, newer: RtmpSession | None) -> None:
         """Who waited for `session` to stop waits for `newer` now."""
+        itself = _Encoder.of(newer, newer.publishing) if newer and newer.publishing else None
         for encoder, waited_for in list(self._held_back.items()):
             if waited_for is session:
-                if newer is None:
+                if newer is None or encoder == itself:
                     del self._held_back[encoder]
                 else:
                     self._held_back[encoder] = newer

@@ -50,7 +50,12 @@ class RtmpServerLimits:
     connections: int = 200
     connections_per_address: int = 50
     """Generous: behind a proxy all encoders have one address."""
+    strangers: int = 100
+    """Of `connections`, those that have not shown a good key. One more sends the oldest away, and
+    so does a connection there would be no room for: strangers keep no encoder out."""
     max_kbit_per_second: int = 12_000
+    max_messages_per_second: int = 2_000
+    """An encoder sends some 150. Empty messages cost time and hardly any bytes."""
     rate_seconds: int = 10
     rtmp: RtmpLimits = field(default_factory=RtmpLimits)
     intake: IntakeLimits = field(default_factory=IntakeLimits)
@@ -100,9 +105,14 @@ class RtmpSession:
         self._overtaken = overtaken
         self._connection = RtmpConnection(limits.rtmp)
         self._intake: Intake | None = None
-        self._rate = _Rate(limits.max_kbit_per_second, limits.rate_seconds)
+        self._byte_rate = _Rate(limits.max_kbit_per_second * 125, limits.rate_seconds)
+        self._message_rate = _Rate(limits.max_messages_per_second, limits.rate_seconds)
         self._cut_reason: str | None = None
         self._is_key_doubtful = False
+
+    @property
+    def is_cut(self) -> bool:
+        return self._cut_reason is not None
 
     @property
     def is_current(self) -> bool:
@@ -121,8 +131,8 @@ class RtmpSession:
         return intake is not None and self._seconds() - intake.last_picture <= seconds
 
     def cut(self, reason: str) -> None:
-        """End it at once."""
-        self._cut_reason = reason
+        """End it at once: what it has sent and nobody has read yet is shown to nobody."""
+        self._cut_reason = self._cut_reason or reason
         if self._intake is not None:
             self._intake.close(reason)
         self._writer.transport.abort()
@@ -237,7 +247,12 @@ class RtmpSession:
         return publishing
 
     async def _refuse(self, refused: _Refused) -> None:
-        _log.info("encoder_refused", show_id=self._show_id, code=refused.error.code)
+        _log.info(
+            "encoder_refused",
+            show_id=self._show_id,
+            code=refused.error.code,
+            reason=refused.error.data.get("reason"),
+        )
         self._connection.refuse_publish(refused.code, refused.error.detail)
         try:
             await self._send()
@@ -266,22 +281,31 @@ class RtmpSession:
     # -- bytes
 
     async def _read(self, deadline: float) -> list[Event] | None:
-        """What the next bytes bring; None: there are no more. Answers are sent."""
+        """What the next bytes bring; None: there are no more, or it was cut. Answers are sent."""
+        if self.is_cut:
+            return None
         try:
             async with asyncio.timeout_at(deadline):
                 data = await self._reader.read(_READ_BYTES)
         except TimeoutError:
             return self._nothing_came()
-        if not data:
+        if not data or self.is_cut:  # the reader hands out what had arrived before
             return None
-        if self._rate.is_over(len(data), self._seconds()):
+        if self._byte_rate.is_over(len(data), self._seconds()):
             raise UnsupportedMedia(
                 f"The encoder sends more than {self._limits.max_kbit_per_second} kbit/s."
                 " Choose a lower bit rate."
             )
+        count = self._connection.message_count
         events = self._connection.receive(data)
+        count = self._connection.message_count - count
+        if self._message_rate.is_over(count, self._seconds()):
+            raise UnsupportedMedia(
+                f"The encoder sends more than {self._limits.max_messages_per_second} messages a"
+                " second. Restart it."
+            )
         await self._send()
-        return events
+        return None if self.is_cut else events
 
     def _nothing_came(self) -> list[Event]:
         if self._intake is None or self._connection.state is RtmpState.ENDED:
@@ -309,14 +333,14 @@ def _cannot_check() -> ShopError:
 
 
 class _Rate:
-    """Bytes of the last seconds, counted by the second."""
+    """What came in the last seconds, counted by the second."""
 
-    def __init__(self, kbit_per_second: int, seconds: int) -> None:
-        self._limit = kbit_per_second * 125 * seconds
+    def __init__(self, per_second: int, seconds: int) -> None:
+        self._limit = per_second * seconds
         self._counts = [0] * seconds
         self._second = 0
 
-    def is_over(self, byte_count: int, seconds: float) -> bool:
+    def is_over(self, count: int, seconds: float) -> bool:
         """Count these."""
         second = int(seconds)
         size = len(self._counts)
@@ -325,5 +349,5 @@ class _Rate:
         if second - self._second > size:
             self._counts = [0] * size
         self._second = max(second, self._second)
-        self._counts[second % size] += byte_count
+        self._counts[second % size] += count
         return sum(self._counts) > self._limit

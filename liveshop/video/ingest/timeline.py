@@ -5,7 +5,6 @@ and a player hears every wrong one. The timestamps overrule the count only beyon
 eye notices, so nothing adds up over hours.
 """
 
-from collections import deque
 from dataclasses import replace
 from typing import Final
 
@@ -30,7 +29,6 @@ _APART_MS: Final = 5_000
 """Sound and picture of one moment never arrive this far apart."""
 _APART_FRAMES: Final = 150
 """About three seconds of sound: after a jump the other track takes a moment to follow."""
-_EARLY_FRAMES: Final = 128
 _FIRST_GUESS: Final = VIDEO_TIMESCALE // 30
 _EVEN_FRAMES: Final = 60
 
@@ -51,8 +49,6 @@ class Timeline:
         self._picture_ms = 0
         self._picture_duration = _FIRST_GUESS
         self._sounds = _SoundCounter(audio) if audio else None
-        self._early: deque[tuple[int, bytes]] = deque(maxlen=_EARLY_FRAMES)
-        """Sound that arrived before the first picture."""
 
     def seconds_at(self, ms: int) -> float:
         """Where a timestamp lies on this timeline."""
@@ -82,16 +78,11 @@ class Timeline:
         if dts != stamp:
             pts = max(pts, dts)
         self._picture = Sample(Track.VIDEO, dts, pts, 0, is_keyframe, data)
-        while self._early:
-            finished += self.sound(*self._early.popleft())
         return finished
 
     def sound(self, ms: int, data: bytes) -> list[Sample]:
         """One AAC frame. Raises BrokenTimestamps."""
-        if self._sounds is None:
-            return []
-        if self._zero_ms is None:
-            self._early.append((ms, data))
+        if self._sounds is None or self._zero_ms is None:
             return []
         return self._sounds.add(ms - self._zero_ms, self._picture_ms - self._zero_ms, data)
 

@@ -52,6 +52,8 @@ const MEDIA_ERRORS_BORNE = 3;
 const MEDIA_ERRORS_WITHIN_MS = 60_000;
 const JUMP_AT_MOST_EVERY_MS = 3000;
 const BLAMED_MS = 4000;
+/** Less than a picture lasts: nothing to be shown is shorter. */
+const PART_LEAST_S = 0.015;
 /** hls.js itself never seeks back so far. */
 const MOVED_BACK_S = 1;
 
@@ -190,6 +192,9 @@ class HlsStream implements Stream {
       // The distance to live and its speed are steered here. A liveSyncDuration would replace the server's PART-HOLD-BACK.
       maxLiveSyncPlaybackRate: 1,
       liveSyncOnStallIncrease: 0.1,
+      // Its default of 0.25 skips the short last part of an encoder's run when the next run is known with it. Appended
+      // late the part's pictures are dropped: sound goes on over the hole, the picture stands for three seconds.
+      maxFragLookUpTolerance: PART_LEAST_S,
       // Two renditions at most: measuring the first segment costs more than it brings.
       testBandwidth: false,
       abrEwmaDefaultEstimate: 4_000_000,
@@ -198,6 +203,7 @@ class HlsStream implements Stream {
       playlistLoadPolicy: policy(12_000, 3),
       fragLoadPolicy: policy(6000, 2),
     });
+    leaveToUs(hls);
     this.started = this.played = this.isLeft = false;
     hls.on(Hls.Events.ERROR, (_event, data) => this.failed(data));
     hls.on(Hls.Events.LEVEL_LOADED, (_event, data) => this.loaded(data.details));
@@ -345,6 +351,15 @@ class HlsStream implements Stream {
 }
 
 /** Where the end of the stream is by now: it goes on growing between two playlists. */
+/**
+ * When the encoder has gone and the last frames were played, hls.js takes the end for a place too far from live and goes
+ * back: the last second is played once more and stalls once more. It has no setting for that.
+ */
+function leaveToUs(hls: Hls): void {
+  const { streamController } = hls as unknown as { streamController?: { synchronizeToLiveEdge?: () => void } };
+  if (streamController?.synchronizeToLiveEdge) streamController.synchronizeToLiveEdge = () => undefined;
+}
+
 function liveEnd(details: LevelDetails): number {
   return details.edge + details.age;
 }

@@ -29,7 +29,7 @@ interface Init {
   capture_delay_ms: number;
 }
 
-type Message = Init | { type: "origin"; origin: string } | { type: "off" };
+type Message = Init | { type: "origin"; origin: string; capture_delay_ms: number } | { type: "off" };
 
 export type FeedState = "waiting" | "playing" | "refused";
 
@@ -107,7 +107,10 @@ export class MonitorFeed extends EventTarget {
     const message = JSON.parse(data) as Message;
     if (message.type === "init") this.begin(message);
     else if (message.type === "off") this.end();
-    else if (message.type === "origin" && this.run) this.run.origin = Date.parse(message.origin);
+    else if (message.type === "origin" && this.run) {
+      this.run.origin = Date.parse(message.origin);
+      this.run.captureDelay = message.capture_delay_ms;
+    }
   }
 
   private begin(init: Init): void {
@@ -167,7 +170,7 @@ interface Listener {
 /** One publisher with one set of parameters: a media source of its own, so that nothing of the last one remains. */
 class Run {
   origin: number;
-  readonly captureDelay: number;
+  captureDelay: number;
   started = false;
   private readonly source: MediaSource;
   private readonly address: string;
