@@ -146,7 +146,7 @@ async def migrated(url: str, *, with_place: bool) -> dict[str, list[tuple[Any, .
         for number, (state, paid, method) in enumerate(OLD):
             await old.order(number, state, paid, method)
     await engine.dispose()
-    assert await migrate(url) == ["0004"]
+    assert (await migrate(url))[0] == "0004"
     asked = {
         "payments": "SELECT state, captured_amount, refunded_amount, check_at IS NULL FROM payment"
         " ORDER BY id",
