@@ -483,7 +483,7 @@ async def test_an_overtaken_encoder_that_comes_back_by_itself_waits_for_the_newe
             await once_more.start("good")
 
 
-async def test_an_encoder_that_connects_again_does_not_wait_for_itself(
+async def test_two_encoders_with_one_key_do_not_take_turns_for_ever(
     house: House, film: Film
 ) -> None:
     async with house.encoder() as older, house.encoder() as newer, house.encoder() as again:
@@ -493,7 +493,9 @@ async def test_an_encoder_that_connects_again_does_not_wait_for_itself(
             await house.happens(VideoStarted if encoder is older else VideoReplaced)
         await older.show(seconds_of(film, 1, 2))
         await older.until_cut()
-        await again.start("good")
+        await newer.show(seconds_of(film, 1, 1.5))
+        await again.send(again.client.start("good"))
+        await again.until("NetStream.Publish.BadName")
 
 
 async def test_an_ended_show_hangs_up(house: House, film: Film) -> None:

@@ -163,20 +163,21 @@ class RtmpServer:
             )
 
     def _overtaken(self, session: RtmpSession) -> None:
+        """Also where the newer one looks the same: that may be one encoder that has connected
+        again, and if it must once more it waits two seconds; but it may be two with one key."""
         publishing = session.publishing
         if publishing is None:
             return
         newer = next((one for one in self._tasks if one.sends_to(publishing.show_id)), None)
-        # First, so that no encoder ever waits for itself: it has only connected again.
-        self._held_back[_Encoder.of(session, publishing)] = session
         self._hand_on(session, newer)
+        if newer is not None:
+            self._held_back[_Encoder.of(session, publishing)] = newer
 
     def _hand_on(self, session: RtmpSession, newer: RtmpSession | None) -> None:
         """Who waited for `session` to stop waits for `newer` now."""
-        itself = _Encoder.of(newer, newer.publishing) if newer and newer.publishing else None
         for encoder, waited_for in list(self._held_back.items()):
             if waited_for is session:
-                if newer is None or encoder == itself:
+                if newer is None:
                     del self._held_back[encoder]
                 else:
                     self._held_back[encoder] = newer
