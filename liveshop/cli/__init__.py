@@ -350,6 +350,7 @@ def _print_addresses(addresses: demo_run.Addresses, settings_file: Path) -> None
         ("the show's own page", f"{server}/s/{addresses.show_id}"),
         ("studio, for hosts", addresses.studio),
         ("  sign in as", f"{seed.HOST_EMAIL} / {seed.PASSWORD}"),
+        ("  OBS sends to", f"{addresses.ingest} with a key from the studio (Send video)"),
         ("desk, for merchants", addresses.desk),
         ("  sign in as", f"{seed.MERCHANT_EMAIL} / {seed.PASSWORD}"),
         ("  or as admin", f"{seed.ADMIN_EMAIL} / {seed.PASSWORD}"),

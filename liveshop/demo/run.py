@@ -52,6 +52,7 @@ class Addresses:
     show_id: str
     host_token: str
     merchant_token: str
+    ingest: str
     embed: str
 
 
@@ -270,6 +271,7 @@ def _addresses(plan: Plan, shop: Liveshop) -> Addresses:
         show_id=show_id,
         host_token=plan.state.host_token,
         merchant_token=plan.state.merchant_token,
+        ingest=shop.settings.ingest_url,
         embed=(
             f'<script async src="{base}/embed.js"></script>'
             f'<liveshop-show show="{show_id}"></liveshop-show>'
