@@ -3,13 +3,13 @@
 Everything here lives in one event loop for the whole session, so the tests of this folder do too.
 """
 
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from e2e import other_demo
 from e2e.house import House
 from e2e.people import WITHIN_MS, Person, launch
 from playwright.async_api import Browser, async_playwright, expect
@@ -48,8 +48,8 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def hasty(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
     """A demo whose holds end after 30 seconds."""
-    script = Path(__file__).with_name("short_holds.py")
-    demo = House(tmp_path_factory.mktemp("hasty") / "demo", (sys.executable, str(script)))
+    short = other_demo.command("checkout.hold_seconds=30", "checkout.hold_warning_seconds=20")
+    demo = House(tmp_path_factory.mktemp("hasty") / "demo", short)
     await demo.start()
     yield demo
     await demo.stop()

@@ -3,13 +3,12 @@
 The storefront vouches for its customer after the player has been loaded, as pages of shops do.
 """
 
-import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import builders
 import pytest
 import pytest_asyncio
+from e2e import other_demo
 from e2e.conftest import Arrive
 from e2e.house import House
 from e2e.people import Person
@@ -22,8 +21,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
-    script = Path(__file__).with_name("signs_on.py")
-    command = (sys.executable, str(script), "--key", builders.STOREFRONT_KEY)
+    command = other_demo.command(
+        "customers.algorithm=HS256", f"customers.key={builders.STOREFRONT_KEY}"
+    )
     demo = House(tmp_path_factory.mktemp("signs-on") / "demo", command)
     await demo.start()
     yield demo

@@ -1,15 +1,14 @@
 """What viewers see of a show's picture: close to live, back into it, without it, and its return."""
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import publisher
 import pytest
 import pytest_asyncio
+from e2e import other_demo
 from e2e.conftest import Arrive
 from e2e.house import House
 from e2e.people import Person, eventually, in_player
@@ -43,8 +42,8 @@ UNTOUCHED = """() => {
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def quiet(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
     """A demo whose shows have a picture only while an encoder sends one; hoped for for 8 s."""
-    script = Path(__file__).with_name("encoders_only.py")
-    demo = House(tmp_path_factory.mktemp("quiet") / "demo", (sys.executable, str(script)))
+    no_film = other_demo.command("video.grace_seconds=8", film=False)
+    demo = House(tmp_path_factory.mktemp("quiet") / "demo", no_film)
     await demo.start()
     yield demo
     await demo.stop()
