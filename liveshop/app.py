@@ -74,24 +74,17 @@ from liveshop.realtime.publisher import RoomPublisher
 from liveshop.realtime.socket import RoomSocket
 from liveshop.settings import BadSettings, Settings
 from liveshop.shows import http as shows_http
-from liveshop.shows import reminders, shelf_codes, stream_key_http
+from liveshop.shows import reminders, shelf_codes
 from liveshop.shows import store as shows_store
-from liveshop.shows.broadcast import Broadcasts
-from liveshop.shows.model import AudienceChanged, ShowEnded, ShowStarted
+from liveshop.shows.assembly import Stage
+from liveshop.shows.assembly import assemble as assemble_stage
 from liveshop.shows.offers import OfferService
 from liveshop.shows.service import ShowService
 from liveshop.shows.stock_board import StockBoard
-from liveshop.shows.stream_keys import EncoderDelayChanged, StreamKeys, StreamKeyStopped
-from liveshop.shows.video_guard import VideoGuard
 from liveshop.storage import Database, Tx, Worker
 from liveshop.storage.outbox import Handler
 from liveshop.syndication.assembly import Syndication, assemble
-from liveshop.video import http as video_http
-from liveshop.video.ingest.rtmp_server import RtmpServer, RtmpServerLimits
 from liveshop.video.live import MonitorSocket
-from liveshop.video.recording import Recordings
-from liveshop.video.service import VideoService
-from liveshop.video.signing import PlaybackLinks
 from liveshop.web import ANONYMOUS, PUBLIC, Call, Endpoint, Principal, files, health, openapi
 from liveshop.web import assets as web_assets
 from liveshop.web.metrics import Metrics
@@ -150,12 +143,7 @@ class Liveshop:
     returns: Returns
     feedback: FeedbackService
     progress: Progress
-    video: VideoService
-    rtmp: RtmpServer
-    recordings: Recordings
-    stream_keys: StreamKeys
-    broadcasts: Broadcasts
-    video_guard: VideoGuard
+    stage: Stage
     syndication: Syndication
     hub: Hub
     socket: RoomSocket
@@ -169,6 +157,8 @@ class Liveshop:
     """Speaks to the mail server, which may be slow."""
     reminder_worker: Worker
     """The same for the many reminders of a show, so that no buyer's mail waits for them."""
+    stage_worker: Worker
+    """Makes files of recordings, which takes minutes."""
     stock_board: StockBoard
     chores: Sequence[Callable[[], Awaitable[None]]]
     """Done every hour: what need not be kept any longer is dropped."""
@@ -207,9 +197,8 @@ class Liveshop:
             "overdue pickups": self.fulfilments.run,
             "syndication": self.syndication.runner.run,
             "stock board": self.stock_board.run,
-            "broadcasts": self.broadcasts.run,
-            "video guard": self.video_guard.run,
-            "recordings": self.recordings.run,
+            "stage worker": self.stage_worker.run,
+            **self.stage.background,
             "hub": self.hub.run,
             "sweeper": self._sweep,
             "housekeeping": self._keep_house,
@@ -353,25 +342,6 @@ def wire(
     returns = Returns(database, clock, settings, payments)
     feedback = FeedbackService(database, clock)
     progress = Progress(database, clock, settings, payments, returns)
-    recordings = Recordings(
-        settings.data_path / "video",
-        clock=clock,
-        keep_seconds=settings.video.rewind_seconds,
-        least_free_bytes=int(settings.video.least_free_gib * 2**30),
-    )
-    video = VideoService(
-        clock=clock,
-        settings=settings.video,
-        recordings=recordings if settings.video.rewind_seconds else None,
-    )
-    stream_keys = StreamKeys(database, clock, settings, accounts_store.rights_of)
-    accounts.on_rights_changed = stream_keys.stop_of_the_dismissed
-    broadcasts = Broadcasts(
-        database,
-        clock,
-        next_event=video.next_event,
-        grace_seconds=settings.video.grace_seconds,
-    )
     broker = MemoryBroker(log_size=settings.realtime.log_size)
 
     async def show_state(conn: AsyncConnection, show_id: str) -> str | None:
@@ -406,20 +376,15 @@ def wire(
     publisher = RoomPublisher(broker, metrics)
     database.publish = publisher
     shows.send_away = publisher.renew
-    database.listen(ShowStarted, lambda started: video.open(started.show_id))
-    database.listen(ShowEnded, lambda ended: video.end(ended.show_id))
-    rtmp = RtmpServer(
-        video,
+    stage = assemble_stage(
+        database,
         clock,
-        stream_keys.authorise,
-        RtmpServerLimits(max_kbit_per_second=settings.video.max_kbit_per_second),
+        settings,
+        shows=shows,
+        permissions_of=accounts_store.rights_of,
+        send_away=publisher.renew,
     )
-    database.listen(StreamKeyStopped, lambda key: rtmp.drop(key.show_id, key.person_id))
-    database.listen(EncoderDelayChanged, lambda new: video.set_delay(new.person_id, new.delay))
-    database.listen(
-        AudienceChanged,
-        lambda new: video.restrict(new.show_id, for_customers=new.audience == "customers"),
-    )
+    accounts.on_rights_changed = stage.stream_keys.stop_of_the_dismissed
     database.listen(OrderSettled, lambda settled: metrics.orders.labels(settled.state).inc())
 
     authentication = Authentication(
@@ -475,6 +440,7 @@ def wire(
     slow_worker = Worker(database, catalog_jobs.handlers(media), clock)
     mail_worker = Worker(database, mail_jobs, clock, never_given_up=[mail_sending.TOPIC])
     reminder_worker = Worker(database, reminder_jobs, clock)
+    stage_worker = Worker(database, stage.handlers, clock)
     export_worker = Worker(database, syndication.jobs, clock, never_given_up=list(syndication.jobs))
 
     def wake_workers() -> None:
@@ -483,6 +449,7 @@ def wire(
         export_worker.wake()
         mail_worker.wake()
         reminder_worker.wake()
+        stage_worker.wake()
 
     database.on_enqueue = wake_workers
 
@@ -500,7 +467,7 @@ def wire(
         ),
         *promotions_http.endpoints(promotions),
         *shows_http.endpoints(shows, offers, database),
-        *stream_key_http.endpoints(stream_keys, broadcasts),
+        *stage.endpoints,
         *shelf_codes.endpoints(catalog, shows, settings.public_url),
         *chat_http.endpoints(chat),
         *chat_snapshot.endpoints(database, shows, chat, hub),
@@ -513,11 +480,6 @@ def wire(
         *mail_http.endpoints(database),
         *syndication.endpoints,
         *insights_http.endpoints(database, settings, shows, chat, viewers_now),
-        *video_http.endpoints(
-            video,
-            PlaybackLinks(settings.server.secret, settings.video.link_hours),
-            shows.show_for,
-        ),
         *health.endpoints({"database": database.ping}, metrics),
     ]
     if browser is not None:
@@ -577,33 +539,21 @@ def wire(
         returns=returns,
         feedback=feedback,
         progress=progress,
-        video=video,
-        rtmp=rtmp,
-        recordings=recordings,
-        stream_keys=stream_keys,
-        broadcasts=broadcasts,
-        video_guard=VideoGuard(
-            database,
-            clock,
-            video,
-            sending=rtmp.sending,
-            drop=rtmp.drop,
-            permissions_of=accounts_store.rights_of,
-            send_away=publisher.renew,
-        ),
+        stage=stage,
         syndication=syndication,
         hub=hub,
         socket=socket,
         monitor=MonitorSocket(
-            video.monitor, kit, bearer=authentication.by_token, room_access=room_access
+            stage.video.monitor, kit, bearer=authentication.by_token, room_access=room_access
         ),
         worker=worker,
         slow_worker=slow_worker,
         export_worker=export_worker,
         mail_worker=mail_worker,
         reminder_worker=reminder_worker,
+        stage_worker=stage_worker,
         stock_board=StockBoard(database, display, clock, prices),
-        chores=(chat.forget_addresses, mail_room.drop_old, inbox.drop_old),
+        chores=(chat.forget_addresses, mail_room.drop_old, inbox.drop_old, *stage.chores),
         endpoints=endpoints,
         kit=kit,
     )
@@ -646,14 +596,14 @@ async def taking_video(shop: Liveshop) -> AsyncIterator[None]:
             await _take_video(shop, "rtmps_port", video.rtmps_port, tls)
         yield
     finally:
-        await shop.rtmp.close()
+        await shop.stage.rtmp.close()
 
 
 async def _take_video(
     shop: Liveshop, setting: str, port: int, tls: ssl.SSLContext | None = None
 ) -> None:
     try:
-        await shop.rtmp.start(shop.settings.server.host, port, tls=tls)
+        await shop.stage.rtmp.start(shop.settings.server.host, port, tls=tls)
     except OSError as error:
         raise BadSettings(
             [

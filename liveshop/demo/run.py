@@ -218,7 +218,7 @@ class _Camera:
     def source_of(self, show_id: ShowId) -> LoopSource:
         return LoopSource(
             self._film,
-            video=self._shop.video,
+            video=self._shop.stage.video,
             show_id=show_id,
             clock=self._shop.clock,
             head_start_seconds=_HEAD_START_SECONDS,
@@ -232,7 +232,7 @@ class _Camera:
 
     async def _roll(self, source: LoopSource, *, first: bool) -> None:
         """Play while the show is live and no encoder sends; come back some time after it went."""
-        video = self._shop.video
+        video = self._shop.stage.video
         while await self._is_live(source.show_id):
             if first or not video.has_publisher(source.show_id):
                 await source.run()

@@ -247,6 +247,25 @@ class VideoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An encoder that sends more for long is refused."""
     link_hours: int = 6
     """How long a signed playback address of a show for customers works."""
+    camera_transcodes: int = 1
+    """Browsers that can only send VP8 are transcoded, so many at once, each at half a core; 0:
+    they are refused."""
+    replay_days: int = 90
+    """How long the recording of a show is kept after it; 0: nothing but what rewinding needs."""
+    replay_at_once: bool = True
+    """Whether a show becomes its replay when it ends, without anybody asking for it."""
+    thumbnail_seconds: int = 30
+    """How often the picture of a running show is renewed; 0: there is none."""
+    simulcast_legs: int = 5
+    """Destinations that one show is sent to at once."""
+    archive_url: str = ""
+    """Where recordings move after the show, such as s3://bucket/folder; empty: they stay under
+    `data_dir`."""
+    archive_endpoint: str = ""
+    """The address of an S3-compatible server; empty: Amazon's."""
+    archive_region: str = ""
+    archive_key_id: str = ""
+    archive_secret: str = ""
 
 
 class SyndicationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -106,6 +106,8 @@ class Show:
     hold_mode: HoldMode = "hold_on_add"
     hold_seconds: int | None = None
     audience: Audience = "everyone"
+    is_recorded: bool = False
+    """There is a recording of our own."""
 
     @property
     def is_public(self) -> bool:
@@ -158,7 +160,7 @@ def check_transition(show: Show, to: ShowState) -> None:
         )
     if to == "scheduled" and show.starts_at is None:
         raise NoStart("Give the show a start time before you announce it.")
-    if to == "replay" and not show.replay_url:
+    if to == "replay" and not show.replay_url and not show.is_recorded:
         raise NoRecording("There is no recording: set replay_url to an MP4 or HLS address first.")
 
 

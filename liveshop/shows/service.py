@@ -24,7 +24,7 @@ from liveshop.shows import model, reminders, store, wire
 from liveshop.shows.model import Audience, CustomersOnly, Pin, Show, UnknownShow
 from liveshop.shows.on_air import video_state
 from liveshop.storage import Database, Tx
-from liveshop.video.signing import PlaybackLinks, playlist_path
+from liveshop.video.signing import PlaybackLinks, playlist_path, replay_path
 from liveshop.web import Principal
 
 
@@ -268,11 +268,15 @@ class ShowService:
 
     async def show_out(self, conn: AsyncConnection, show: Show) -> wire.Show:
         covers = await self._catalog.images(conn, [MediaId(show.cover_id)] if show.cover_id else [])
-        hls_path = playlist_path(show.id)
+        named: str = show.id
         if show.audience == "customers":
-            hls_path = self._links.path(show.id, self._clock.now())
+            named = self._links.signed(show.id, self._clock.now())
         return wire.Show.of(
-            show, public_url=self._settings.public_url, covers=covers, hls_path=hls_path
+            show,
+            public_url=self._settings.public_url,
+            covers=covers,
+            hls_path=playlist_path(named),
+            replay_path=replay_path(named),
         )
 
     async def video_out(self, conn: AsyncConnection, show: Show) -> wire.VideoState:

@@ -325,6 +325,7 @@ def _show(row: sa.Row[Any], lineup: tuple[ProductId, ...]) -> Show:
         hold_mode=row.hold_mode,
         hold_seconds=row.hold_seconds,
         audience=row.audience,
+        is_recorded=row.is_recorded,
         lineup=lineup,
         version=row.version,
         created_at=row.created_at,

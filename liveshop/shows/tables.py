@@ -1,4 +1,5 @@
-"""Shows, lineups, pins, reminders; who may send video to them, and what became of it.
+"""Shows, lineups, pins, reminders; who may send video to them, what became of it, and where else
+it goes.
 
 Of a stream key only its SHA-256 is stored (256 random bits: there is nothing to guess).
 """
@@ -28,6 +29,8 @@ show = sa.Table(
     sa.Column("hold_seconds", sa.Integer),
     # `everyone`, or `customers`: whom the storefront signed on.
     sa.Column("audience", sa.String(12), nullable=False, server_default="everyone"),
+    # There is a recording of our own; `replay_url` goes before it.
+    sa.Column("is_recorded", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("peak_viewers", sa.Integer, nullable=False, server_default="0"),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
@@ -94,4 +97,74 @@ show_log = sa.Table(
     sa.Column("at", UtcDateTime, nullable=False),
     sa.Column("kind", sa.String(30), nullable=False),
     sa.Column("data", Json, nullable=False),
+)
+
+show_recording = sa.Table(
+    "show_recording",
+    metadata,
+    sa.Column("show_id", sa.ForeignKey("show.id"), primary_key=True),
+    # `recording`, `ended`, `deleted`
+    sa.Column("state", sa.String(12), nullable=False),
+    sa.Column("started_at", UtcDateTime),
+    sa.Column("ended_at", UtcDateTime),
+    sa.Column("seconds", sa.Float, nullable=False, server_default="0"),
+    sa.Column("byte_count", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("gaps", sa.Integer, nullable=False, server_default="0"),
+    # Why something is missing, in words.
+    sa.Column("shortage", sa.Text),
+    # What viewers see of it; null: from the beginning, to the end.
+    sa.Column("trim_from", UtcDateTime),
+    sa.Column("trim_until", UtcDateTime),
+    # Null: until somebody deletes it.
+    sa.Column("expires_at", UtcDateTime, index=True),
+    sa.Column("is_archived", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("loudness_lufs", sa.Float),
+)
+
+recording_file = sa.Table(
+    "recording_file",
+    metadata,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("show_id", sa.ForeignKey("show.id"), nullable=False, index=True),
+    # `mp4`, `poster`, `sprites`, `clip`
+    sa.Column("kind", sa.String(12), nullable=False),
+    # `waiting`, `making`, `ready`, `failed`
+    sa.Column("state", sa.String(12), nullable=False),
+    sa.Column("percent", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("product_id", sa.String(40)),
+    sa.Column("from_at", UtcDateTime),
+    sa.Column("until_at", UtcDateTime),
+    sa.Column("is_vertical", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("is_loudness_normal", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("byte_count", sa.BigInteger),
+    sa.Column("seconds", sa.Float),
+    sa.Column("width", sa.Integer),
+    sa.Column("height", sa.Integer),
+    # Of sprites: their geometry and which moment each shows.
+    sa.Column("data", Json),
+    # Why it failed, in words.
+    sa.Column("detail", sa.Text),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("finished_at", UtcDateTime),
+)
+
+destination = sa.Table(
+    "destination",
+    metadata,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("name", sa.String(100), nullable=False),
+    # Without the key. Empty: a connection supplies both.
+    sa.Column("url", sa.String(2000), nullable=False),
+    sa.Column("sealed_key", sa.Text),
+    sa.Column("connection_id", sa.String(40)),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+)
+
+show_destination = sa.Table(
+    "show_destination",
+    metadata,
+    sa.Column("show_id", sa.ForeignKey("show.id"), primary_key=True),
+    sa.Column("destination_id", sa.ForeignKey("destination.id"), primary_key=True),
+    sa.Column("added_at", UtcDateTime, nullable=False),
+    sa.Index("ix_show_destination_destination_id", "destination_id"),
 )

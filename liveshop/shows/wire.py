@@ -31,6 +31,9 @@ MAX_DELAY_MILLISECONDS = 3000
 
 
 class Show(Wire):
+    """`hls`: its video while it is live. `replay`: what to play afterwards, which is `replay_url`
+    where somebody gave one, and else the recording."""
+
     id: str
     title: str
     description: str
@@ -44,6 +47,7 @@ class Show(Wire):
     cover: Image | None
     lineup: list[str]
     replay_url: str | None
+    replay: str | None
     hls: str | None
     page: str
     hold_mode: HoldMode
@@ -53,9 +57,17 @@ class Show(Wire):
 
     @classmethod
     def of(
-        cls, show: model.Show, *, public_url: str, covers: Mapping[str, Image], hls_path: str
+        cls,
+        show: model.Show,
+        *,
+        public_url: str,
+        covers: Mapping[str, Image],
+        hls_path: str,
+        replay_path: str,
     ) -> "Show":
-        """`hls_path`: where its video is while it is live."""
+        """`hls_path`: where its video is while it is live; `replay_path`: its recording, if there
+        is one."""
+        replay = show.replay_url or (f"{public_url}{replay_path}" if show.is_recorded else None)
         return cls(
             id=show.id,
             title=show.title,
@@ -70,6 +82,7 @@ class Show(Wire):
             cover=covers.get(show.cover_id) if show.cover_id else None,
             lineup=list(show.lineup),
             replay_url=show.replay_url,
+            replay=replay if show.state == "replay" else None,
             hls=f"{public_url}{hls_path}" if show.state == "live" else None,
             page=f"{public_url}/s/{show.id}",
             hold_mode=show.hold_mode,

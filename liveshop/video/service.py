@@ -39,6 +39,7 @@ from liveshop.video.monitor import Monitor
 from liveshop.video.packager import Packager, PackagerLimits
 from liveshop.video.recording import Recording, Recordings
 from liveshop.video.stream import Numbers, Stream, no_video
+from liveshop.video.tap import NewTap
 
 _KEPT_AFTER_LAST_PUBLISHER: Final = timedelta(minutes=10)
 """How long players may still read what was last on air, live; the rewind of a show that goes on
@@ -97,11 +98,13 @@ class VideoService:
         settings: VideoSettings | None = None,
         recordings: Recordings | None = None,
         limits: PackagerLimits | None = None,
+        taps: Sequence[NewTap] = (),
     ) -> None:
         self._clock = clock
         self._settings = settings or VideoSettings()
         self._recordings = recordings
         self._limits = limits or PackagerLimits(part_target_seconds=self._settings.part_seconds)
+        self._taps = taps
         self._streams: dict[ShowId, Stream] = {}
         self._publishers: dict[ShowId, Publisher] = {}
         # What was said of shows may be newer than what a publisher was allowed by.
@@ -351,6 +354,7 @@ class VideoService:
             limits=self._limits,
             recording=None if self._recordings is None else self._recordings.of(show_id),
             with_low=self._settings.low_rung,
+            taps=self._taps,
         )
 
     def _numbers(self, stream: Stream, now: datetime) -> Numbers:

@@ -23,6 +23,11 @@ def playlist_path(show: str) -> str:
     return f"/hls/{show}/index.m3u8"
 
 
+def replay_path(show: str) -> str:
+    """Where the playlist of its recording is; likewise."""
+    return f"/hls/{show}/replay/index.m3u8"
+
+
 class PlaybackLinks:
     def __init__(self, secret: str, hours: int) -> None:
         self._key = hmac.digest(secret.encode(), _PURPOSE, "sha256")
@@ -30,8 +35,12 @@ class PlaybackLinks:
 
     def path(self, show_id: ShowId, now: datetime) -> str:
         """A signed playlist address that works for one to two periods."""
+        return playlist_path(self.signed(show_id, now))
+
+    def signed(self, show_id: ShowId, now: datetime) -> str:
+        """The show's part of such an address."""
         expires = (int(now.timestamp()) // self._period_seconds + 2) * self._period_seconds
-        return playlist_path(f"{show_id}{_MARK}{expires}.{self._signature(show_id, expires)}")
+        return f"{show_id}{_MARK}{expires}.{self._signature(show_id, expires)}"
 
     def opened(self, show: str, now: datetime) -> tuple[ShowId, bool]:
         """The show that a path names, and whether it is signed. Raises BadPlaybackLink."""

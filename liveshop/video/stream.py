@@ -5,9 +5,11 @@ monitor work all the same.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+import structlog
 
 from liveshop.kernel.ids import ShowId
 from liveshop.video.arrivals import Arrivals
@@ -25,6 +27,9 @@ from liveshop.video.packager import Packager, PackagerLimits, Segment
 from liveshop.video.playlist import Variant, multivariant_playlist
 from liveshop.video.recording import Recording
 from liveshop.video.rung import Rung
+from liveshop.video.tap import NewTap, Tap
+
+_log = structlog.get_logger("video")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,7 @@ class Stream:
         limits: PackagerLimits,
         recording: Recording | None,
         with_low: bool,
+        taps: Sequence[NewTap] = (),
     ) -> None:
         self.show_id = show_id
         self.bell = Bell()
@@ -82,6 +88,8 @@ class Stream:
         self._first_timeline = 0
         self._rung: Rung | None = None
         self._tracks: tuple[H264Config, AacConfig | None] | None = None
+        self._new_taps = taps
+        self._taps: list[Tap] = []
 
     # -- what the publisher does
 
@@ -102,6 +110,7 @@ class Stream:
         self._packagers = {
             rendition: self._new_packager(rendition, numbers.first) for rendition in Rendition
         }
+        self._taps = [new(self.show_id) for new in self._new_taps]
         self._begin_packaging()
 
     def write(self, samples: Sequence[Sample], origin: datetime, now: datetime) -> None:
@@ -126,6 +135,7 @@ class Stream:
         finally:
             if self._version != before:
                 self.bell.ring()
+        self._tell_taps(lambda tap: tap.add(samples, origin=captured))
 
     def pause(self, now: datetime) -> None:
         """The publisher is gone. What it sent stays playable."""
@@ -138,6 +148,7 @@ class Stream:
             self._record(packager.finish_run(), rendition)
         if self._recording is not None:
             self._recording.pause()
+        self._tell_taps(lambda tap: tap.pause())
 
     def end(self, now: datetime) -> None:
         """The show is over: players are told that nothing follows."""
@@ -147,6 +158,8 @@ class Stream:
             packager.end()
         if self._recording is not None and self._packagers:
             self._recording.end()
+        self._tell_taps(lambda tap: tap.end())
+        self._taps = []
 
     def forget_segments(self) -> None:
         """Nobody has sent anything for long: what is kept takes room. Numbers go on."""
@@ -243,6 +256,7 @@ class Stream:
             self._rung = Rung(
                 video, audio, self._low_begins, self._low_samples, failed=self._low_failed
             )
+        self._tell_taps(lambda tap: tap.begin(video, audio))
         self.bell.ring()
 
     def _begin_run(
@@ -286,6 +300,14 @@ class Stream:
         for segment in segments:
             init = packager.init(segment.entry.init_number)
             self._recording.add(segment, init)
+
+    def _tell_taps(self, tell: Callable[[Tap], None]) -> None:
+        for tap in list(self._taps):
+            try:
+                tell(tap)
+            except Exception:  # whoever looks on must not stop the show
+                _log.exception("tap_broke", show_id=self.show_id)
+                self._taps.remove(tap)
 
     def _low_begins(self, video: H264Config, audio: AacConfig | None) -> None:
         self._begin_run(Rendition.LOW, video, audio)

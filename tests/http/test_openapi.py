@@ -228,7 +228,7 @@ async def furnish(shop: Liveshop) -> tuple[dict[str, list[Any]], dict[str, dict[
         ),
     )
     member = await shop.accounts.principal_of_key(admin)
-    await shop.stream_keys.issue(live, member)
+    await shop.stage.stream_keys.issue(live, member)
     page = await shop.syndication.connections.create(
         syndication_wire.ConnectionInput(connector="fake_posting", title="Our page", config={})
     )

@@ -124,7 +124,7 @@ class Stage:
 
     async def send_picture(self) -> None:
         at = self.shop.clock.now()
-        await self.shop.broadcasts.note(VideoStarted(self.show, at))
+        await self.shop.stage.broadcasts.note(VideoStarted(self.show, at))
 
     async def buy(self) -> None:
         await self.guest.call("POST", "/api/cart/lines", {"variant_id": self.variant})

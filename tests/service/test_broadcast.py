@@ -232,7 +232,7 @@ async def test_the_log_names_who_sends_and_holds_no_ids(stage: Stage) -> None:
     member = await stage.shop.accounts.create_staff(
         email="mira@shop.example", name="Mira", password=builders.PASSWORD, roles=["host"]
     )
-    await stage.shop.stream_keys.issue(stage.show_id, member.as_principal())
+    await stage.shop.stage.stream_keys.issue(stage.show_id, member.as_principal())
     await stage.noted(VideoStarted, person_id=member.id, width=1280)
     await stage.noted(VideoChanged, person_id="stf_" + "0" * 26)
     assert [entry.data for entry in await stage.log()] == [
@@ -400,13 +400,13 @@ async def test_a_snapshot_says_what_an_encoder_does(api: builders.Api, shop: Liv
                     return dict(snapshot["video"])
 
     assert (await until("none"))["since"] is None
-    publisher = shop.video.publish(Publishing(show_id), black(), None)
+    publisher = shop.stage.video.publish(Publishing(show_id), black(), None)
     assert datetime.fromisoformat((await until("on_air"))["since"]) == at
     publisher.close("timeout")
     assert datetime.fromisoformat((await until("away"))["back_by"]) == at + GRACE
     await shop.shows.change_state(show_id, "ended")
     await until("none")
-    entries = (await shop.broadcasts.log(show_id)).entries
+    entries = (await shop.stage.broadcasts.log(show_id)).entries
     assert [(entry.kind, entry.data.get("width")) for entry in entries] == [
         ("started", 1280),
         ("lost", None),

@@ -59,14 +59,14 @@ async def test_a_key_lets_its_person_send_video_to_its_show(
     shop: Liveshop, clock: ManualClock
 ) -> None:
     mira, show_id = await host(shop), await draft(shop)
-    issued = await shop.stream_keys.issue(show_id, mira)
+    issued = await shop.stage.stream_keys.issue(show_id, mira)
     clock.advance(timedelta(minutes=5))
-    publishing = await shop.stream_keys.authorise(issued.secret)
+    publishing = await shop.stage.stream_keys.authorise(issued.secret)
     assert (publishing.show_id, publishing.person_id) == (show_id, mira.id)
     assert not publishing.is_on_air
     assert not publishing.for_customers
     assert publishing.capture_delay == timedelta(0)
-    (listed,) = (await shop.stream_keys.list_keys(show_id, mira)).keys
+    (listed,) = (await shop.stage.stream_keys.list_keys(show_id, mira)).keys
     assert listed.last_used_at == clock.now()
     assert (listed.person_name, listed.is_mine) == ("Mira", True)
     assert issued.secret.endswith(listed.hint)
@@ -75,10 +75,10 @@ async def test_a_key_lets_its_person_send_video_to_its_show(
 async def test_a_key_says_what_its_show_is_when_it_is_used(shop: Liveshop) -> None:
     mira = await host(shop)
     show_id = await draft(shop, audience="customers")
-    issued = await shop.stream_keys.issue(show_id, mira)
+    issued = await shop.stage.stream_keys.issue(show_id, mira)
     await shop.shows.change_state(show_id, "live")
-    await shop.stream_keys.set_delay(mira, 480)
-    publishing = await shop.stream_keys.authorise(issued.secret)
+    await shop.stage.stream_keys.set_delay(mira, 480)
+    publishing = await shop.stage.stream_keys.authorise(issued.secret)
     assert publishing.is_on_air
     assert publishing.for_customers
     assert publishing.capture_delay == timedelta(milliseconds=480)
@@ -86,7 +86,7 @@ async def test_a_key_says_what_its_show_is_when_it_is_used(shop: Liveshop) -> No
 
 async def test_a_key_is_kept_as_a_hash_and_has_256_bits(shop: Liveshop) -> None:
     mira, show_id = await host(shop), await draft(shop)
-    issued = await shop.stream_keys.issue(show_id, mira)
+    issued = await shop.stage.stream_keys.issue(show_id, mira)
     async with shop.database.read() as conn:
         row = (await conn.execute(sa.select(stream_key))).one()
     assert issued.secret not in str(row)
@@ -96,22 +96,22 @@ async def test_a_key_is_kept_as_a_hash_and_has_256_bits(shop: Liveshop) -> None:
 
 async def test_a_new_key_stops_the_one_before(shop: Liveshop) -> None:
     mira, show_id = await host(shop), await draft(shop)
-    old = await shop.stream_keys.issue(show_id, mira)
+    old = await shop.stage.stream_keys.issue(show_id, mira)
     heard = stopped(shop)
-    new = await shop.stream_keys.issue(show_id, mira)
+    new = await shop.stage.stream_keys.issue(show_id, mira)
     assert heard == [StreamKeyStopped(show_id, mira.id)]
-    assert await reason(shop.stream_keys, old.secret) == "unknown"
-    await shop.stream_keys.authorise(new.secret)
-    assert len((await shop.stream_keys.list_keys(show_id, mira)).keys) == 1
+    assert await reason(shop.stage.stream_keys, old.secret) == "unknown"
+    await shop.stage.stream_keys.authorise(new.secret)
+    assert len((await shop.stage.stream_keys.list_keys(show_id, mira)).keys) == 1
 
 
 async def test_a_first_key_stops_nobody(shop: Liveshop) -> None:
     mira, show_id = await host(shop), await draft(shop)
     heard = stopped(shop)
-    issued = await shop.stream_keys.issue(show_id, mira)
-    await shop.stream_keys.revoke(show_id, mira.id)
+    issued = await shop.stage.stream_keys.issue(show_id, mira)
+    await shop.stage.stream_keys.revoke(show_id, mira.id)
     heard.clear()
-    again = await shop.stream_keys.issue(show_id, mira)
+    again = await shop.stage.stream_keys.issue(show_id, mira)
     assert heard == []
     assert issued.secret != again.secret
 
@@ -120,45 +120,45 @@ async def test_each_person_has_a_key_and_each_show_another(shop: Liveshop) -> No
     mira, noor = await host(shop, "Mira"), await host(shop, "Noor")
     one, other = await draft(shop), await draft(shop)
     secrets = [
-        (await shop.stream_keys.issue(show_id, who)).secret
+        (await shop.stage.stream_keys.issue(show_id, who)).secret
         for show_id in (one, other)
         for who in (mira, noor)
     ]
-    allowed = [await shop.stream_keys.authorise(secret) for secret in secrets]
+    allowed = [await shop.stage.stream_keys.authorise(secret) for secret in secrets]
     assert [(each.show_id, each.person_id) for each in allowed] == [
         (one, mira.id),
         (one, noor.id),
         (other, mira.id),
         (other, noor.id),
     ]
-    assert [key.is_mine for key in (await shop.stream_keys.list_keys(one, noor)).keys] == [
-        key.person_id == noor.id for key in (await shop.stream_keys.list_keys(one, mira)).keys
+    assert [key.is_mine for key in (await shop.stage.stream_keys.list_keys(one, noor)).keys] == [
+        key.person_id == noor.id for key in (await shop.stage.stream_keys.list_keys(one, mira)).keys
     ]
 
 
 async def test_a_revoked_key_is_cut_off_at_once(shop: Liveshop) -> None:
     mira, show_id = await host(shop), await draft(shop)
-    issued = await shop.stream_keys.issue(show_id, mira)
+    issued = await shop.stage.stream_keys.issue(show_id, mira)
     heard = stopped(shop)
-    await shop.stream_keys.revoke(show_id, mira.id)
+    await shop.stage.stream_keys.revoke(show_id, mira.id)
     assert heard == [StreamKeyStopped(show_id, mira.id)]
-    assert await reason(shop.stream_keys, issued.secret) == "unknown"
-    assert (await shop.stream_keys.list_keys(show_id, mira)).keys == []
+    assert await reason(shop.stage.stream_keys, issued.secret) == "unknown"
+    assert (await shop.stage.stream_keys.list_keys(show_id, mira)).keys == []
     with pytest.raises(UnknownStreamKey):
-        await shop.stream_keys.revoke(show_id, mira.id)
+        await shop.stage.stream_keys.revoke(show_id, mira.id)
 
 
 @pytest.mark.parametrize("state", ["ended", "replay"])
 async def test_a_show_that_is_over_takes_no_video(shop: Liveshop, state: str) -> None:
     mira, show_id = await host(shop), await draft(shop, replay_url="https://shop.example/r.mp4")
-    issued = await shop.stream_keys.issue(show_id, mira)
+    issued = await shop.stage.stream_keys.issue(show_id, mira)
     await shop.shows.change_state(show_id, "live")
     await shop.shows.change_state(show_id, "ended")
     if state == "replay":
         await shop.shows.change_state(show_id, "replay")
-    assert await reason(shop.stream_keys, issued.secret) == "over"
+    assert await reason(shop.stage.stream_keys, issued.secret) == "over"
     with pytest.raises(WrongState):
-        await shop.stream_keys.issue(show_id, mira)
+        await shop.stage.stream_keys.issue(show_id, mira)
 
 
 @pytest.mark.parametrize(
@@ -166,27 +166,27 @@ async def test_a_show_that_is_over_takes_no_video(shop: Liveshop, state: str) ->
     ["", "lsv_", "lsv_" + "x" * 43, "lsv_" + "x" * 5000, "lsv_ü", "lsk_" + "x" * 43, "live?a=b\0"],
 )
 async def test_what_is_no_key_is_refused(shop: Liveshop, secret: str) -> None:
-    assert await reason(shop.stream_keys, secret or "lsv_none") == "unknown"
+    assert await reason(shop.stage.stream_keys, secret or "lsv_none") == "unknown"
 
 
 async def test_who_is_switched_off_sends_nothing_more(shop: Liveshop) -> None:
     mira, show_id = await host(shop), await draft(shop)
-    issued = await shop.stream_keys.issue(show_id, mira)
+    issued = await shop.stage.stream_keys.issue(show_id, mira)
     heard = stopped(shop)
     await shop.accounts.change_staff(mira.id, active=False)
     assert heard == [StreamKeyStopped(show_id, mira.id)]
-    assert await reason(shop.stream_keys, issued.secret) == "unknown"
+    assert await reason(shop.stage.stream_keys, issued.secret) == "unknown"
 
 
 async def test_who_is_no_host_any_more_sends_nothing_more(shop: Liveshop) -> None:
     mira, noor, show_id = await host(shop, "Mira"), await host(shop, "Noor"), await draft(shop)
-    issued = await shop.stream_keys.issue(show_id, mira)
-    other = await shop.stream_keys.issue(show_id, noor)
+    issued = await shop.stage.stream_keys.issue(show_id, mira)
+    other = await shop.stage.stream_keys.issue(show_id, noor)
     heard = stopped(shop)
     await shop.accounts.change_staff(mira.id, roles=["moderator"])
     assert heard == [StreamKeyStopped(show_id, mira.id)]
-    assert await reason(shop.stream_keys, issued.secret) == "unknown"
-    await shop.stream_keys.authorise(other.secret)
+    assert await reason(shop.stage.stream_keys, issued.secret) == "unknown"
+    await shop.stage.stream_keys.authorise(other.secret)
 
 
 async def test_a_stream_key_ends_with_the_api_key_that_made_it(
@@ -196,31 +196,35 @@ async def test_a_stream_key_ends_with_the_api_key_that_made_it(
     revoked, secret = await shop.accounts.create_key(
         name="OBS", permissions=["shows:write"], by=mira
     )
-    issued = await shop.stream_keys.issue(show_id, await shop.accounts.principal_of_key(secret))
+    issued = await shop.stage.stream_keys.issue(
+        show_id, await shop.accounts.principal_of_key(secret)
+    )
     _, secret = await shop.accounts.create_key(
         name="For today",
         permissions=["shows:write"],
         by=mira,
         expires_at=clock.now() + timedelta(days=1),
     )
-    brief = await shop.stream_keys.issue(show_id, await shop.accounts.principal_of_key(secret))
-    await shop.stream_keys.authorise(issued.secret)
-    await shop.stream_keys.authorise(brief.secret)
+    brief = await shop.stage.stream_keys.issue(
+        show_id, await shop.accounts.principal_of_key(secret)
+    )
+    await shop.stage.stream_keys.authorise(issued.secret)
+    await shop.stage.stream_keys.authorise(brief.secret)
     heard = stopped(shop)
     await shop.accounts.revoke_key(revoked.id)
     assert heard == [StreamKeyStopped(show_id, revoked.id)]
-    assert await reason(shop.stream_keys, issued.secret) == "unknown"
+    assert await reason(shop.stage.stream_keys, issued.secret) == "unknown"
     clock.advance(timedelta(days=2))
-    assert await reason(shop.stream_keys, brief.secret) == "dismissed"
+    assert await reason(shop.stage.stream_keys, brief.secret) == "dismissed"
 
 
 async def test_of_two_rotations_at_once_one_key_works(shop: Liveshop) -> None:
     mira, show_id = await host(shop), await draft(shop)
-    both = await asyncio.gather(*(shop.stream_keys.issue(show_id, mira) for _ in range(2)))
+    both = await asyncio.gather(*(shop.stage.stream_keys.issue(show_id, mira) for _ in range(2)))
     working = 0
     for issued in both:
         try:
-            await shop.stream_keys.authorise(issued.secret)
+            await shop.stage.stream_keys.authorise(issued.secret)
             working += 1
         except KeyRefused:
             pass
@@ -230,11 +234,11 @@ async def test_of_two_rotations_at_once_one_key_works(shop: Liveshop) -> None:
 async def test_there_is_no_key_for_no_show(shop: Liveshop) -> None:
     mira, nothing = await host(shop), ShowId("shw_" + "0" * 26)
     with pytest.raises(UnknownShow):
-        await shop.stream_keys.issue(nothing, mira)
+        await shop.stage.stream_keys.issue(nothing, mira)
     with pytest.raises(UnknownShow):
-        await shop.stream_keys.list_keys(nothing, mira)
+        await shop.stage.stream_keys.list_keys(nothing, mira)
     with pytest.raises(UnknownShow):
-        await shop.stream_keys.revoke(nothing, mira.id)
+        await shop.stage.stream_keys.revoke(nothing, mira.id)
 
 
 async def test_a_delay_is_of_one_person_and_counts_at_once(
@@ -243,13 +247,13 @@ async def test_a_delay_is_of_one_person_and_counts_at_once(
     mira, noor = await host(shop, "Mira"), await host(shop, "Noor")
     heard: list[EncoderDelayChanged] = []
     shop.database.listen(EncoderDelayChanged, heard.append)
-    assert (await shop.stream_keys.delay_of(mira)).set_at is None
-    await shop.stream_keys.set_delay(mira, 480)
-    await shop.stream_keys.set_delay(mira, 500)
+    assert (await shop.stage.stream_keys.delay_of(mira)).set_at is None
+    await shop.stage.stream_keys.set_delay(mira, 480)
+    await shop.stage.stream_keys.set_delay(mira, 500)
     assert heard[-1] == EncoderDelayChanged(mira.id, timedelta(milliseconds=500))
-    delay = await shop.stream_keys.delay_of(mira)
+    delay = await shop.stage.stream_keys.delay_of(mira)
     assert (delay.milliseconds, delay.set_at) == (500, clock.now())
-    assert (await shop.stream_keys.delay_of(noor)).milliseconds == 0
+    assert (await shop.stage.stream_keys.delay_of(noor)).milliseconds == 0
 
 
 # Over HTTP

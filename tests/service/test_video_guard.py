@@ -42,7 +42,7 @@ class Studio:
         self.guard = VideoGuard(
             self.shop.database,
             self.clock,
-            self.shop.video,
+            self.shop.stage.video,
             sending=lambda: list(self.sending),
             drop=lambda show_id, person_id: self.dropped.append((show_id, person_id)),
             permissions_of=accounts_store.rights_of,
@@ -67,12 +67,12 @@ class Studio:
             self.shop.shows.send_away = send_away
 
     async def connect(self, who: Principal | None = None) -> Publishing:
-        issued = await self.shop.stream_keys.issue(self.show_id, who or self.host)
-        self.sending.append(await self.shop.stream_keys.authorise(issued.secret))
+        issued = await self.shop.stage.stream_keys.issue(self.show_id, who or self.host)
+        self.sending.append(await self.shop.stage.stream_keys.authorise(issued.secret))
         return self.sending[-1]
 
     async def publish(self) -> Publisher:
-        return self.shop.video.publish(await self.connect(), VIDEO, None)
+        return self.shop.stage.video.publish(await self.connect(), VIDEO, None)
 
 
 async def _nobody_away(_: str) -> None:
@@ -94,11 +94,11 @@ async def test_a_start_nobody_heard_of_is_seen(studio: Studio) -> None:
     await studio.publish()
     with studio.unheard():
         await studio.shop.shows.change_state(studio.show_id, "live")
-    assert studio.shop.video.state(studio.show_id) == "preview"
+    assert studio.shop.stage.video.state(studio.show_id) == "preview"
     await studio.guard.check()
-    assert studio.shop.video.state(studio.show_id) == "on_air"
+    assert studio.shop.stage.video.state(studio.show_id) == "on_air"
     await studio.guard.check()
-    assert studio.shop.video.state(studio.show_id) == "on_air"
+    assert studio.shop.stage.video.state(studio.show_id) == "on_air"
     assert studio.dropped == []
 
 
@@ -107,8 +107,8 @@ async def test_who_connects_before_his_key_knows_of_the_start_is_seen(studio: St
     with studio.unheard():
         await studio.shop.shows.change_state(studio.show_id, "live")
     await studio.guard.check()
-    studio.shop.video.publish(publishing, VIDEO, None)
-    assert studio.shop.video.state(studio.show_id) == "on_air"
+    studio.shop.stage.video.publish(publishing, VIDEO, None)
+    assert studio.shop.stage.video.state(studio.show_id) == "on_air"
 
 
 async def test_a_restarted_server_is_told_when_its_shows_went_live(
@@ -118,7 +118,7 @@ async def test_a_restarted_server_is_told_when_its_shows_went_live(
     await studio.shop.shows.change_state(studio.show_id, "live")
     started_at = studio.clock.now()
     studio.clock.advance(timedelta(hours=1))
-    monkeypatch.setattr(studio.shop.video, "open", lambda *given: opened.append(given))
+    monkeypatch.setattr(studio.shop.stage.video, "open", lambda *given: opened.append(given))
     await studio.guard.check()
     assert opened == [(studio.show_id, started_at)]
 
@@ -136,9 +136,9 @@ async def test_an_end_nobody_heard_of_is_one(studio: Studio, is_connected: bool)
         await studio.shop.shows.change_state(studio.show_id, "ended")
     await studio.guard.check()
     assert not publisher.is_current
-    assert studio.shop.video.state(studio.show_id) == "none"
+    assert studio.shop.stage.video.state(studio.show_id) == "none"
     with pytest.raises(PublisherGone):
-        studio.shop.video.publish(Publishing(studio.show_id), VIDEO, None)
+        studio.shop.stage.video.publish(Publishing(studio.show_id), VIDEO, None)
 
 
 async def test_a_show_nobody_heard_was_closed_is_signed_and_its_room_comes_anew(
@@ -148,11 +148,11 @@ async def test_a_show_nobody_heard_was_closed_is_signed_and_its_room_comes_anew(
     await studio.guard.check()
     with studio.unheard():
         await studio.shop.shows.change_show(studio.show_id, wire.ShowChange(audience="customers"))
-    studio.shop.video.admit(studio.show_id, is_signed=False)
+    studio.shop.stage.video.admit(studio.show_id, is_signed=False)
     for _ in range(2):
         await studio.guard.check()
     with pytest.raises(BadPlaybackLink):
-        studio.shop.video.admit(studio.show_id, is_signed=False)
+        studio.shop.stage.video.admit(studio.show_id, is_signed=False)
     assert studio.sent_away == [studio.show_id]
 
 
@@ -169,7 +169,7 @@ async def test_a_key_nobody_heard_was_revoked_is_cut_off(studio: Studio) -> None
     await studio.guard.check()
     assert studio.dropped == []
     with studio.unheard():
-        await studio.shop.stream_keys.revoke(studio.show_id, studio.host.id)
+        await studio.shop.stage.stream_keys.revoke(studio.show_id, studio.host.id)
     await studio.guard.check()
     assert studio.dropped == [(studio.show_id, studio.host.id)]
 
@@ -177,7 +177,7 @@ async def test_a_key_nobody_heard_was_revoked_is_cut_off(studio: Studio) -> None
 async def test_a_key_nobody_heard_was_replaced_is_cut_off(studio: Studio) -> None:
     await studio.publish()
     with studio.unheard():
-        await studio.shop.stream_keys.issue(studio.show_id, studio.host)
+        await studio.shop.stage.stream_keys.issue(studio.show_id, studio.host)
     await studio.guard.check()
     assert studio.dropped == [(studio.show_id, studio.host.id)]
 
@@ -215,7 +215,7 @@ async def test_news_that_comes_while_it_looks_is_newer(
     monkeypatch.setattr(studio.guard, "_stopped", slow)
     await studio.guard.check()
     with pytest.raises(BadPlaybackLink):
-        studio.shop.video.admit(studio.show_id, is_signed=False)
+        studio.shop.stage.video.admit(studio.show_id, is_signed=False)
 
 
 async def test_a_database_that_is_away_is_waited_for(
@@ -240,7 +240,7 @@ async def test_a_database_that_is_away_is_waited_for(
         await has_looked.wait()
     running.cancel()
     await asyncio.wait([running])
-    assert studio.shop.video.state(studio.show_id) == "on_air"
+    assert studio.shop.stage.video.state(studio.show_id) == "on_air"
 
 
 async def test_a_running_shop_has_it(shop: Liveshop, api: builders.Api) -> None:

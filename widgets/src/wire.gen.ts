@@ -1388,6 +1388,7 @@ export interface Shop {
   time_zone?: string;
 }
 
+/** `hls`: its video while it is live. `replay`: what to play afterwards, which is `replay_url` where somebody gave one, and else the recording. */
 export interface Show {
   id: string;
   title: string;
@@ -1402,6 +1403,7 @@ export interface Show {
   cover: Image | null;
   lineup: string[];
   replay_url: string | null;
+  replay: string | null;
   hls: string | null;
   page: string;
   hold_mode: "first_paid" | "hold_on_add";

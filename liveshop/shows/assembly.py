@@ -1,0 +1,119 @@
+"""Everything about shows' video, made and tied together: `app` adds sockets and runs the jobs."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from liveshop.kernel.clock import Clock
+from liveshop.settings import Settings
+from liveshop.shows import stream_key_http
+from liveshop.shows.broadcast import Broadcasts
+from liveshop.shows.model import AudienceChanged, ShowEnded, ShowStarted
+from liveshop.shows.service import SendAway, ShowService
+from liveshop.shows.stream_keys import (
+    EncoderDelayChanged,
+    PermissionsOf,
+    StreamKeys,
+    StreamKeyStopped,
+)
+from liveshop.shows.video_guard import VideoGuard
+from liveshop.storage import Database
+from liveshop.storage.outbox import Handler
+from liveshop.video import http as video_http
+from liveshop.video.ingest.rtmp_server import RtmpServer, RtmpServerLimits
+from liveshop.video.recording import Recordings
+from liveshop.video.service import VideoService
+from liveshop.video.signing import PlaybackLinks
+from liveshop.web import Endpoint
+
+Job = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    video: VideoService
+    rtmp: RtmpServer
+    recordings: Recordings
+    stream_keys: StreamKeys
+    broadcasts: Broadcasts
+    guard: VideoGuard
+    endpoints: Sequence[Endpoint]
+    background: Mapping[str, Job]
+    """Run for ever, by name."""
+    handlers: Mapping[str, Handler]
+    """Of outbox topics that take minutes: for a worker of their own."""
+    chores: Sequence[Job]
+    """Once an hour."""
+
+
+def assemble(
+    database: Database,
+    clock: Clock,
+    settings: Settings,
+    *,
+    shows: ShowService,
+    permissions_of: PermissionsOf,
+    send_away: SendAway,
+) -> Stage:
+    """`permissions_of`: what a member of staff or a key may do. `send_away`: makes everybody in a
+    room come again."""
+    recordings = Recordings(
+        settings.data_path / "video",
+        clock=clock,
+        keep_seconds=settings.video.rewind_seconds,
+        least_free_bytes=int(settings.video.least_free_gib * 2**30),
+    )
+    video = VideoService(
+        clock=clock,
+        settings=settings.video,
+        recordings=recordings if settings.video.rewind_seconds else None,
+    )
+    stream_keys = StreamKeys(database, clock, settings, permissions_of)
+    broadcasts = Broadcasts(
+        database,
+        clock,
+        next_event=video.next_event,
+        grace_seconds=settings.video.grace_seconds,
+    )
+    rtmp = RtmpServer(
+        video,
+        clock,
+        stream_keys.authorise,
+        RtmpServerLimits(max_kbit_per_second=settings.video.max_kbit_per_second),
+    )
+    guard = VideoGuard(
+        database,
+        clock,
+        video,
+        sending=rtmp.sending,
+        drop=rtmp.drop,
+        permissions_of=permissions_of,
+        send_away=send_away,
+    )
+    database.listen(ShowStarted, lambda started: video.open(started.show_id))
+    database.listen(ShowEnded, lambda ended: video.end(ended.show_id))
+    database.listen(StreamKeyStopped, lambda key: rtmp.drop(key.show_id, key.person_id))
+    database.listen(EncoderDelayChanged, lambda new: video.set_delay(new.person_id, new.delay))
+    database.listen(
+        AudienceChanged,
+        lambda new: video.restrict(new.show_id, for_customers=new.audience == "customers"),
+    )
+    links = PlaybackLinks(settings.server.secret, settings.video.link_hours)
+    return Stage(
+        video=video,
+        rtmp=rtmp,
+        recordings=recordings,
+        stream_keys=stream_keys,
+        broadcasts=broadcasts,
+        guard=guard,
+        endpoints=[
+            *stream_key_http.endpoints(stream_keys, broadcasts),
+            *video_http.endpoints(video, links, shows.show_for),
+        ],
+        background={
+            "broadcasts": broadcasts.run,
+            "video guard": guard.run,
+            "recordings": recordings.run,
+        },
+        handlers={},
+        chores=(),
+    )
