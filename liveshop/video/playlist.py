@@ -6,7 +6,7 @@ Addresses are relative, so that a signed show id in the path carries over to eve
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from liveshop.kernel.clock import rfc3339
@@ -89,13 +89,20 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A few seconds of the recording as its playlist names them. Numbers rise, but not by one."""
+    """A few seconds of the recording as its playlist names them. Numbers rise, but not by one.
+    `is_independent`: it starts with a keyframe."""
 
     number: int
     init_number: int
     starts_at: datetime
     duration_seconds: float
     is_discontinuous: bool
+    byte_count: int = 0
+    is_independent: bool = True
+
+    @property
+    def ends_at(self) -> datetime:
+        return self.starts_at + timedelta(seconds=self.duration_seconds)
 
 
 def media_playlist(
