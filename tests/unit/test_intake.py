@@ -19,8 +19,9 @@ from rtmp_client import (
 )
 
 from liveshop.kernel.ids import ShowId
-from liveshop.video.ingest.intake import Idle, Intake, IntakeLimits
+from liveshop.video.ingest.intake import Intake, IntakeLimits
 from liveshop.video.ingest.rtmp import AudioTag, Event, Metadata, VideoTag
+from liveshop.video.ingest.runs import Idle
 from liveshop.video.model import (
     AacConfig,
     BrokenTimestamps,

@@ -20,14 +20,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from video_builders import make_film_file, of_track
 
+from liveshop.video.ingest.access_units import BadMedia, Picture, Sound, VideoConfig
 from liveshop.video.ingest.film import Film, load_film
 from liveshop.video.ingest.flv import (
     AudioConfig,
-    BadTag,
     EndOfSequence,
-    Picture,
-    Sound,
-    VideoConfig,
     parse_audio,
     parse_video,
 )
@@ -201,7 +198,7 @@ def test_damaged_conversation_is_refused_or_read(
     for event in events:
         try:
             list(_contents([event]))
-        except (BadTag, UnsupportedMedia):
+        except (BadMedia, UnsupportedMedia):
             continue
 
 

@@ -16,13 +16,10 @@ from rtmp_client import (
     enhanced_video,
 )
 
+from liveshop.video.ingest.access_units import BadMedia, Picture, Sound, VideoConfig
 from liveshop.video.ingest.flv import (
     AudioConfig,
-    BadTag,
     EndOfSequence,
-    Picture,
-    Sound,
-    VideoConfig,
     parse_audio,
     parse_video,
 )
@@ -142,7 +139,7 @@ def test_what_shows_nothing_is_passed_over(body: bytes) -> None:
     ],
 )
 def test_broken_pictures_are_refused(body: bytes) -> None:
-    with pytest.raises(BadTag):
+    with pytest.raises(BadMedia):
         parse_video(body)
 
 
@@ -241,7 +238,7 @@ def test_what_sounds_like_nothing_is_passed_over(body: bytes) -> None:
 
 @pytest.mark.parametrize("body", [b"", b"\xaf", b"\x90", b"\x91mp4", b"\x97\xff"])
 def test_broken_sound_is_refused(body: bytes) -> None:
-    with pytest.raises(BadTag):
+    with pytest.raises(BadMedia):
         parse_audio(body)
 
 
@@ -275,7 +272,7 @@ def test_other_sound_is_refused_in_words(body: bytes, name: str) -> None:
 def _harmless(body: bytes, length_size: int) -> None:
     try:
         seen = parse_video(body, length_size=length_size)
-    except (BadTag, UnsupportedMedia):
+    except (BadMedia, UnsupportedMedia):
         seen = None
     if isinstance(seen, Picture):
         position, count = 0, 0
@@ -288,7 +285,7 @@ def _harmless(body: bytes, length_size: int) -> None:
         assert count > 0
     try:
         parse_audio(body)
-    except (BadTag, UnsupportedMedia):
+    except (BadMedia, UnsupportedMedia):
         return
 
 

@@ -158,7 +158,7 @@ def test_zero_is_the_first_picture_and_sound_before_it_is_left_out() -> None:
     sounds += of_track(timeline.flush(), Track.AUDIO)
     assert [sample.data for sample in sounds] == [b"1003", b"1024"]
     assert sounds[0].dts == 3 * 48
-    assert timeline.seconds_at(1500) == 0.5
+    assert timeline.zero_ms == 1000
 
 
 def test_sound_for_which_no_track_was_announced_is_left_out() -> None:

@@ -4,36 +4,24 @@ A run begins at a keyframe, so parameters that change in mid-stream take effect 
 what cannot be shown until then is left out: late sound costs no picture.
 """
 
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
 
 import structlog
 
+from liveshop.video.ingest.access_units import BadMedia, Picture, Sound, VideoConfig
 from liveshop.video.ingest.amf0 import Value
 from liveshop.video.ingest.flv import (
     AudioConfig,
-    BadTag,
     EndOfSequence,
-    Picture,
-    Sound,
-    VideoConfig,
     parse_audio,
     parse_video,
 )
+from liveshop.video.ingest.rates import Frequency
 from liveshop.video.ingest.rtmp import AudioTag, Event, Metadata, VideoTag
-from liveshop.video.ingest.timeline import Timeline
-from liveshop.video.model import (
-    AacConfig,
-    BrokenTimestamps,
-    H264Config,
-    Publishing,
-    Sample,
-    UnsupportedMedia,
-)
-from liveshop.video.origin import ArrivalOrigin
+from liveshop.video.ingest.runs import Idle, Runs, Unit
+from liveshop.video.model import AacConfig, H264Config, Publishing, UnsupportedMedia
 from liveshop.video.service import Publisher, VideoService
 
 _log = structlog.get_logger("rtmp")
@@ -52,10 +40,6 @@ class IntakeLimits:
     broken_tags_per_minute: int = 60
 
 
-class Idle(Exception):
-    """Pictures have stopped coming."""
-
-
 class Intake:
     """Call `feed` with what arrives and `check` by `deadline`; both raise what ends the stream:
 
@@ -70,29 +54,25 @@ class Intake:
         seconds: float,
         limits: IntakeLimits | None = None,
     ) -> None:
-        self._video = video
         self._publishing = publishing
         self._limits = limits or IntakeLimits()
-        self._publisher: Publisher | None = None
-        self._run: _Run | None = None
+        self._runs = Runs(video, publishing, changes_per_minute=self._limits.changes_per_minute)
         self._tracks = _Tracks()
-        self._ready: list[Sample] = []
         self._held = _Held()
         self._since = self._last_picture = seconds
         self._has_pictures = False
-        self._changes = _Frequency(self._limits.changes_per_minute)
-        self._broken_tags = _Frequency(self._limits.broken_tags_per_minute)
+        self._broken_tags = Frequency(self._limits.broken_tags_per_minute)
 
     @property
     def publisher(self) -> Publisher | None:
         """None until the first picture has come."""
-        return self._publisher
+        return self._runs.publisher
 
     @property
     def deadline(self) -> float:
         if self._held:
             return self._held.since + self._limits.sound_wait_seconds
-        if self._publisher is None:
+        if self.publisher is None:
             return self._since + self._limits.first_picture_seconds
         return self._last_picture + self._limits.idle_seconds
 
@@ -104,7 +84,7 @@ class Intake:
     def check(self, seconds: float) -> None:
         if self._held or seconds < self.deadline:
             return
-        if self._publisher is not None:
+        if self.publisher is not None:
             raise Idle
         if self._has_pictures:
             raise UnsupportedMedia(
@@ -127,7 +107,7 @@ class Intake:
                         self._tracks.metadata = event.values
                     case _:
                         pass
-            except BadTag as error:
+            except BadMedia as error:
                 _log.info("broken_tag", show_id=self._publishing.show_id, problem=str(error))
                 if self._broken_tags.is_over(seconds):
                     raise UnsupportedMedia(
@@ -135,16 +115,12 @@ class Intake:
                     ) from error
         if self._held.is_over(seconds, self._limits):
             self._release(seconds)
-        self._write()
+        self._runs.write()
         self.check(seconds)
 
     def close(self, reason: str) -> None:
         """Nothing follows. May be repeated."""
-        if self._publisher is None:
-            return
-        if self._publisher.is_current:
-            self._finish_run()
-        self._publisher.close(reason=reason)
+        self._runs.close(reason)
 
     # -- tags
 
@@ -159,9 +135,9 @@ class Intake:
             case Picture():
                 self._last_picture = seconds
                 self._has_pictures = True
-                self._picture(_Unit(tag.timestamp_ms, content, now), content, seconds)
+                self._picture(Unit(tag.timestamp_ms, content, now), content, seconds)
             case EndOfSequence():
-                self._finish_run()
+                self._runs.finish()
             case None:
                 pass
 
@@ -173,32 +149,30 @@ class Intake:
                 if self._held:
                     self._release(seconds)
             case Sound():
-                unit = _Unit(tag.timestamp_ms, content, now)
+                unit = Unit(tag.timestamp_ms, content, now)
                 if self._held:
                     self._held.add(unit)
-                elif self._run is not None and self._run.audio == self._tracks.audio:
-                    self._add(unit, seconds)
+                elif (tracks := self._runs.tracks) and tracks[1] == self._tracks.audio:
+                    self._runs.add(unit, seconds)
             case None:
                 pass
 
-    def _picture(self, unit: "_Unit", picture: Picture, seconds: float) -> None:
+    def _picture(self, unit: Unit, picture: Picture, seconds: float) -> None:
         if self._held:
             self._held.add(unit)
             return
         video = self._tracks.video
         if video is None:
             return
-        run = self._run
-        if picture.is_keyframe and (run is None or not run.is_of(self._tracks)):
-            if self._publisher is None and self._tracks.may_have_sound:
+        tracks = self._runs.tracks
+        if picture.is_keyframe and tracks != (video, self._tracks.audio):
+            if self.publisher is None and self._tracks.may_have_sound:
                 self._held.begin(unit, seconds)
                 return
-            self._begin_run(video, seconds)
-        elif run is None or run.video != video:
+            self._runs.begin(video, self._tracks.audio, seconds)
+        elif tracks is None or tracks[0] != video:
             return
-        self._add(unit, seconds)
-
-    # -- runs
+        self._runs.add(unit, seconds)
 
     def _release(self, seconds: float) -> None:
         """Whether there is sound is known, or has been waited for long enough."""
@@ -206,64 +180,9 @@ class Intake:
         video = self._tracks.video
         if video is None:
             return
-        self._begin_run(video, seconds)
+        self._runs.begin(video, self._tracks.audio, seconds)
         for unit in units:
-            self._add(unit, seconds)
-
-    def _begin_run(self, video: H264Config, seconds: float) -> None:
-        self._finish_run()
-        audio = self._tracks.audio
-        if self._publisher is None:
-            self._publisher = self._video.publish(self._publishing, video, audio)
-        else:
-            if self._changes.is_over(seconds):
-                raise UnsupportedMedia(
-                    "The encoder's timestamps or settings change again and again. Restart it, or"
-                    " lower its bit rate if it drops many pictures."
-                )
-            self._publisher.change(video, audio)
-        self._run = _Run(video, audio)
-
-    def _finish_run(self) -> None:
-        run = self._run
-        if run is not None:
-            self._ready += run.timeline.flush()
-            self._write()
-        self._run = None
-
-    def _add(self, unit: "_Unit", seconds: float) -> None:
-        run = self._run
-        if run is None:
-            return
-        try:
-            self._ready += run.add(unit)
-        except BrokenTimestamps as error:
-            self._tell(error)
-            self._finish_run()
-            if isinstance(unit.content, Picture) and unit.content.is_keyframe:
-                self._begin_run(run.video, seconds)
-                self._add(unit, seconds)
-
-    def _write(self) -> None:
-        samples, self._ready = self._ready, []
-        run = self._run
-        if not samples or run is None or run.media_zero is None or self._publisher is None:
-            return
-        try:
-            self._publisher.write(samples, origin=run.media_zero)
-        except BrokenTimestamps as error:
-            self._tell(error)
-            self._run = None
-
-    def _tell(self, error: BrokenTimestamps) -> None:
-        _log.info("timestamps_jump", show_id=self._publishing.show_id, problem=error.detail)
-
-
-@dataclass(frozen=True, slots=True)
-class _Unit:
-    ms: int
-    content: Picture | Sound
-    arrived_at: datetime
+            self._runs.add(unit, seconds)
 
 
 @dataclass(slots=True)
@@ -283,48 +202,22 @@ class _Tracks:
         return self.metadata is None or self.metadata.get("audiocodecid") not in {None, 0, ""}
 
 
-class _Run:
-    """From a keyframe on, with parameters and a timeline that do not change."""
-
-    def __init__(self, video: H264Config, audio: AacConfig | None) -> None:
-        self.video = video
-        self.audio = audio
-        self.timeline = Timeline(video, audio)
-        self.media_zero: datetime | None = None
-        """The wall time of timestamp zero as known now; None before the first picture."""
-        self._origin = ArrivalOrigin()
-
-    def is_of(self, tracks: _Tracks) -> bool:
-        return (self.video, self.audio) == (tracks.video, tracks.audio)
-
-    def add(self, unit: _Unit) -> list[Sample]:
-        """Raises BrokenTimestamps."""
-        content = unit.content
-        if isinstance(content, Sound):
-            return self.timeline.sound(unit.ms, content.data)
-        samples = self.timeline.picture(
-            unit.ms, content.composition_ms, content.is_keyframe, content.data
-        )
-        self.media_zero = self._origin.heard(unit.arrived_at, self.timeline.seconds_at(unit.ms))
-        return samples
-
-
 @dataclass(slots=True)
 class _Held:
     """The first pictures, while it is not known whether there is sound."""
 
-    units: list[_Unit] = field(default_factory=list)
+    units: list[Unit] = field(default_factory=list)
     byte_count: int = 0
     since: float = 0.0
 
     def __bool__(self) -> bool:
         return bool(self.units)
 
-    def begin(self, unit: _Unit, seconds: float) -> None:
+    def begin(self, unit: Unit, seconds: float) -> None:
         self.since = seconds
         self.add(unit)
 
-    def add(self, unit: _Unit) -> None:
+    def add(self, unit: Unit) -> None:
         self.units.append(unit)
         self.byte_count += len(unit.content.data)
 
@@ -334,23 +227,7 @@ class _Held:
         waited = seconds - self.since
         return waited >= limits.sound_wait_seconds or self.byte_count > limits.held_bytes
 
-    def clear(self) -> list[_Unit]:
+    def clear(self) -> list[Unit]:
         units, self.units = self.units, []
         self.byte_count = 0
         return units
-
-
-_MINUTE: Final = 60.0
-
-
-class _Frequency:
-    """At most so many a minute."""
-
-    def __init__(self, limit: int) -> None:
-        self._times: deque[float] = deque(maxlen=limit + 1)
-        self._limit = limit
-
-    def is_over(self, seconds: float) -> bool:
-        """Count one more."""
-        self._times.append(seconds)
-        return len(self._times) > self._limit and seconds - self._times[0] < _MINUTE

@@ -259,14 +259,17 @@ class ChunkReader:
 
 
 def chunked(message: Message, *, chunk_stream: int, chunk_size: int = DEFAULT_CHUNK_SIZE) -> bytes:
-    """One message as chunks: a whole header, then type 3. For ids 2 to 63 and early timestamps."""
-    body = message.body
+    """One message as chunks: a whole header, then type 3. For ids 2 to 63."""
+    body, time = message.body, message.timestamp
+    extended = b"" if time < _EXTENDED else time.to_bytes(4, "big")
+    again = bytes((0xC0 | chunk_stream,)) + extended
     out = bytearray((chunk_stream,))
-    out += message.timestamp.to_bytes(3, "big") + len(body).to_bytes(3, "big")
+    out += min(time, _EXTENDED).to_bytes(3, "big") + len(body).to_bytes(3, "big")
     out += struct.pack("<BI", message.kind, message.stream_id)
+    out += extended
     out += body[:chunk_size]
     for start in range(chunk_size, len(body), chunk_size):
-        out.append(0xC0 | chunk_stream)
+        out += again
         out += body[start : start + chunk_size]
     return bytes(out)
 

@@ -13,7 +13,8 @@ import structlog
 from liveshop.kernel.clock import Clock
 from liveshop.kernel.errors import ShopError, Unavailable
 from liveshop.kernel.ids import ShowId
-from liveshop.video.ingest.intake import Idle, Intake, IntakeLimits
+from liveshop.video.ingest.intake import Intake, IntakeLimits
+from liveshop.video.ingest.rates import Rate
 from liveshop.video.ingest.rtmp import (
     Event,
     ProtocolError,
@@ -23,6 +24,7 @@ from liveshop.video.ingest.rtmp import (
     RtmpLimits,
     RtmpState,
 )
+from liveshop.video.ingest.runs import Idle
 from liveshop.video.model import KeyRefused, PublisherGone, Publishing, UnsupportedMedia
 from liveshop.video.service import VideoService
 
@@ -105,8 +107,8 @@ class RtmpSession:
         self._overtaken = overtaken
         self._connection = RtmpConnection(limits.rtmp)
         self._intake: Intake | None = None
-        self._byte_rate = _Rate(limits.max_kbit_per_second * 125, limits.rate_seconds)
-        self._message_rate = _Rate(limits.max_messages_per_second, limits.rate_seconds)
+        self._byte_rate = Rate(limits.max_kbit_per_second * 125, limits.rate_seconds)
+        self._message_rate = Rate(limits.max_messages_per_second, limits.rate_seconds)
         self._cut_reason: str | None = None
         self._is_key_doubtful = False
 
@@ -330,24 +332,3 @@ class RtmpSession:
 
 def _cannot_check() -> ShopError:
     return Unavailable("The stream key cannot be checked now. Try again in a moment.")
-
-
-class _Rate:
-    """What came in the last seconds, counted by the second."""
-
-    def __init__(self, per_second: int, seconds: int) -> None:
-        self._limit = per_second * seconds
-        self._counts = [0] * seconds
-        self._second = 0
-
-    def is_over(self, count: int, seconds: float) -> bool:
-        """Count these."""
-        second = int(seconds)
-        size = len(self._counts)
-        for passed in range(self._second + 1, min(second, self._second + size) + 1):
-            self._counts[passed % size] = 0
-        if second - self._second > size:
-            self._counts = [0] * size
-        self._second = max(second, self._second)
-        self._counts[second % size] += count
-        return sum(self._counts) > self._limit

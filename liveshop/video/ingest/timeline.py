@@ -21,6 +21,8 @@ from liveshop.video.model import (
 _TICKS_PER_MS: Final = VIDEO_TIMESCALE // 1000
 _JUMP_MS: Final = 500
 """What the packager takes for a jump as well."""
+LONGEST_PICTURE_MS: Final = _JUMP_MS
+"""Between two pictures; the packager takes one of a second."""
 _PICTURE_JITTER_MS: Final = 10
 """Pictures up to this much early are nudged: two threads of an encoder, or rounding."""
 _NUDGED_MS: Final = 45
@@ -41,25 +43,33 @@ class Timeline:
     flushes, and goes on with a new timeline at a keyframe.
     """
 
-    def __init__(self, video: H264Config, audio: AacConfig | None) -> None:
+    def __init__(
+        self,
+        video: H264Config,
+        audio: AacConfig | None,
+        *,
+        longest_picture_ms: int = LONGEST_PICTURE_MS,
+    ) -> None:
         self.video = video
         self.audio = audio
+        self._longest_picture_ms = longest_picture_ms
         self._zero_ms: int | None = None
         self._picture: Sample | None = None
         self._picture_ms = 0
         self._picture_duration = _FIRST_GUESS
         self._sounds = _SoundCounter(audio) if audio else None
 
-    def seconds_at(self, ms: int) -> float:
-        """Where a timestamp lies on this timeline."""
-        return 0.0 if self._zero_ms is None else (ms - self._zero_ms) / 1000
+    @property
+    def zero_ms(self) -> int:
+        """The first picture's timestamp."""
+        return self._zero_ms or 0
 
     def picture(self, ms: int, composition_ms: int, is_keyframe: bool, data: bytes) -> list[Sample]:
         """`composition_ms`: how much later it is shown than decoded. Raises BrokenTimestamps."""
         if self._zero_ms is None:
             self._zero_ms = self._picture_ms = ms
         step_ms = ms - self._picture_ms
-        if not -_PICTURE_JITTER_MS <= step_ms <= _JUMP_MS:
+        if not -_PICTURE_JITTER_MS <= step_ms <= self._longest_picture_ms:
             raise _jump("video", step_ms)
         self._picture_ms = max(ms, self._picture_ms)
         stamp = (ms - self._zero_ms) * _TICKS_PER_MS
