@@ -87,14 +87,15 @@ def _check(data: bytes) -> int:
     return (weighted + _SALT) & 0xFF
 
 
-READ_JS: Final = (
-    f"""
+_FORMAT_JS: Final = f"""
 const barcode = {{
   columns: {_COLUMNS}, rows: {_ROWS}, across: {_ACROSS},
   weights: {list(_WEIGHTS)}, salt: {_SALT}, epoch: {EPOCH},
 }};
 """
-    """
+READ_JS: Final = (
+    _FORMAT_JS
+    + """
 const readBarcode = (() => {
   const {columns, rows, across, weights, salt, epoch} = barcode;
   const zoom = 8;
@@ -129,3 +130,30 @@ const readBarcode = (() => {
 """
 )
 """A script that defines `readBarcode(video)`: milliseconds since 1970, or null."""
+PAINT_JS: Final = (
+    _FORMAT_JS
+    + """
+const paintBarcode = (pen, width, ms) => {
+  const {columns, rows, across, weights, salt, epoch} = barcode;
+  const bytes = [0, 0, 0, 0, 0];
+  let left = ms - epoch, check = salt;
+  for (let n = 4; n >= 0; n--) {
+    bytes[n] = left % 256;
+    left = Math.floor(left / 256);
+  }
+  for (let n = 0; n < 5; n++) check += bytes[n] * weights[n];
+  bytes.push(check & 255);
+  const edge = (column) => Math.round(column * width / across);
+  pen.fillStyle = "rgb(19, 19, 19)";
+  pen.fillRect(0, 0, edge(columns), edge(rows));
+  pen.fillStyle = "rgb(237, 237, 237)";
+  for (let n = 0; n < columns * rows; n++) {
+    if (!((bytes[n >> 3] >> (7 - (n & 7))) & 1)) continue;
+    const column = n % columns, row = Math.floor(n / columns);
+    pen.fillRect(
+      edge(column), edge(row), edge(column + 1) - edge(column), edge(row + 1) - edge(row));
+  }
+};
+"""
+)
+"""A script that defines `paintBarcode(pen, width, ms)` for the 2D context of a canvas."""
