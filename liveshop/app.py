@@ -469,7 +469,7 @@ def wire(
         *shows_http.endpoints(shows, offers, database),
         *stage.endpoints,
         *shelf_codes.endpoints(catalog, shows, settings.public_url),
-        *chat_http.endpoints(chat),
+        *chat_http.endpoints(chat, shows.show_for),
         *chat_snapshot.endpoints(database, shows, chat, hub),
         *checkout_http.endpoints(carts, orders, waitlist, settings),
         *payment_http.endpoints(orders),

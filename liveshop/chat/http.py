@@ -1,17 +1,32 @@
-"""The chat over HTTP: what moderators read. Everything that happens live is in `live.py`."""
+"""The chat over HTTP: what moderators read, and what belongs to a replay. Everything that happens
+live is in `live.py`."""
+
+from collections.abc import Awaitable, Callable
 
 from liveshop.chat import wire
 from liveshop.chat.service import ChatService
 from liveshop.kernel.errors import NotFound
 from liveshop.kernel.ids import MessageId, ShowId
-from liveshop.web.access import permission
+from liveshop.shows.model import CustomersOnly, UnknownShow
+from liveshop.web.access import PUBLIC, Principal, permission
 from liveshop.web.endpoint import Call, Endpoint
 
 
-def endpoints(service: ChatService) -> list[Endpoint]:
+def endpoints(
+    service: ChatService, show_for: Callable[[ShowId, Principal], Awaitable[object]]
+) -> list[Endpoint]:
+    """`show_for`: raises when there is no such show for whoever asks."""
+
     async def list_messages(call: Call) -> wire.MessagePage:
         before = None if call.query.before is None else MessageId(call.query.before)
         found = await service.history(ShowId(call.params["show_id"]), before=before)
+        return wire.MessagePage(messages=found)
+
+    async def list_replay_messages(call: Call) -> wire.MessagePage:
+        show_id = ShowId(call.params["show_id"])
+        await show_for(show_id, call.principal)
+        asked: wire.SpanQuery = call.query
+        found = await service.said_between(show_id, asked.from_, asked.until)
         return wire.MessagePage(messages=found)
 
     async def list_sanctions(call: Call) -> wire.SanctionList:
@@ -30,6 +45,17 @@ def endpoints(service: ChatService) -> list[Endpoint]:
             query=wire.MessagesQuery,
             answer=wire.MessagePage,
             errors=(NotFound,),
+        ),
+        Endpoint(
+            "GET",
+            "/api/shows/{show_id}/replay/chat",
+            list_replay_messages,
+            PUBLIC,
+            "What was said in a span of time, in order: the first 500 messages of it",
+            "chat",
+            query=wire.SpanQuery,
+            answer=wire.MessagePage,
+            errors=(UnknownShow, CustomersOnly),
         ),
         Endpoint(
             "GET",

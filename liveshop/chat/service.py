@@ -11,7 +11,7 @@ import hashlib
 import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -45,6 +45,7 @@ ShowState = Callable[[AsyncConnection, ShowId], Awaitable[str | None]]
 
 SNAPSHOT_MESSAGES = 50
 PAGE_MESSAGES = 100
+REPLAY_MESSAGES = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +295,17 @@ class ChatService:
             await self._state(conn, show_id)
             found = await store.messages(conn, show_id, limit=PAGE_MESSAGES, before=before)
         return [wire.ChatMessage.of(message, for_moderators=True) for message in found]
+
+    async def said_between(
+        self, show_id: ShowId, from_at: datetime | None, until_at: datetime | None
+    ) -> list[wire.ChatMessage]:
+        """What was said from a moment on and before another one, for whoever may see the show: the
+        first of it, in order of time."""
+        async with self._database.read() as conn:
+            found = await store.messages_between(
+                conn, show_id, from_at=from_at, until_at=until_at, limit=REPLAY_MESSAGES
+            )
+        return [wire.ChatMessage.of(message) for message in found]
 
     async def sanctions(self, show_id: ShowId) -> list[wire.Sanction]:
         """What is in force in a show: its mutes and the bans of the shop, newest first."""

@@ -304,6 +304,24 @@ async def messages(
     return [_to_message(row) for row in rows][::-1]
 
 
+async def messages_between(
+    conn: AsyncConnection,
+    show_id: ShowId,
+    *,
+    from_at: datetime | None,
+    until_at: datetime | None,
+    limit: int,
+) -> list[Message]:
+    """The first ones of this time, in its order."""
+    query = sa.select(*_MESSAGE_COLUMNS).where(_message.show_id == show_id)
+    if from_at is not None:
+        query = query.where(_message.at >= from_at)
+    if until_at is not None:
+        query = query.where(_message.at < until_at)
+    rows = await conn.execute(query.order_by(_message.at, _message.seq).limit(limit))
+    return [_to_message(row) for row in rows]
+
+
 async def delete_message(
     conn: AsyncConnection, message_id: MessageId, *, by: str, now: datetime, erase: bool
 ) -> bool:

@@ -36,6 +36,7 @@ message = sa.Table(
     sa.Column("deleted_by", sa.String(40)),
     sa.Index("ix_chat_message_show_id_seq", "show_id", "seq"),
     sa.Index("ix_chat_message_show_id_author_id_seq", "show_id", "author_id", "seq"),
+    sa.Index("ix_chat_message_show_id_at", "show_id", "at"),
 )
 
 author = sa.Table(

@@ -1,8 +1,9 @@
 """The chat on the wire: messages, sanctions, settings, events and the arguments of commands."""
 
+from datetime import datetime
 from typing import Annotated, Literal
 
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta, UnsetType, field
 
 from liveshop.chat.model import Role, RoomRules, SanctionKind
 from liveshop.chat.store import Message
@@ -13,6 +14,7 @@ from liveshop.web.wire import Wire
 
 Id = Annotated[str, Meta(min_length=30, max_length=30, pattern=r"^[a-z]{3}_[0-9A-Z]{26}$")]
 Seconds = Annotated[int, Meta(ge=1, le=30 * 24 * 3600)]
+Moment = Annotated[datetime, Meta(tz=True)]
 
 
 class ChatMessage(Wire):
@@ -92,6 +94,13 @@ class SanctionList(Wire):
 
 class MessagesQuery(Wire):
     before: Id | None = None
+
+
+class SpanQuery(Wire):
+    """From a moment on, and before another one; left out: from the beginning, to the end."""
+
+    from_: Moment | None = field(name="from", default=None)
+    until: Moment | None = None
 
 
 # -- events

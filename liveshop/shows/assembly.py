@@ -1,13 +1,18 @@
 """Everything about shows' video, made and tied together: `app` adds sockets and runs the jobs."""
 
+import asyncio
+import shutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from liveshop.kernel.clock import Clock
+from liveshop.kernel.ids import ShowId
 from liveshop.settings import Settings
-from liveshop.shows import stream_key_http
+from liveshop.shows import replay_http, stream_key_http
 from liveshop.shows.broadcast import Broadcasts
 from liveshop.shows.model import AudienceChanged, ShowEnded, ShowStarted
+from liveshop.shows.replays import Replays
 from liveshop.shows.service import SendAway, ShowService
 from liveshop.shows.stream_keys import (
     EncoderDelayChanged,
@@ -19,6 +24,7 @@ from liveshop.shows.video_guard import VideoGuard
 from liveshop.storage import Database
 from liveshop.storage.outbox import Handler
 from liveshop.video import http as video_http
+from liveshop.video import recorded
 from liveshop.video.ingest.rtmp_server import RtmpServer, RtmpServerLimits
 from liveshop.video.recording import Recordings
 from liveshop.video.service import VideoService
@@ -36,6 +42,7 @@ class Stage:
     stream_keys: StreamKeys
     broadcasts: Broadcasts
     guard: VideoGuard
+    replays: Replays
     endpoints: Sequence[Endpoint]
     background: Mapping[str, Job]
     """Run for ever, by name."""
@@ -98,6 +105,7 @@ def assemble(
         lambda new: video.restrict(new.show_id, for_customers=new.audience == "customers"),
     )
     links = PlaybackLinks(settings.server.secret, settings.video.link_hours)
+    replays = Replays(database, clock, settings, shows, _OnDisk(settings.data_path / "video"))
     return Stage(
         video=video,
         rtmp=rtmp,
@@ -105,8 +113,10 @@ def assemble(
         stream_keys=stream_keys,
         broadcasts=broadcasts,
         guard=guard,
+        replays=replays,
         endpoints=[
             *stream_key_http.endpoints(stream_keys, broadcasts),
+            *replay_http.endpoints(replays),
             *video_http.endpoints(video, links, shows.show_for),
         ],
         background={
@@ -117,3 +127,20 @@ def assemble(
         handlers={},
         chores=(),
     )
+
+
+class _OnDisk:
+    """Recordings as they lie in their folders, until `Recordings` tells of them itself."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    async def facts(self, show_id: ShowId) -> recorded.Facts | None:
+        return await asyncio.to_thread(recorded.facts, self._root / show_id)
+
+    async def remove_file(self, show_id: ShowId, name: str) -> None:
+        path = self._root / show_id / "files" / name
+        await asyncio.to_thread(path.unlink, missing_ok=True)
+
+    async def remove(self, show_id: ShowId) -> None:
+        await asyncio.to_thread(shutil.rmtree, self._root / show_id, ignore_errors=True)

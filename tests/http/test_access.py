@@ -103,6 +103,14 @@ ENDPOINTS = {
     "GET /api/shows/{show_id}/stream-keys": BACKSTAGE,
     "POST /api/shows/{show_id}/stream-keys": HOST,
     "DELETE /api/shows/{show_id}/stream-keys/{person_id}": HOST,
+    "GET /api/shows/{show_id}/replay": EVERYBODY,
+    "GET /api/shows/{show_id}/replay/chat": EVERYBODY,
+    "GET /api/shows/{show_id}/recording": BACKSTAGE,
+    "PUT /api/shows/{show_id}/recording/trim": HOST,
+    "PUT /api/shows/{show_id}/recording/keep": HOST,
+    "DELETE /api/shows/{show_id}/recording": HOST,
+    "POST /api/shows/{show_id}/recording/files": HOST,
+    "DELETE /api/shows/{show_id}/recording/files/{file_id}": HOST,
     "GET /api/encoder-delay": HOST,
     "PUT /api/encoder-delay": HOST,
     "GET /api/shows/{show_id}/messages": MODERATORS,
@@ -270,6 +278,7 @@ def address_of(path: str, **known: str) -> str:
         "run_id": "run",
         "mail_id": "mai",
         "person_id": "stf",
+        "file_id": "rcf",
     }
     values = {name: f"{prefix}_{'0' * 26}" for name, prefix in nothing.items()}
     values |= {"file": "640.webp", "number": "1", "code": "WELCOME", "provider": "bank"} | known

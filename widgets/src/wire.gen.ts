@@ -122,6 +122,14 @@ export interface ChannelPreview {
   text: string;
 }
 
+/** A product's moment, or what lies between two of them. */
+export interface Chapter {
+  product_id: string | null;
+  title: string;
+  from_at: string;
+  until_at: string;
+}
+
 export interface ChatBan {
   viewer_id: string;
 }
@@ -370,6 +378,16 @@ export interface FeedbackSummary {
   comments: number;
 }
 
+/** `clip`: of a product's moment, or from `from_at` until `until_at`. `is_vertical`: cropped to 9:16. `is_loudness_normal`: brought to -16 LUFS. */
+export interface FileInput {
+  kind: "clip" | "mp4";
+  product_id?: string | null;
+  from_at?: string | null;
+  until_at?: string | null;
+  is_vertical?: boolean;
+  is_loudness_normal?: boolean;
+}
+
 /** What a unit costs instead, unless it is cheaper already. */
 export interface FixedPrice {
   type: "fixed_price";
@@ -495,6 +513,11 @@ export interface InspectionInput {
   refund_shipping?: boolean;
   deduction?: MoneyOut | null;
   note?: string | null;
+}
+
+/** Null: until somebody deletes it. */
+export interface Keep {
+  until: string | null;
 }
 
 /** What the last order of a viewer said, so that nobody types it twice; `pending` is an order whose payment waits for him. */
@@ -1226,6 +1249,44 @@ export interface ReactionSend {
   count: number;
 }
 
+/** For the show's staff. `seconds` is what can be played, without the gaps; `shortage` says in words why something is missing; `preview` is the address of all of it, trimmed or not, for the studio alone; `expires_at` null: it is kept until somebody deletes it. */
+export interface Recording {
+  show_id: string;
+  state: "deleted" | "ended" | "none" | "recording";
+  started_at: string | null;
+  ended_at: string | null;
+  seconds: number;
+  bytes: number;
+  gaps: number;
+  shortage: string | null;
+  trim: Trim;
+  expires_at: string | null;
+  is_archived: boolean;
+  loudness_lufs: number | null;
+  preview: string | null;
+  files: RecordingFile[];
+}
+
+/** Made from a recording: the whole of it (`mp4`), a product's moment (`clip`), pictures. `url` is there when it is `ready`; `detail` says in words why it failed. */
+export interface RecordingFile {
+  id: string;
+  kind: "clip" | "mp4" | "poster" | "sprites";
+  state: "failed" | "making" | "ready" | "waiting";
+  percent: number;
+  url: string | null;
+  bytes: number | null;
+  seconds: number | null;
+  width: number | null;
+  height: number | null;
+  product_id: string | null;
+  from_at: string | null;
+  until_at: string | null;
+  is_vertical: boolean;
+  is_loudness_normal: boolean;
+  detail: string | null;
+  created_at: string;
+}
+
 export interface RefundInput {
   amount: MoneyOut;
   note: string;
@@ -1263,6 +1324,18 @@ export interface RepairInput {
 
 export interface Repaired {
   listings: number;
+}
+
+/** What a player shows beside the picture. Moments are times of the day, as in the playlist's EXT-X-PROGRAM-DATE-TIME. */
+export interface Replay {
+  show_id: string;
+  hls: string;
+  started_at: string;
+  ended_at: string;
+  seconds: number;
+  poster: string | null;
+  sprites: Sprites | null;
+  chapters: Chapter[];
 }
 
 export interface Return {
@@ -1487,6 +1560,16 @@ export interface Snapshot {
   hearts: number;
 }
 
+/** One picture with `columns` small ones in each row; number n shows the moment `offsets_ms[n]` after `starts_at`. */
+export interface Sprites {
+  url: string;
+  columns: number;
+  width: number;
+  height: number;
+  starts_at: string;
+  offsets_ms: number[];
+}
+
 export interface Staff {
   id: string;
   name: string;
@@ -1582,6 +1665,12 @@ export interface TaxLine {
   rate: string;
   basis: MoneyOut;
   amount: MoneyOut;
+}
+
+/** What viewers see of a recording: from the last keyframe at or before `from_at`, up to the first one at or after `until_at`. Null: from its beginning, to its end. */
+export interface Trim {
+  from_at: string | null;
+  until_at: string | null;
 }
 
 /** `values` in the order of the product's options; `image_index` counts from 0. `price` is what one unit costs here and now, `list_price` what it costs without promotions. `lowest_30_days` is given with every announced reduction: the lowest price of the 30 days before it (directive 98/6/EC, article 6a). `tiers` are prices now by quantity, `list_tiers` those without promotions. */

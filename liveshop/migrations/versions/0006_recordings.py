@@ -1,4 +1,4 @@
-"""Recordings and what is made of them, destinations of simulcasts."""
+"""Recordings and what is made of them, chats read by time, destinations of simulcasts."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -63,6 +63,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_recording_file")),
     )
     op.create_index(op.f("ix_recording_file_show_id"), "recording_file", ["show_id"])
+    op.create_index("ix_chat_message_show_id_at", "chat_message", ["show_id", "at"])
     op.create_table(
         "destination",
         sa.Column("id", sa.String(length=40), nullable=False),

@@ -1,0 +1,500 @@
+"""A show becomes its replay: recordings after their shows, and what viewers may play of them.
+
+What the disk has is `Recordings`'; what was decided about it stands in the database, so that it
+holds for every process and after a restart.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from liveshop.kernel.clock import Clock
+from liveshop.kernel.ids import ProductId, ShowId, new_id
+from liveshop.settings import Settings
+from liveshop.shows import replay_store, replay_wire, store, wire
+from liveshop.shows.model import Show, UnknownShow
+from liveshop.shows.replay_model import (
+    MAX_FILES,
+    NOTHING,
+    Access,
+    BadFile,
+    BadKeep,
+    BadTrim,
+    File,
+    FileId,
+    FileKind,
+    NoReplay,
+    NothingRecorded,
+    Recorded,
+    Span,
+    StillRunning,
+    TooManyFiles,
+    UnknownFile,
+    Window,
+    access_of,
+    chapters,
+    check_span,
+    moment_of,
+)
+from liveshop.shows.service import ShowService, locked_show, room_of
+from liveshop.storage import Database, Tx
+from liveshop.video.recorded import Facts
+from liveshop.video.signing import PlaybackLinks, replay_path
+from liveshop.web import Principal, Wire
+
+_log = structlog.get_logger("shows")
+
+MAKE: Final = "shows.make_file"
+REMOVE: Final = "shows.remove_recorded"
+_WINDOW_SECONDS: Final = 3.0
+_MAX_WINDOWS: Final = 2000
+_MADE_AT_ONCE: Final[tuple[FileKind, ...]] = ("poster", "sprites", "mp4")
+"""When a show has ended, in this order."""
+
+
+class RecordedShows(Protocol):
+    """What is on disk or in the archive; `video.recording.Recordings` is that."""
+
+    async def facts(self, show_id: ShowId) -> Facts | None: ...
+
+    async def remove_file(self, show_id: ShowId, name: str) -> None: ...
+
+    async def remove(self, show_id: ShowId) -> None: ...
+
+
+class MakeFile(Wire):
+    """A job's payload."""
+
+    file_id: str
+
+
+class Remove(Wire):
+    """A job's payload: these files, or (None) everything of the show."""
+
+    show_id: str
+    names: list[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Cached:
+    window: Window
+    until: float
+
+
+class Replays:
+    """`cancel` stops what is being made of files that are not wanted any more."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        settings: Settings,
+        shows: ShowService,
+        recordings: RecordedShows,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._days = settings.video.replay_days
+        self._at_once = settings.video.replay_at_once
+        self._public_url = settings.public_url
+        self._links = PlaybackLinks(settings.server.secret, settings.video.link_hours)
+        self._shows = shows
+        self._recordings = recordings
+        self._windows: dict[ShowId, _Cached] = {}
+        self.cancel: Callable[[Collection[FileId]], Awaitable[None]] = _nothing_to_cancel
+
+    # -- how it begins
+
+    async def on_ended(self, show_id: ShowId, facts: Facts) -> None:
+        """What the show had is on disk. Told twice is once."""
+        now = self._clock.now()
+        if self._days == 0:
+            return
+        async with self._database.write() as tx:
+            show = await store.by_id(tx.conn, show_id, for_update=True)
+            if show is None or not show.is_over:
+                return
+            if await replay_store.recording(tx.conn, show_id) is not None:
+                return
+            recorded = Recorded(
+                show_id=show_id,
+                state="ended",
+                started_at=facts.started_at,
+                ended_at=facts.ended_at,
+                seconds=facts.seconds,
+                byte_count=facts.byte_count,
+                gaps=facts.gaps,
+                shortage=facts.shortage,
+                expires_at=(show.ended_at or now) + timedelta(days=self._days),
+            )
+            await replay_store.put(tx.conn, recorded)
+            state = "replay" if self._at_once and show.state == "ended" else show.state
+            await self._save(tx, replace(show, state=state, is_recorded=True), now)
+            await self._make(tx, [_file(show_id, kind, now) for kind in _MADE_AT_ONCE], now)
+        self._windows.pop(show_id, None)
+
+    # -- for the show's staff
+
+    async def recording(self, show_id: ShowId) -> replay_wire.Recording:
+        """Raises UnknownShow."""
+        now = self._clock.now()
+        async with self._database.read() as conn:
+            found = await _played(conn, show_id)
+            files = await replay_store.files(conn, show_id)
+        recorded = found.recorded
+        if recorded is None:
+            return _unfinished(show_id, await self._recordings.facts(show_id))
+        window = access_of(found.state, found.audience, recorded)
+        named = self._named(show_id, window.access, now)
+        return replay_wire.Recording(
+            show_id=show_id,
+            state=recorded.state,
+            started_at=recorded.started_at,
+            ended_at=recorded.ended_at,
+            seconds=recorded.seconds,
+            bytes=recorded.byte_count,
+            gaps=recorded.gaps,
+            shortage=recorded.shortage,
+            trim=replay_wire.Trim(from_at=recorded.trim_from, until_at=recorded.trim_until),
+            expires_at=recorded.expires_at,
+            is_archived=recorded.is_archived,
+            loudness_lufs=recorded.loudness_lufs,
+            preview=None if recorded.span is None else self._preview(show_id, now),
+            files=[self._file_out(one, named) for one in files],
+        )
+
+    async def trim(self, show_id: ShowId, to: replay_wire.Trim) -> replay_wire.Recording:
+        """What viewers see of it; whole files and pictures of it are made anew.
+
+        Raises UnknownShow, NothingRecorded, StillRunning, BadTrim.
+        """
+        now = self._clock.now()
+        stale: list[File] = []
+        async with self._database.write() as tx:
+            show, recorded, span = await _ended(tx.conn, show_id)
+            check_span(to.from_at, to.until_at, span, BadTrim)
+            trimmed = replace(recorded, trim_from=to.from_at, trim_until=to.until_at)
+            if trimmed != recorded:
+                await replay_store.put(tx.conn, trimmed)
+                await self._save(tx, show, now)
+                stale = [
+                    one
+                    for one in await replay_store.files(tx.conn, show_id)
+                    if one.kind in _MADE_AT_ONCE
+                ]
+                await self._drop(tx, show_id, stale, now)
+                new = [
+                    _file(
+                        show_id,
+                        one.kind,
+                        now,
+                        from_at=to.from_at,
+                        until_at=to.until_at,
+                        is_vertical=one.is_vertical,
+                        is_loudness_normal=one.is_loudness_normal,
+                    )
+                    for one in stale
+                ]
+                await self._make(tx, new, now)
+        self._windows.pop(show_id, None)
+        await self._clear(show_id, stale)
+        return await self.recording(show_id)
+
+    async def keep(self, show_id: ShowId, keep: replay_wire.Keep) -> replay_wire.Recording:
+        """Raises UnknownShow, NothingRecorded, StillRunning, BadKeep."""
+        now = self._clock.now()
+        if keep.until is not None and keep.until <= now:
+            raise BadKeep(
+                "This moment has passed. To remove the recording now, delete it.",
+                data={"field": "until"},
+            )
+        async with self._database.write() as tx:
+            _, recorded, _ = await _ended(tx.conn, show_id)
+            await replay_store.put(tx.conn, replace(recorded, expires_at=keep.until))
+        return await self.recording(show_id)
+
+    async def delete(self, show_id: ShowId) -> None:
+        """Everything of it, files too. May be repeated. Raises UnknownShow, StillRunning."""
+        now = self._clock.now()
+        async with self._database.write() as tx:
+            show = await locked_show(tx.conn, show_id)
+            if not show.is_over:
+                raise StillRunning("The show is not over: end it first.")
+            files = await replay_store.remove_files(tx.conn, show_id)
+            recorded = await replay_store.recording(tx.conn, show_id)
+            if recorded is None or recorded.state != "deleted":
+                await replay_store.put(tx.conn, Recorded(show_id, "deleted", None, None))
+                state = show.state
+                if show.is_recorded and state == "replay" and not show.replay_url:
+                    state = "ended"
+                await self._save(tx, replace(show, state=state, is_recorded=False), now)
+            await tx.enqueue(REMOVE, Remove(show_id, None), now=now)
+        self._windows.pop(show_id, None)
+        await self._clear(show_id, files, is_all=True)
+
+    async def request_file(
+        self, show_id: ShowId, given: replay_wire.FileInput
+    ) -> replay_wire.RecordingFile:
+        """What is asked for twice is made once.
+
+        Raises UnknownShow, NothingRecorded, StillRunning, BadFile, TooManyFiles.
+        """
+        now = self._clock.now()
+        async with self._database.write() as tx:
+            show, recorded, _ = await _ended(tx.conn, show_id)
+            wanted = await self._wanted(tx.conn, recorded, given, now)
+            files = await replay_store.files(tx.conn, show_id)
+            known = next((one for one in files if one.made_of == wanted.made_of), None)
+            if known is not None and known.state != "failed":
+                wanted = known
+            else:
+                if known is not None:
+                    await replay_store.remove_files(tx.conn, show_id, [known.id])
+                elif len(files) >= MAX_FILES:
+                    raise TooManyFiles(
+                        f"There are {MAX_FILES} files of this show. Delete one first."
+                    )
+                await self._make(tx, [wanted], now)
+            window = access_of(show.state, show.audience, recorded)
+        return self._file_out(wanted, self._named(show_id, window.access, now))
+
+    async def _wanted(
+        self,
+        conn: AsyncConnection,
+        recorded: Recorded,
+        given: replay_wire.FileInput,
+        now: datetime,
+    ) -> File:
+        shown = recorded.shown
+        assert shown is not None, "it is one that ended"
+        from_at, until_at = recorded.trim_from, recorded.trim_until
+        product_id = None if given.product_id is None else ProductId(given.product_id)
+        has_times = given.from_at is not None or given.until_at is not None
+        if given.kind == "mp4" and (product_id is not None or has_times):
+            raise BadFile("An mp4 is the whole recording. For a part of it, ask for a clip.")
+        if given.kind == "clip":
+            if has_times:
+                span = check_span(given.from_at, given.until_at, shown, BadFile)
+                if product_id is not None and not await replay_store.titles(conn, [product_id]):
+                    raise BadFile("There is no such product.", data={"field": "product_id"})
+            elif product_id is not None:
+                pins = await replay_store.pins(conn, recorded.show_id, until=shown.until_at)
+                span = moment_of(product_id, pins, shown)
+            else:
+                raise BadFile("Say which product's moment, or from when until when.")
+            from_at, until_at = span.from_at, span.until_at
+        return _file(
+            recorded.show_id,
+            given.kind,
+            now,
+            product_id=product_id,
+            from_at=from_at,
+            until_at=until_at,
+            is_vertical=given.is_vertical,
+            is_loudness_normal=given.is_loudness_normal,
+        )
+
+    async def remove_file(self, show_id: ShowId, file_id: FileId) -> None:
+        """Raises UnknownShow, UnknownFile."""
+        now = self._clock.now()
+        async with self._database.write() as tx:
+            await locked_show(tx.conn, show_id)
+            files = await replay_store.remove_files(tx.conn, show_id, [file_id])
+            if not files:
+                raise UnknownFile("There is no such file; it may have been deleted.")
+            await self._drop(tx, show_id, files, now)
+        await self._clear(show_id, files)
+
+    # -- for viewers
+
+    async def replay(self, show_id: ShowId, who: Principal) -> replay_wire.Replay:
+        """Raises UnknownShow, CustomersOnly, NoReplay."""
+        now = self._clock.now()
+        async with self._database.read() as conn:
+            show = await self._shows.visible(conn, show_id, who)
+            recorded = await replay_store.recording(conn, show_id)
+            shown = None if recorded is None else recorded.shown
+            window = access_of(show.state, show.audience, recorded)
+            is_open = window.access != "nobody" and not show.replay_url
+            if recorded is None or shown is None or not (is_open or who.may("shows:read")):
+                raise NoReplay("There is no recording of this show to play.")
+            files = await replay_store.files(conn, show_id)
+            parts = await self._chapters(conn, show, shown)
+        named = self._named(show_id, window.access, now)
+        poster = next((one for one in files if one.kind == "poster" and one.state == "ready"), None)
+        return replay_wire.Replay(
+            show_id=show_id,
+            hls=f"{self._public_url}{replay_path(named)}",
+            started_at=shown.from_at,
+            ended_at=shown.until_at,
+            seconds=min(recorded.seconds, (shown.until_at - shown.from_at).total_seconds()),
+            poster=None if poster is None else self._file_url(poster, named),
+            sprites=self._sprites(files, named),
+            chapters=parts,
+        )
+
+    async def access(self, show_id: ShowId) -> Access:
+        """Whom its recording plays for, as of a few seconds ago."""
+        return (await self.window(show_id)).access
+
+    async def window(self, show_id: ShowId) -> Window:
+        """The same, and what of it plays."""
+        at = asyncio.get_running_loop().time()
+        cached = self._windows.get(show_id)
+        if cached is not None and cached.until > at:
+            return cached.window
+        async with self._database.read() as conn:
+            found = await replay_store.played(conn, show_id)
+        if found is None:
+            return NOTHING
+        window = access_of(found.state, found.audience, found.recorded)
+        if len(self._windows) >= _MAX_WINDOWS:
+            self._windows.clear()
+        self._windows[show_id] = _Cached(window, at + _WINDOW_SECONDS)
+        return window
+
+    async def _chapters(
+        self, conn: AsyncConnection, show: Show, shown: Span
+    ) -> list[replay_wire.Chapter]:
+        pins = await replay_store.pins(conn, show.id, until=shown.until_at)
+        parts = chapters(pins, shown)
+        wanted = [one.product_id for one in parts if one.product_id is not None]
+        titles = await replay_store.titles(conn, wanted)
+        return [
+            replay_wire.Chapter(
+                product_id=one.product_id,
+                title=show.title if one.product_id is None else titles.get(one.product_id, ""),
+                from_at=one.from_at,
+                until_at=one.until_at,
+            )
+            for one in parts
+        ]
+
+    # -- shared
+
+    async def _save(self, tx: Tx, changed: Show, now: datetime) -> None:
+        changed = replace(changed, version=changed.version + 1)
+        await store.save(tx.conn, changed)
+        await replay_store.set_recorded(tx.conn, changed.id, is_recorded=changed.is_recorded)
+        out = await self._shows.show_out(tx.conn, changed)
+        tx.publish(room_of(changed.id), "show.changed", wire.ShowChanged(out), at=now)
+
+    async def _make(self, tx: Tx, files: Sequence[File], now: datetime) -> None:
+        """One after the other, in this order."""
+        if not files:
+            return
+        await replay_store.add_files(tx.conn, files)
+        for place, one in enumerate(files):
+            earlier = timedelta(microseconds=len(files) - place)
+            await tx.enqueue(MAKE, MakeFile(one.id), now=now, not_before=now - earlier)
+
+    async def _drop(self, tx: Tx, show_id: ShowId, files: Sequence[File], now: datetime) -> None:
+        if files:
+            await replay_store.remove_files(tx.conn, show_id, [one.id for one in files])
+            names = [one.name for one in files]
+            await tx.enqueue(REMOVE, Remove(show_id, names), now=now)
+
+    async def _clear(self, show_id: ShowId, files: Sequence[File], *, is_all: bool = False) -> None:
+        """At once what a job does too, which may have to wait for others."""
+        await self.cancel([one.id for one in files])
+        try:
+            if is_all:
+                await self._recordings.remove(show_id)
+                return
+            for one in files:
+                await self._recordings.remove_file(show_id, one.name)
+        except Exception:  # the job does it again, and tells what hinders it
+            _log.warning("recorded_files_stay", show_id=show_id, exc_info=True)
+
+    def _named(self, show_id: ShowId, access: Access, now: datetime) -> str:
+        """The show's part of an address of its recording."""
+        return show_id if access == "everyone" else self._links.signed(show_id, now)
+
+    def _preview(self, show_id: ShowId, now: datetime) -> str:
+        return f"{self._public_url}{replay_path(self._links.signed(show_id, now))}"
+
+    def _file_url(self, one: File, named: str) -> str:
+        return f"{self._public_url}/hls/{named}/files/{one.name}"
+
+    def _file_out(self, one: File, named: str) -> replay_wire.RecordingFile:
+        return replay_wire.RecordingFile(
+            id=one.id,
+            kind=one.kind,
+            state=one.state,
+            percent=one.percent,
+            url=self._file_url(one, named) if one.state == "ready" else None,
+            bytes=one.byte_count,
+            seconds=one.seconds,
+            width=one.width,
+            height=one.height,
+            product_id=one.product_id,
+            from_at=one.from_at,
+            until_at=one.until_at,
+            is_vertical=one.is_vertical,
+            is_loudness_normal=one.is_loudness_normal,
+            detail=one.detail,
+            created_at=one.created_at,
+        )
+
+    def _sprites(self, files: Sequence[File], named: str) -> replay_wire.Sprites | None:
+        one = next((one for one in files if one.kind == "sprites" and one.state == "ready"), None)
+        if one is None or one.data is None:
+            return None
+        return replay_wire.Sprites(
+            url=self._file_url(one, named),
+            columns=one.data["columns"],
+            width=one.data["width"],
+            height=one.data["height"],
+            starts_at=datetime.fromisoformat(one.data["starts_at"]),
+            offsets_ms=list(one.data["offsets_ms"]),
+        )
+
+
+async def _nothing_to_cancel(_: Collection[FileId]) -> None:
+    return None
+
+
+async def _played(conn: AsyncConnection, show_id: ShowId) -> replay_store.Played:
+    found = await replay_store.played(conn, show_id)
+    if found is None:
+        raise UnknownShow("There is no such show. Check the address.")
+    return found
+
+
+async def _ended(conn: AsyncConnection, show_id: ShowId) -> tuple[Show, Recorded, Span]:
+    """A show's recording, whole. Raises UnknownShow, StillRunning, NothingRecorded."""
+    show = await locked_show(conn, show_id)
+    if not show.is_over:
+        raise StillRunning("The show is not over: its recording can be changed afterwards.")
+    recorded = await replay_store.recording(conn, show_id)
+    if recorded is None or recorded.span is None:
+        raise NothingRecorded("There is no recording of this show.")
+    return show, recorded, recorded.span
+
+
+def _file(show_id: ShowId, kind: FileKind, now: datetime, **values: Any) -> File:
+    return File(FileId(new_id("rcf", now)), show_id, kind, "waiting", now, **values)
+
+
+def _unfinished(show_id: ShowId, facts: Facts | None) -> replay_wire.Recording:
+    return replay_wire.Recording(
+        show_id=show_id,
+        state="none" if facts is None else "recording",
+        started_at=None if facts is None else facts.started_at,
+        ended_at=None,
+        seconds=0.0 if facts is None else facts.seconds,
+        bytes=0 if facts is None else facts.byte_count,
+        gaps=0 if facts is None else facts.gaps,
+        shortage=None if facts is None else facts.shortage,
+        trim=replay_wire.Trim(from_at=None, until_at=None),
+        expires_at=None,
+        is_archived=False,
+        loudness_lufs=None,
+        preview=None,
+        files=[],
+    )
