@@ -108,6 +108,7 @@ async function main() {
     await modules({
       player: here("src/player.ts"),
       hls: here("src/elements/hls.ts"),
+      replay: here("src/elements/replay.ts"),
       paying: here("src/paying.ts"),
     }),
   );

@@ -251,12 +251,17 @@ export class LsChat extends Part {
   protected override updated(changed: PropertyValues<this>): void {
     super.updated(changed);
     if (this.list) this.resized.observe(this.list);
-    const messages = this.session.room.state?.messages ?? [];
+    const { messages } = this;
     const last = messages[messages.length - 1];
     if (last && last.id !== this.lastId) {
       this.lastId = last.id;
       if (this.atBottom || last.author_id === this.me) this.toBottom();
     }
+  }
+
+  /** What was said; in a replay, what had been said by then. */
+  private get messages(): readonly ChatMessage[] {
+    return this.session.said ?? this.session.room.state?.messages ?? [];
   }
 
   private toBottom(): void {
@@ -353,7 +358,8 @@ export class LsChat extends Part {
   protected override render(): TemplateResult | typeof nothing {
     const room = this.session.room.state;
     if (!room) return nothing;
-    const { messages, pinnedMessage, chatSettings } = room;
+    const { messages } = this;
+    const { pinnedMessage, chatSettings } = room;
     const over = room.show.state === "ended" || room.show.state === "replay";
     const closed = this.session.room.closeCode === 4500;
     const name = this.session.auth.current?.name;
@@ -367,7 +373,7 @@ export class LsChat extends Part {
         : nothing}
       <ul class="list" tabindex="0" aria-label=${this.t("chat.messages")} @scroll=${this.onScroll}>
         ${messages.length === 0
-          ? html`<li class="empty">${icon("chat")}${this.t("chat.empty")}</li>`
+          ? html`<li class="empty">${icon("chat")}${this.t(over ? "chat.quiet" : "chat.empty")}</li>`
           : repeat(
               messages,
               (message) => message.id,

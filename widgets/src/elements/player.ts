@@ -225,7 +225,7 @@ export class LsPlayer extends Part {
     const { show } = room;
     const count = this.session.cartCount;
     const live = show.state === "live";
-    const bare = !live && !(show.state === "replay" && show.replay_url);
+    const bare = !live && !(show.state === "replay" && show.replay);
     return html`<div class="over ${bare ? "bare" : ""}">
       ${live ? html`<span class="chip chip-live" data-testid="live-badge">${this.t("live")}</span>` : nothing}
       ${show.state === "replay" ? html`<span class="chip optional">${icon("play", true)}${this.t("replay")}</span>` : nothing}
@@ -269,7 +269,7 @@ export class LsPlayer extends Part {
           <ls-countdown .session=${this.session}></ls-countdown>
         </div>`;
     }
-    if (show.state === "ended" || (show.state === "replay" && !show.replay_url)) {
+    if (show.state === "ended" || (show.state === "replay" && !show.replay)) {
       return html`${cover}
         <div class="scene">
           <h2>${this.t("ended.title")}</h2>
@@ -293,7 +293,7 @@ export class LsPlayer extends Part {
   private stage(): TemplateResult {
     const { show } = this.session.room.state!;
     const live = show.state === "live";
-    const src = live ? show.hls : show.state === "replay" ? show.replay_url : null;
+    const src = live ? show.hls : show.replay;
     const paying = this.isPaying;
     return html`<section class="stage" aria-label=${this.t("stage")}>
       <ls-video

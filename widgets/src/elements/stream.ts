@@ -4,6 +4,7 @@
 import type { ErrorData, LevelDetails, LoadPolicy } from "hls.js";
 import Hls from "hls.js/light";
 import { LiveEdge } from "./live-edge";
+import { dateOf, positionOf, type Stretch } from "./timeline";
 
 export interface Figures {
   /** Seconds behind the end of the stream; null while it is no live stream or does not play. */
@@ -16,6 +17,8 @@ export interface Stream {
   readonly figures: Figures;
   /** Whether it keeps close to live; not where something moved the video back (a headset, a page's script). */
   readonly followsLive: boolean;
+  /** What there is of a recording; empty before it is known. */
+  readonly stretches: readonly Stretch[];
   /** Wall-clock time of the frame on screen, in milliseconds; null before the first one. */
   playhead(): number | null;
   toLiveEdge(): void;
@@ -125,7 +128,15 @@ class HlsStream implements Stream {
     return !this.isLeft;
   }
 
+  get stretches(): readonly Stretch[] {
+    const details = this.hls.latestLevelDetails;
+    return details && !details.live ? details.fragments : [];
+  }
+
   playhead(): number | null {
+    const { video, stretches } = this;
+    // After a seek hls.js goes on counting from the fragment before it, beyond a gap too, until the new one is there.
+    if (stretches.length > 0) return video.readyState > 0 ? dateOf(stretches, video.currentTime) : null;
     return this.hls.playingDate?.getTime() ?? null;
   }
 
@@ -160,7 +171,7 @@ class HlsStream implements Stream {
 
   seek(date: number): boolean {
     const details = this.hls.latestLevelDetails;
-    const position = details && positionOf(details, date);
+    const position = details && positionOf(details.fragments, date);
     if (position == null) return false;
     this.video.currentTime = position;
     return true;
@@ -221,7 +232,7 @@ class HlsStream implements Stream {
     this.started = true;
     const { from } = this.options;
     if (from !== undefined) {
-      this.hls.startLoad(positionOf(details, this.seen ?? from) ?? -1);
+      this.hls.startLoad(positionOf(details.fragments, this.seen ?? from) ?? -1);
     } else if (details.live && this.seen !== null && endDate(details) < this.seen + NEWS_MS) {
       // Nothing came since: to play its last second once more would tell of a picture that is not there.
       this.hls.stopLoad();
@@ -310,7 +321,9 @@ class HlsStream implements Stream {
     const parts = details?.live && details.partList?.length;
     if (!parts || !video.readyState || video.paused || video.seeking || this.isLeft) {
       this.latency = null;
-      if (video.playbackRate !== 1) video.playbackRate = 1;
+      // A recording is watched as fast as its viewer likes.
+      const rate = details?.live === false ? video.defaultPlaybackRate : 1;
+      if (video.playbackRate !== rate) video.playbackRate = rate;
       return;
     }
     const end = liveEnd(details);
@@ -350,7 +363,6 @@ class HlsStream implements Stream {
   };
 }
 
-/** Where the end of the stream is by now: it goes on growing between two playlists. */
 /**
  * When the encoder has gone and the last frames were played, hls.js takes the end for a place too far from live and goes
  * back: the last second is played once more and stalls once more. It has no setting for that.
@@ -360,6 +372,7 @@ function leaveToUs(hls: Hls): void {
   if (streamController?.synchronizeToLiveEdge) streamController.synchronizeToLiveEdge = () => undefined;
 }
 
+/** Where the end of the stream is by now: it goes on growing between two playlists. */
 function liveEnd(details: LevelDetails): number {
   return details.edge + details.age;
 }
@@ -367,17 +380,6 @@ function liveEnd(details: LevelDetails): number {
 function endDate(details: LevelDetails): number {
   const last = details.fragments.at(-1);
   return last?.programDateTime == null ? Infinity : last.programDateTime + (details.edge - last.start) * 1000;
-}
-
-/** Null: not in there yet. Runs of an encoder follow each other without a gap in the stream's own time, but not on the clock. */
-function positionOf(details: LevelDetails, date: number): number | null {
-  for (const { programDateTime, start, duration } of details.fragments) {
-    if (programDateTime === null) continue;
-    // Before it began, or between two runs: where the next one begins.
-    const into = Math.max(0, (date - programDateTime) / 1000);
-    if (into < duration) return start + into;
-  }
-  return null;
 }
 
 /** Seconds buffered ahead of the frame on screen, and whether more lies behind a hole. */

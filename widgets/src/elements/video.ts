@@ -9,6 +9,7 @@ import { icon } from "../ui/icon";
 import { Part, define } from "./part";
 import type { Stream } from "./hls";
 import type { LsLive } from "./live";
+import type { LsReplay } from "./replay";
 
 /** A pin meets its frame to within this. */
 const FOLLOW_EVERY_MS = 50;
@@ -42,11 +43,13 @@ export class LsVideo extends Part {
   @state() private awake = true;
   @state() private progress = 0;
   @state() private duration = 0;
-  /** The code for a running show is here. */
-  @state() private rolling = false;
+  /** What plays it is here: the code for a running show, or for a recording of our own. */
+  @state() private rolling: "" | "live" | "replay" = "";
   @query("video") private video!: DatedVideo;
-  @query("ls-live") private show!: LsLive | null;
+  @query("ls-live,ls-replay") private show!: LsLive | LsReplay | null;
   private recording: Stream | null = null;
+  /** The show went on before these eyes. */
+  private seenLive = false;
   private told = 0;
   private timer: ReturnType<typeof setInterval> | undefined;
   private sleepTimer: ReturnType<typeof setTimeout> | undefined;
@@ -72,8 +75,13 @@ export class LsVideo extends Part {
     super.updated(changed);
     if (!changed.has("src") || this.src === this.loaded) return;
     // The address of a running show may be renewed: that is a matter of the stream.
-    if (this.rolling && this.src && this.live) this.loaded = this.src;
+    if (this.rolling && this.src && this.rolling === this.kind) this.loaded = this.src;
     else void this.load();
+  }
+
+  /** A recording that somebody else keeps is an address and no more. */
+  private get kind(): "" | "live" | "replay" {
+    return this.live ? "live" : this.session.room.state?.show.replay_url ? "" : "replay";
   }
 
   private get stream(): Stream | null {
@@ -83,6 +91,7 @@ export class LsVideo extends Part {
   /** Wall-clock milliseconds of the frame on screen; null while the video has not told. */
   playhead(): number | null {
     const room = this.session.room;
+    if (this.rolling === "replay") return (this.show as LsReplay | null)?.head ?? null;
     // Where a card stands in for the picture, nothing is ahead of anything.
     if (!this.src || this.show?.isDark) return room.serverNow();
     const dated = this.stream?.playhead() ?? this.nativePlayhead();
@@ -128,10 +137,12 @@ export class LsVideo extends Part {
     video.muted = this.muted;
     if (/\.m3u8($|\?)/.test(src)) {
       try {
-        const { attach } = await import("./hls");
+        const { kind } = this;
+        if (kind === "live") this.seenLive = true;
+        const { attach } = await (kind === "replay" ? import("./replay") : import("./hls"));
         if (this.src !== src || !this.isConnected) return;
-        this.rolling = this.live;
-        if (this.live) return;
+        this.rolling = kind;
+        if (kind) return;
         this.recording = attach(video, src, (fatal) => {
           this.trouble = fatal;
         });
@@ -146,7 +157,7 @@ export class LsVideo extends Part {
   private unload(): void {
     this.recording?.destroy();
     this.recording = null;
-    this.rolling = false;
+    this.rolling = "";
     if (this.loaded && this.video) {
       this.video.removeAttribute("src");
       this.video.load();
@@ -172,7 +183,7 @@ export class LsVideo extends Part {
       return this.video.pause();
     }
     // Live goes on without the viewer: coming back means coming back to now.
-    if (this.show?.state === "paused") this.show.toLive();
+    if (this.show?.state === "paused") (this.show as LsLive).toLive();
     else void this.play();
   }
 
@@ -250,7 +261,17 @@ export class LsVideo extends Part {
       ${!this.src
         ? nothing
         : html`
-            ${this.rolling
+            ${this.rolling === "replay"
+              ? html`<ls-replay
+                  .session=${this.session}
+                  .src=${this.src}
+                  .video=${this.video}
+                  .small=${this.small}
+                  .again=${this.seenLive}
+                  class=${calm ? "calm" : ""}
+                  @ls-start=${() => this.play()}
+                ></ls-replay>`
+              : this.rolling
               ? html`<ls-live
                   .session=${this.session}
                   .src=${this.src}
@@ -302,21 +323,23 @@ export class LsVideo extends Part {
                 ? html`<button
                     class="edge ${this.behind ? "behind" : ""}"
                     ?disabled=${!this.behind}
-                    @click=${() => this.show?.toLive()}
+                    @click=${() => (this.show as LsLive | null)?.toLive()}
                   >
                     <i></i>${this.t(this.behind ? "video.to_live" : "video.live")}
                   </button>`
                 : this.duration > 0
-                  ? html`<input
-                        class="seek full"
-                        type="range"
-                        min="0"
-                        max=${Math.floor(this.duration)}
-                        aria-label=${this.t("video.seek")}
-                        aria-valuetext=${clockText(this.progress)}
-                        .value=${String(Math.floor(this.progress))}
-                        @input=${this.seek}
-                      /><span class="time full">${clockText(this.progress)} / ${clockText(this.duration)}</span>`
+                  ? html`${this.rolling
+                        ? nothing
+                        : html`<input
+                            class="seek full"
+                            type="range"
+                            min="0"
+                            max=${Math.floor(this.duration)}
+                            aria-label=${this.t("video.seek")}
+                            aria-valuetext=${clockText(this.progress)}
+                            .value=${String(Math.floor(this.progress))}
+                            @input=${this.seek}
+                          />`}<span class="time full">${clockText(this.progress)} / ${clockText(this.duration)}</span>`
                   : nothing}
               <span class="grow"></span>
               ${document.pictureInPictureEnabled

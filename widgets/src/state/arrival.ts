@@ -5,9 +5,11 @@ export interface Arrival {
   store: string | null;
   /** The order whose payment was confirmed on another page. */
   order: string | null;
+  /** The moment of the show, in seconds since it began. */
+  at: number | null;
 }
 
-export const NOWHERE: Arrival = { product: null, store: null, order: null };
+export const NOWHERE: Arrival = { product: null, store: null, order: null, at: null };
 /** Written by a payment provider; the secret among them has no business in a history. */
 const FOREIGN = ["payment_intent", "payment_intent_client_secret", "redirect_status", "source_type"];
 
@@ -19,5 +21,7 @@ export function takeArrival(): Arrival {
     for (const name of ["liveshop_order", ...FOREIGN]) url.searchParams.delete(name);
     history.replaceState(history.state, "", url);
   }
-  return { product: url.searchParams.get("product"), store: url.searchParams.get("store"), order };
+  const asked = (name: string): string | null => url.searchParams.get(name);
+  const at = parseFloat(asked("at") ?? "");
+  return { product: asked("product"), store: asked("store"), order, at: at >= 0 ? at : null };
 }

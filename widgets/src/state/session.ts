@@ -1,6 +1,6 @@
 // One viewer in one show: identity, room, cart, and the events the embedding page hears.
 
-import type { Cart, GuestToken, Me, Place, Product, RoomEvent, Shop, Tick, Variant } from "../wire.gen";
+import type { Cart, ChatMessage, GuestToken, Me, Place, Product, RoomEvent, Shop, Tick, Variant } from "../wire.gen";
 import { Api, GuestAuth, NOBODY, storageOrNull } from "./api";
 import { NOWHERE, type Arrival } from "./arrival";
 import { CartClient, type Language } from "./cart";
@@ -48,6 +48,8 @@ export class Session extends EventTarget {
   foreign: ForeignLine[] | null = null;
   /** The product in focus, in step with the video. */
   pinned: string | null = null;
+  /** What had been said by the moment a replay shows; null: it is not a replay. */
+  said: readonly ChatMessage[] | null = null;
   named: boolean;
   /** The store the viewer stands in, as the code he scanned there said; kept for this visit. */
   store: string | null = null;

@@ -18,6 +18,7 @@ import "./embed-dialog";
 import { icon, type IconName } from "./icons";
 import "./monitor";
 import { OfferBook } from "./offers";
+import "./recording-line";
 import { stateBadge, whenWords } from "./show-words";
 import { VideoWatch } from "./video-watch";
 import { explain, failure, loadingRows, View } from "./view";
@@ -200,6 +201,7 @@ export class Cockpit extends View {
             <div class="panel monitor">
               <studio-monitor .app=${this.app} .show=${show} .room=${this.room} .health=${this.video.health}></studio-monitor>
               ${takesVideo(show) ? html`<studio-cockpit-video .app=${this.app} .show=${show} .room=${this.room} .watch=${this.video}></studio-cockpit-video>` : nothing}
+              <studio-recording-line .app=${this.app} .show=${show} .room=${this.room}></studio-recording-line>
             </div>
             <studio-cockpit-lineup class="panel" id="panel-lineup" data-panel="lineup" .app=${this.app} .room=${this.room} .book=${this.offers} .version=${room}></studio-cockpit-lineup>
           </div>

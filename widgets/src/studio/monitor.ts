@@ -52,7 +52,7 @@ export class Monitor extends View {
 
   /** What should be played; "" is nothing. Once it came the feed stays: it comes back sooner than any question. */
   private get source(): string {
-    if (this.show.state === "replay") return this.show.replay_url ?? "";
+    if (this.show.state === "replay") return this.show.replay ?? "";
     if (!this.running) return "";
     if (canMonitor() && !this.refused) return arrives(this.health) || this.playing === "feed" ? "feed" : "";
     return this.show.state === "live" ? (this.show.hls ?? "") : "";

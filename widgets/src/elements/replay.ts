@@ -1,0 +1,529 @@
+// <ls-replay>: a recorded show to be watched again: its chapters, pictures of what lies ahead, the chat as it was, and
+// every product at its moment. A chunk of its own with its words: nobody else pays for it.
+
+import { html, nothing, svg, unsafeCSS, type PropertyValues, type TemplateResult } from "lit";
+import { property, query, state } from "lit/decorators.js";
+import de from "../../locales/de.json";
+import en from "../../locales/en.json";
+import replayDe from "../../locales/replay.de.json";
+import replayEn from "../../locales/replay.en.json";
+import liveCss from "../../styles/player-live.css";
+import replayCss from "../../styles/player-replay.css";
+import { clockText } from "../state/i18n";
+import type { Session } from "../state/session";
+import { icon } from "../ui/icon";
+import { picture } from "../ui/picture";
+import { baseStyles } from "../ui/styles";
+import type { Chapter, Replay, RoomEvent } from "../wire.gen";
+import { card } from "./live-card";
+import { Part, define } from "./part";
+import { ReplayChat } from "./replay-chat";
+import { keepPlace, keptPlace } from "./replay-place";
+import { attach, type Figures, type Stream } from "./stream";
+import { dateOf, lengthOf, positionOf, stretchesOf, type Stretch } from "./timeline";
+
+export { attach };
+
+Object.assign(en, replayEn);
+Object.assign(de, replayDe);
+
+const LOOK_EVERY_MS = 200;
+const KEEP_EVERY_MS = 2000;
+const SETTLE_MS = 250;
+const STEP_S = 10;
+const SPEEDS = [1, 1.25, 1.5, 2];
+/** Pictures are made while the first viewers watch. */
+const ASK_AGAIN_MS = 15_000;
+const ASK_AT_MOST = 20;
+/** Nearer to the end than this nobody goes on from. */
+const OVER_S = 3;
+/** Pressed within the first seconds of a chapter, "back" means the one before. */
+const JUST_BEGUN_S = 3;
+
+/** Of the round end of a slider: its middle cannot leave the bar. */
+const HALF_THUMB = 7;
+
+/** A chapter and where it begins in the recording, which may have been cut. */
+interface Place {
+  chapter: Chapter;
+  start: number;
+}
+
+export class LsReplay extends Part {
+  @property() src = "";
+  @property({ attribute: false }) video!: HTMLVideoElement;
+  @property({ type: Boolean, reflect: true }) small = false;
+  /** The viewer was here when the show ended: whether it begins anew is for him to say. */
+  @property({ type: Boolean }) again = false;
+  @state() private begun = false;
+  @state() private facts: Replay | null = null;
+  @state() private still = true;
+  @state() private trouble = false;
+  @state() private speed = 1;
+  @state() private listed = false;
+  /** Where on the bar the viewer points at, and where he wants to be, in seconds. */
+  @state() private pointed: number | null = null;
+  @state() private aim: number | null = null;
+  @query(".seek input") private bar!: HTMLInputElement | null;
+  @query(".tip") private tip!: HTMLElement | null;
+  @query(".tip i") private shot!: HTMLElement | null;
+  stream: Stream | null = null;
+  readonly soundOnly = false;
+  readonly atLive = true;
+  readonly state = "replay";
+  private playing = "";
+  private native: Stretch[] = [];
+  private denied = false;
+  private chat: ReplayChat | null = null;
+  private timer: ReturnType<typeof setInterval> | undefined;
+  private settle: ReturnType<typeof setTimeout> | undefined;
+  private asking: ReturnType<typeof setTimeout> | undefined;
+  private asked = 0;
+  private version = 0;
+  private keptAt = 0;
+
+  static override styles = [baseStyles, unsafeCSS(liveCss), unsafeCSS(replayCss)];
+
+  private readonly listeners: [string, () => void][] = [
+    ["playing", () => (this.still = false)],
+    ["timeupdate", () => this.video.readyState > 2 && (this.still = false)],
+    ["seeked", () => (this.still = this.video.readyState < 3)],
+    ["waiting", () => (this.still = true)],
+    ["emptied", () => (this.still = true)],
+    ["pause", () => this.keep()],
+  ];
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    this.timer = setInterval(() => this.look(), LOOK_EVERY_MS);
+    this.session.addEventListener("event", this.heard);
+    addEventListener("pagehide", this.leaving);
+    this.around?.addEventListener("keydown", this.keyed);
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.keep();
+    clearInterval(this.timer);
+    clearTimeout(this.settle);
+    clearTimeout(this.asking);
+    this.session.removeEventListener("event", this.heard);
+    removeEventListener("pagehide", this.leaving);
+    for (const [name, listener] of this.listeners) this.video.removeEventListener(name, listener);
+    this.video.defaultPlaybackRate = this.video.playbackRate = 1;
+    this.stream?.destroy();
+    this.stream = null;
+    this.say(null);
+  }
+
+  protected override firstUpdated(): void {
+    for (const [name, listener] of this.listeners) this.video.addEventListener(name, listener);
+    if (!this.again) this.begin(this.firstMoment());
+  }
+
+  /** The element around this one: its buttons stand beside these. */
+  private get around(): HTMLElement | null {
+    const root = this.getRootNode();
+    return root instanceof ShadowRoot ? (root.host as HTMLElement) : null;
+  }
+
+  // What the element around this one asks
+
+  readonly figures: Figures = { latency: null, target: 0, stalls: 0 };
+
+  /** A card stands in for the picture. */
+  get isDark(): boolean {
+    return !this.begun;
+  }
+
+  /** Wall-clock milliseconds of the frame on screen. */
+  get head(): number | null {
+    if (!this.begun || this.video.readyState < 1) return null;
+    return this.stream?.playhead() ?? dateOf(this.stretches, this.video.currentTime);
+  }
+
+  // The recording
+
+  private get stretches(): readonly Stretch[] {
+    return this.stream?.stretches ?? this.native;
+  }
+
+  private get length(): number {
+    return lengthOf(this.stretches);
+  }
+
+  private get startedAt(): number {
+    const { show } = this.session.room.state!;
+    return Date.parse(show.started_at ?? show.ended_at ?? "") || 0;
+  }
+
+  /** Where this tab was before it was loaded anew, else what the page's address asks for, else the beginning. */
+  private firstMoment(): number {
+    const { at } = this.session.arrival;
+    return keptPlace(this.session.showId, at) ?? (at === null ? 0 : this.startedAt + at * 1000);
+  }
+
+  private begin(from: number): void {
+    this.begun = true;
+    this.start(from);
+    void this.ask();
+    this.emit("ls-start");
+  }
+
+  private start(from: number): void {
+    const { src, video } = this;
+    this.stream?.destroy();
+    this.playing = src;
+    this.denied = false;
+    this.stream = attach(video, src, (fatal) => (this.trouble = fatal), {
+      from,
+      onDenied: () => {
+        // Its signature is too old: the room knows a new one.
+        this.denied = true;
+        this.session.room.reload();
+      },
+    });
+    if (!this.stream) void this.startNative(src, from);
+  }
+
+  private async startNative(src: string, from: number): Promise<void> {
+    this.video.src = src;
+    this.emit("ls-start");
+    try {
+      this.native = stretchesOf(await (await fetch(src)).text());
+    } catch {
+      return; // It plays; only its moments are not known.
+    }
+    if (from > 0) this.seekTo(positionOf(this.native, from) ?? 0);
+  }
+
+  protected override willUpdate(changed: PropertyValues): void {
+    super.willUpdate(changed);
+    const show = this.session.room.state?.show;
+    if (!show || show.version === this.version) return;
+    // It may have been cut.
+    if (this.version && this.begun) void this.ask();
+    this.version = show.version;
+  }
+
+  protected override updated(changed: PropertyValues): void {
+    super.updated(changed);
+    if (this.begun && this.denied && this.src !== this.playing) {
+      this.start(this.head ?? this.firstMoment());
+      this.emit("ls-start");
+    }
+    this.placeTip();
+    if (changed.has("listed") && this.listed) {
+      const list = this.renderRoot.querySelector<HTMLElement>("[aria-current=true], .chapters li button");
+      list?.focus();
+    }
+  }
+
+  private async ask(): Promise<void> {
+    clearTimeout(this.asking);
+    const path = `/api/shows/${encodeURIComponent(this.session.showId)}/replay`;
+    try {
+      this.facts = await this.session.api.get<Replay>(path);
+      if (this.facts.poster && this.video.readyState < 2) this.video.poster = this.facts.poster;
+    } catch {
+      // The recording plays without them.
+    }
+    if (!this.facts?.sprites && ++this.asked < ASK_AT_MOST && this.isConnected) {
+      this.asking = setTimeout(() => void this.ask(), ASK_AGAIN_MS);
+    }
+  }
+
+  // As time goes on
+
+  private look(): void {
+    const { head } = this;
+    if (head === null) return;
+    this.chat ??= new ReplayChat(this.session.api, this.session.showId, this.startedAt);
+    if (this.chat.at(head) || this.session.said === null) this.say(this.chat.messages);
+    if (performance.now() - this.keptAt > KEEP_EVERY_MS && !this.video.paused) this.keep();
+    this.requestUpdate();
+  }
+
+  private say(messages: Session["said"]): void {
+    this.session.said = messages;
+    this.session.changed();
+  }
+
+  private readonly heard = (event: Event): void => {
+    const { t } = (event as CustomEvent<RoomEvent>).detail;
+    if (t === "chat.deleted" || t === "chat.sanctioned") this.chat?.drop();
+  };
+
+  private readonly leaving = (): void => this.keep();
+
+  private keep(): void {
+    const { head, video } = this;
+    if (head === null) return;
+    this.keptAt = performance.now();
+    const isOver = video.ended || this.length - video.currentTime < OVER_S;
+    keepPlace(this.session.showId, isOver ? null : head, this.session.arrival.at);
+  }
+
+  // Going somewhere else
+
+  private seekTo(position: number): void {
+    this.aim = null;
+    const { video, length } = this;
+    video.currentTime = Math.max(0, Math.min(position, length ? length - 0.1 : position));
+    this.look();
+    this.session.changed();
+  }
+
+  private goTo(place: Place): void {
+    this.session.track("chapter", { product_id: place.chapter.product_id });
+    this.seekTo(place.start);
+    if (this.video.paused) this.emit("ls-start");
+    this.closeList();
+  }
+
+  private closeList(): void {
+    if (!this.listed) return;
+    this.listed = false;
+    void this.updateComplete.then(() => this.renderRoot.querySelector<HTMLElement>("[data-testid=chapters]")?.focus());
+  }
+
+  private choose(event: Event): void {
+    this.aim = Number((event.target as HTMLInputElement).value);
+    clearTimeout(this.settle);
+    // Arrow keys come one by one: not every one of them is where the viewer wants to be.
+    if (event.type === "change") this.settle = setTimeout(() => this.aim !== null && this.seekTo(this.aim), SETTLE_MS);
+  }
+
+  private step(by: number): void {
+    const to = (this.aim ?? this.video.currentTime) + by;
+    this.aim = Math.max(0, Math.min(to, this.length));
+    clearTimeout(this.settle);
+    this.settle = setTimeout(() => this.aim !== null && this.seekTo(this.aim), SETTLE_MS);
+  }
+
+  private chapterBy(by: number): void {
+    const { places } = this;
+    const here = this.aim ?? this.video.currentTime;
+    const now = places.findLastIndex((place) => place.start <= here);
+    const back = by < 0 && here - (places[now]?.start ?? 0) > JUST_BEGUN_S ? 0 : by;
+    const place = places[Math.max(0, now + back)];
+    if (place) this.seekTo(place.start);
+  }
+
+  /** Of the picture and its buttons; sliders other than ours have keys of their own. */
+  private readonly keyed = (event: KeyboardEvent): void => {
+    const target = event.composedPath()[0] as HTMLElement;
+    if (!this.begun || event.altKey || event.ctrlKey || event.metaKey) return;
+    if (event.key === "Escape" && this.listed) {
+      event.stopPropagation();
+      return this.closeList();
+    }
+    if (this.listed && target.closest(".chapters")) return;
+    if (target instanceof HTMLInputElement && target !== this.bar) return;
+    switch (event.key) {
+      case "ArrowLeft":
+      case "ArrowDown":
+        this.step(-STEP_S);
+        break;
+      case "ArrowRight":
+      case "ArrowUp":
+        this.step(STEP_S);
+        break;
+      case "PageUp":
+        this.chapterBy(1);
+        break;
+      case "PageDown":
+        this.chapterBy(-1);
+        break;
+      default:
+        return;
+    }
+    event.preventDefault();
+  };
+
+  private point(event: PointerEvent): void {
+    const { left, width } = this.bar!.getBoundingClientRect();
+    const share = (event.clientX - left - HALF_THUMB) / (width - 2 * HALF_THUMB);
+    this.pointed = Math.min(1, Math.max(0, share)) * this.length;
+  }
+
+  private faster(): void {
+    const next = SPEEDS[(SPEEDS.indexOf(this.speed) + 1) % SPEEDS.length]!;
+    this.speed = next;
+    this.video.defaultPlaybackRate = this.video.playbackRate = next;
+    this.session.track("speed", { speed: next });
+  }
+
+  // What is seen
+
+  private get places(): Place[] {
+    const { stretches, length } = this;
+    const found: Place[] = [];
+    for (const chapter of this.facts?.chapters ?? []) {
+      const start = positionOf(stretches, Date.parse(chapter.from_at));
+      if (start === null || start >= length) continue;
+      // What was cut off before the beginning all begins there: the last of them is what is seen.
+      if (start === 0) found.length = 0;
+      found.push({ chapter, start });
+    }
+    return found;
+  }
+
+  private titleOf({ chapter }: Place): string {
+    const product = this.session.product(chapter.product_id);
+    return product?.title ?? (chapter.title || this.t("replay.between"));
+  }
+
+  /** The picture of a moment: the last one not after it. */
+  private pictureAt(position: number): number | null {
+    const sprites = this.facts?.sprites;
+    const date = dateOf(this.stretches, position);
+    if (!sprites || sprites.offsets_ms.length === 0 || date === null) return null;
+    const into = date - Date.parse(sprites.starts_at);
+    return Math.max(0, sprites.offsets_ms.findLastIndex((offset) => offset <= into));
+  }
+
+  /** Styles are set here: a page's policy may forbid them in markup. */
+  private placeTip(): void {
+    const { tip, shot, bar, length } = this;
+    const at = this.aim ?? this.pointed;
+    if (!tip || !bar || at === null || !length) return;
+    const way = bar.offsetWidth - 2 * HALF_THUMB;
+    const half = tip.offsetWidth / 2;
+    const row = bar.parentElement!;
+    const middle = HALF_THUMB + (way * at) / length;
+    const least = half - row.offsetLeft;
+    const most = row.offsetWidth + (row.parentElement!.offsetWidth - row.offsetLeft - row.offsetWidth) - half;
+    tip.style.left = `${Math.min(Math.max(middle, least), most)}px`;
+    const sprites = this.facts?.sprites;
+    const number = shot ? this.pictureAt(at) : null;
+    if (!shot || !sprites || number === null) return;
+    const rows = Math.ceil(sprites.offsets_ms.length / sprites.columns);
+    const share = (part: number, of: number): string => `${of > 1 ? (100 * part) / (of - 1) : 0}%`;
+    shot.style.aspectRatio = `${sprites.width} / ${sprites.height}`;
+    shot.style.backgroundImage = `url("${new URL(sprites.url, this.session.base || location.href).href}")`;
+    shot.style.backgroundSize = `${sprites.columns * 100}% ${rows * 100}%`;
+    shot.style.backgroundPosition = `${share(number % sprites.columns, sprites.columns)} ${share(Math.floor(number / sprites.columns), rows)}`;
+  }
+
+  private seekBar(places: Place[], length: number): TemplateResult {
+    const here = this.aim ?? this.video.currentTime;
+    const at = this.aim ?? this.pointed;
+    const place = (position: number): Place | undefined => places.findLast(({ start }) => start <= position);
+    const now = place(here);
+    const tipped = at === null ? undefined : place(at);
+    const times = { time: clockText(here), length: clockText(length) };
+    const words = now ? this.t("replay.at_chapter", { ...times, title: this.titleOf(now) }) : this.t("replay.at", times);
+    const percent = (seconds: number): string => `${Math.min(100, (100 * seconds) / length).toFixed(2)}%`;
+    return html`<div class="seek">
+      <svg class="track" aria-hidden="true">
+        <rect class="rest" width="100%" height="100%" rx="2"></rect>
+        <rect class="done" width=${percent(here)} height="100%" rx="2"></rect>
+        ${places.map(({ start }) => (start > 0 ? svg`<rect class="mark" x=${percent(start)} width="3" height="100%"></rect>` : nothing))}
+      </svg>
+      <input
+        type="range"
+        min="0"
+        max=${Math.floor(length)}
+        data-testid="replay-seek"
+        aria-label=${this.t("video.seek")}
+        aria-valuetext=${words}
+        .value=${String(Math.round(here))}
+        @input=${this.choose}
+        @change=${this.choose}
+        @pointermove=${this.point}
+        @pointerleave=${() => (this.pointed = null)}
+      />
+      ${at === null
+        ? nothing
+        : html`<div class="tip" data-testid="replay-tip" aria-hidden="true">
+            ${this.pictureAt(at) === null ? nothing : html`<i></i>`}
+            <b>${clockText(at)}</b>${tipped ? html`<span>${this.titleOf(tipped)}</span>` : nothing}
+          </div>`}
+    </div>`;
+  }
+
+  private row(): TemplateResult | typeof nothing {
+    const { length, places } = this;
+    if (this.small || !this.begun || !length) return nothing;
+    const now = places.findLast(({ start }) => start <= this.video.currentTime);
+    const jump = (by: number): TemplateResult => {
+      const label = this.t(by < 0 ? "replay.back" : "replay.on", { count: STEP_S });
+      return html`<button class="icon-btn jump" title=${label} aria-label=${label} @click=${() => this.step(by)}>
+        <svg class="icon ${by < 0 ? "" : "turned"}" viewBox="0 0 24 24" aria-hidden="true"><path d="M4.5 12a7.5 7.5 0 1 0 2.2-5.3L4.5 9 M4.5 4.5V9H9" /></svg
+        ><small aria-hidden="true">${STEP_S}</small>
+      </button>`;
+    };
+    const speed = this.t("replay.speed", { speed: this.session.i18n.number(this.speed) });
+    return html`<div class="row">
+      ${jump(-STEP_S)}${jump(STEP_S)} ${this.seekBar(places, length)}
+      <button class="icon-btn speed" data-testid="speed" title=${speed} aria-label=${speed} @click=${this.faster}>
+        ${this.session.i18n.number(this.speed)}×
+      </button>
+      ${places.length > 1
+        ? html`<button
+            class="list"
+            data-testid="chapters"
+            aria-expanded=${this.listed ? "true" : "false"}
+            aria-label=${this.t("replay.chapters")}
+            title=${this.t("replay.chapters")}
+            @click=${() => (this.listed = !this.listed)}
+          >
+            <svg class="icon" viewBox="0 0 24 24" aria-hidden="true">
+              <path d="M9 6.5h11 M9 12h11 M9 17.5h11 M4.5 6.5v.01 M4.5 12v.01 M4.5 17.5v.01" />
+            </svg>
+            ${now ? html`<span>${this.titleOf(now)}</span>` : nothing}
+          </button>`
+        : nothing}
+    </div>`;
+  }
+
+  private list(): TemplateResult | typeof nothing {
+    if (!this.listed || this.small) return nothing;
+    const { places } = this;
+    const now = places.findLast(({ start }) => start <= this.video.currentTime);
+    return html`<nav class="chapters" aria-label=${this.t("replay.chapters")}>
+      <div class="head">
+        <b>${this.t("replay.chapters")}</b>
+        <button class="icon-btn" aria-label=${this.t("close")} @click=${this.closeList}>${icon("close")}</button>
+      </div>
+      <ol>
+        ${places.map((place) => {
+          const image = this.session.product(place.chapter.product_id)?.images[0];
+          return html`<li>
+            <button data-testid="chapter" aria-current=${place === now ? "true" : nothing} @click=${() => this.goTo(place)}>
+              <span class="shot">${image ? picture(image, { sizes: "44px", alt: "" }) : icon("play", true)}</span>
+              <span class="name">${this.titleOf(place)}</span>
+              <time>${clockText(place.start)}</time>
+            </button>
+          </li>`;
+        })}
+      </ol>
+    </nav>`;
+  }
+
+  protected override render(): TemplateResult {
+    if (!this.begun) {
+      return card(
+        this.session.room.state?.show.cover,
+        this.t("replay.over"),
+        this.t("replay.over_text"),
+        html`<button class="btn" data-testid="watch-again" @click=${() => this.begin(0)}>${icon("play", true)}${this.t("replay.watch")}</button>`,
+      );
+    }
+    return html`${this.trouble
+      ? html`<div class="pill" role="status"><span class="spinner"></span>${this.t("video.trouble")}</div>`
+      : this.still && !this.video.paused
+        ? html`<div class="wait"><span class="spinner"></span></div>`
+        : nothing}
+    ${this.row()} ${this.list()}`;
+  }
+}
+
+define("ls-replay", LsReplay);
+
+declare global {
+  interface HTMLElementTagNameMap {
+    "ls-replay": LsReplay;
+  }
+}
