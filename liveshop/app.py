@@ -440,7 +440,7 @@ def wire(
     slow_worker = Worker(database, catalog_jobs.handlers(media), clock)
     mail_worker = Worker(database, mail_jobs, clock, never_given_up=[mail_sending.TOPIC])
     reminder_worker = Worker(database, reminder_jobs, clock)
-    stage_worker = Worker(database, stage.handlers, clock)
+    stage_worker = Worker(database, stage.handlers, clock, is_lasting=True)
     export_worker = Worker(database, syndication.jobs, clock, never_given_up=list(syndication.jobs))
 
     def wake_workers() -> None:

@@ -98,6 +98,15 @@ class Jobs:
         return rows
 
     @staticmethod
+    async def keep(conn: AsyncConnection, job_id: str, now: datetime) -> None:
+        """Claim a job for longer."""
+        await conn.execute(
+            sa.update(job)
+            .where(job.c.id == job_id, job.c.state == "queued")
+            .values(not_before=now + _CLAIM)
+        )
+
+    @staticmethod
     async def finish(conn: AsyncConnection, job_ids: Collection[str]) -> None:
         await conn.execute(sa.delete(job).where(job.c.id.in_(job_ids)))
 
@@ -159,7 +168,8 @@ class Worker:
 
     Work that must not wait for slow work gets a worker of its own. `never_given_up` names topics
     whose jobs are tried for ever. `at_once`: so many are claimed together, for work so quick that
-    none outlives its claim waiting for the others. Supervised by its owner.
+    none outlives its claim waiting for the others. `is_lasting`: for work of minutes, which nobody
+    else takes up while it goes on here. Supervised by its owner.
     """
 
     def __init__(
@@ -170,12 +180,17 @@ class Worker:
         *,
         never_given_up: Collection[str] = (),
         at_once: int = 1,
+        is_lasting: bool = False,
+        keep_seconds: float = _CLAIM.total_seconds() / 3,
     ) -> None:
         self._database = database
         self._handlers = handlers
         self._clock = clock
         self._never_given_up = frozenset(never_given_up)
         self._at_once = at_once
+        self._is_lasting = is_lasting
+        self._keep_seconds = keep_seconds
+        """How often the claim on lasting work is made longer."""
         self._wake = asyncio.Event()
         self._log = structlog.get_logger("worker")
 
@@ -210,7 +225,7 @@ class Worker:
     async def _is_done(self, row: sa.Row[Any]) -> bool:
         """Run a job; False when it failed, which is written down then."""
         try:
-            await self._handlers[row.topic](row.payload)
+            await self._handle(row)
         except Exception as error:
             again_at = self._next_try(row.topic, row.attempts + 1)
             self._log.warning(
@@ -220,6 +235,26 @@ class Worker:
                 await Jobs.fail(tx.conn, row.id, error=repr(error), again_at=again_at)
             return False
         return True
+
+    async def _handle(self, row: sa.Row[Any]) -> None:
+        if not self._is_lasting:
+            await self._handlers[row.topic](row.payload)
+            return
+        keeping = asyncio.create_task(self._keep(row.id))
+        try:
+            await self._handlers[row.topic](row.payload)
+        finally:
+            keeping.cancel()
+            await asyncio.wait({keeping})
+
+    async def _keep(self, job_id: str) -> None:
+        while True:
+            await asyncio.sleep(self._keep_seconds)
+            try:
+                async with self._database.write() as tx:
+                    await Jobs.keep(tx.conn, job_id, self._clock.now())
+            except ShopError as error:
+                self._log.warning("claim_not_kept", job=job_id, reason=error.detail)
 
     def _next_try(self, topic: str, attempts: int) -> datetime | None:
         if attempts >= MAX_ATTEMPTS and topic not in self._never_given_up:

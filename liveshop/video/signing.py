@@ -15,6 +15,7 @@ from liveshop.video.model import BadPlaybackLink
 
 _MARK: Final = "~"
 _SIGNATURE_BYTES: Final = 16
+_PREVIEW: Final = "preview-"
 _PURPOSE: Final = b"liveshop playback link 1"
 
 
@@ -39,24 +40,37 @@ class PlaybackLinks:
 
     def signed(self, show_id: ShowId, now: datetime) -> str:
         """The show's part of such an address."""
-        expires = (int(now.timestamp()) // self._period_seconds + 2) * self._period_seconds
-        return f"{show_id}{_MARK}{expires}.{self._signature(show_id, expires)}"
+        return self._ticket(show_id, now, "")
+
+    def preview(self, show_id: ShowId, now: datetime) -> str:
+        """The same for staff: it opens all of a recording, published or not."""
+        return self._ticket(show_id, now, _PREVIEW)
+
+    def is_preview(self, show: str) -> bool:
+        """Of what `opened` has opened."""
+        return show.partition(_MARK)[2].startswith(_PREVIEW)
 
     def opened(self, show: str, now: datetime) -> tuple[ShowId, bool]:
         """The show that a path names, and whether it is signed. Raises BadPlaybackLink."""
         show_id, mark, ticket = show.partition(_MARK)
         if not mark:
             return ShowId(show_id), False
-        expires, _, signature = ticket.partition(".")
+        kind = _PREVIEW if ticket.startswith(_PREVIEW) else ""
+        expires, _, signature = ticket.removeprefix(kind).partition(".")
         if not (expires.isascii() and expires.isdecimal() and len(expires) <= 15):
             raise BadPlaybackLink("This address is not complete: load the show again.")
-        right = self._signature(ShowId(show_id), int(expires))
+        right = self._signature(ShowId(show_id), f"{kind}{int(expires)}")
         if not hmac.compare_digest(right.encode(), signature.encode(errors="replace")):
             raise BadPlaybackLink("This address is not one of ours: load the show again.")
         if now.timestamp() >= int(expires):
             raise BadPlaybackLink("This address worked until a while ago: load the show again.")
         return ShowId(show_id), True
 
-    def _signature(self, show_id: ShowId, expires: int) -> str:
-        text = f"{show_id}{_MARK}{expires}".encode(errors="replace")
+    def _ticket(self, show_id: ShowId, now: datetime, kind: str) -> str:
+        expires = (int(now.timestamp()) // self._period_seconds + 2) * self._period_seconds
+        what = f"{kind}{expires}"
+        return f"{show_id}{_MARK}{what}.{self._signature(show_id, what)}"
+
+    def _signature(self, show_id: ShowId, what: str) -> str:
+        text = f"{show_id}{_MARK}{what}".encode(errors="replace")
         return hmac.digest(self._key, text, "sha256")[:_SIGNATURE_BYTES].hex()

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -89,6 +89,40 @@ async def test_a_job_of_a_worker_that_died_is_taken_up_again(
     assert await worker.run_due()
     assert done == ["hello"]
     assert not await worker.run_due()
+
+
+async def test_lasting_work_is_taken_up_by_nobody_else_while_it_goes_on(
+    database: Database, clock: ManualClock
+) -> None:
+    async with database.write() as tx:
+        await tx.enqueue("film", Note("long"), now=clock.now())
+    done: list[str] = []
+    is_kept, may_end = asyncio.Event(), asyncio.Event()
+
+    async def film(payload: dict[str, str]) -> None:
+        await may_end.wait()
+        done.append(payload["text"])
+
+    class Told(ManualClock):
+        def now(self) -> datetime:
+            is_kept.set()
+            return clock.now()
+
+    one = Worker(database, {"film": film}, Told(clock.now()), is_lasting=True, keep_seconds=0.01)
+    other = Worker(database, {"film": film}, clock)
+    async with asyncio.timeout(10):
+        working = asyncio.create_task(one.run_due())
+        for _ in range(3):
+            clock.advance(timedelta(seconds=50))
+            is_kept.clear()
+            await is_kept.wait()
+            async with database.write():  # what was begun is written
+                pass
+            assert not await other.run_due()
+        may_end.set()
+        assert await working
+    assert done == ["long"]
+    assert not await other.run_due()
 
 
 async def test_a_failing_job_waits_longer_each_time_and_ends_among_the_dead(
