@@ -383,6 +383,7 @@ def wire(
         shows=shows,
         permissions_of=accounts_store.rights_of,
         send_away=publisher.renew,
+        stage_of=syndication.stages.get,
     )
     accounts.on_rights_changed = stage.stream_keys.stop_of_the_dismissed
     database.listen(OrderSettled, lambda settled: metrics.orders.labels(settled.state).inc())

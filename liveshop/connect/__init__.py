@@ -77,6 +77,7 @@ from liveshop.connect.sources import (
     SourcePage,
     StockWrite,
 )
+from liveshop.connect.stages import Stage, StageShow, StageTarget
 from liveshop.connect.texts import cut, measure, plain_text
 from liveshop.connect.values import (
     BadValue,
@@ -143,6 +144,9 @@ __all__ = [
     "SourceProduct",
     "SourceRow",
     "SourceVariant",
+    "Stage",
+    "StageShow",
+    "StageTarget",
     "StockWrite",
     "TextLimit",
     "TextUnit",

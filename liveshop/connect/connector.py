@@ -16,7 +16,7 @@ from liveshop.kernel.clock import Clock
 
 __all__ = ["AccessTokens", "Connector", "Kit", "Memory", "Opened", "Role", "Secret"]
 
-Role = Literal["file_source", "source", "channel", "feed", "poster"]
+Role = Literal["file_source", "source", "channel", "feed", "poster", "stage"]
 
 
 class Memory(Protocol):
@@ -109,7 +109,8 @@ class Kit:
 
 
 class Opened(Protocol):
-    """What `open` yields: it is a Source, Channel, Feed or Poster, or several of them."""
+    """What `open` yields: it is a Source, Channel, Feed, Poster or Stage, or several
+    of them."""
 
     async def diagnose(self) -> Iterable[str]:
         """What is missing, in plain words for the merchant, one sentence each; nothing when it

@@ -9,8 +9,9 @@ from pathlib import Path
 from liveshop.kernel.clock import Clock
 from liveshop.kernel.ids import ShowId
 from liveshop.settings import Settings
-from liveshop.shows import replay_http, stream_key_http
+from liveshop.shows import replay_http, simulcast_http, stream_key_http
 from liveshop.shows.broadcast import Broadcasts
+from liveshop.shows.destinations import Destinations, StageOf, no_stage
 from liveshop.shows.model import AudienceChanged, ShowEnded, ShowStarted
 from liveshop.shows.replays import Replays
 from liveshop.shows.service import SendAway, ShowService
@@ -29,6 +30,8 @@ from liveshop.video.ingest.rtmp_server import RtmpServer, RtmpServerLimits
 from liveshop.video.recording import Recordings
 from liveshop.video.service import VideoService
 from liveshop.video.signing import PlaybackLinks
+from liveshop.video.simulcast.connection import Reach
+from liveshop.video.simulcast.legs import Simulcasts
 from liveshop.web import Endpoint
 
 Job = Callable[[], Awaitable[None]]
@@ -42,6 +45,8 @@ class Stage:
     stream_keys: StreamKeys
     broadcasts: Broadcasts
     guard: VideoGuard
+    simulcasts: Simulcasts
+    destinations: Destinations
     replays: Replays
     endpoints: Sequence[Endpoint]
     background: Mapping[str, Job]
@@ -60,19 +65,27 @@ def assemble(
     shows: ShowService,
     permissions_of: PermissionsOf,
     send_away: SendAway,
+    stage_of: StageOf = no_stage,
 ) -> Stage:
     """`permissions_of`: what a member of staff or a key may do. `send_away`: makes everybody in a
-    room come again."""
+    room come again. `stage_of`: the opened connection that says where video is sent on to."""
     recordings = Recordings(
         settings.data_path / "video",
         clock=clock,
         keep_seconds=settings.video.rewind_seconds,
         least_free_bytes=int(settings.video.least_free_gib * 2**30),
     )
+    simulcasts = Simulcasts(
+        clock,
+        most_legs=settings.video.simulcast_legs,
+        reach=Reach(settings.syndication.private_addresses),
+    )
+    destinations = Destinations(database, clock, settings, simulcasts, stage_of)
     video = VideoService(
         clock=clock,
         settings=settings.video,
         recordings=recordings if settings.video.rewind_seconds else None,
+        taps=[simulcasts.tap],
     )
     stream_keys = StreamKeys(database, clock, settings, permissions_of)
     broadcasts = Broadcasts(
@@ -113,9 +126,12 @@ def assemble(
         stream_keys=stream_keys,
         broadcasts=broadcasts,
         guard=guard,
+        simulcasts=simulcasts,
+        destinations=destinations,
         replays=replays,
         endpoints=[
             *stream_key_http.endpoints(stream_keys, broadcasts),
+            *simulcast_http.endpoints(destinations),
             *replay_http.endpoints(replays),
             *video_http.endpoints(video, links, shows.show_for),
         ],
@@ -123,6 +139,8 @@ def assemble(
             "broadcasts": broadcasts.run,
             "video guard": guard.run,
             "recordings": recordings.run,
+            "simulcasts": simulcasts.run,
+            "destinations": destinations.run,
         },
         handlers={},
         chores=(),

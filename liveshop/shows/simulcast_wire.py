@@ -47,8 +47,8 @@ class DestinationChange(Wire):
 
 class Leg(Wire):
     """One destination of a show. `off`: not wanted; `waiting`: wanted, and there is no picture to
-    send; `refused`: the other side does not want it, which no trying mends; `retrying` again at
-    `retry_at`. `detail` says in words what is wrong."""
+    send; `retrying` again at `retry_at`; `refused`: the other side does not want it, which somebody
+    has to mend (it is tried again all the same). `detail` says in words what is wrong."""
 
     destination_id: str
     name: str

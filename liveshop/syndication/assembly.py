@@ -30,6 +30,7 @@ from liveshop.syndication.runner import Runner
 from liveshop.syndication.runtime import OpenConnections
 from liveshop.syndication.sealing import Sealer
 from liveshop.syndication.sending import PostTurns
+from liveshop.syndication.stages import StageConnections
 from liveshop.web import Endpoint
 
 
@@ -44,6 +45,7 @@ class Syndication:
     planner: Planner
     posts: PostService
     exports: OrderExports
+    stages: StageConnections
     runner: Runner
     endpoints: list[Endpoint]
     jobs: Mapping[str, Handler]
@@ -101,6 +103,7 @@ def assemble(
         planner=planner,
         posts=posts,
         exports=exports,
+        stages=StageConnections(database, opened),
         runner=runner,
         endpoints=[
             *http.endpoints(connections, authorisations, listings, planner),

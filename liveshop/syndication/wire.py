@@ -7,7 +7,7 @@ import msgspec
 
 from liveshop.web import MoneyOut, Wire
 
-Role = Literal["file_source", "source", "channel", "feed", "poster"]
+Role = Literal["file_source", "source", "channel", "feed", "poster", "stage"]
 ConnectionState = Literal["active", "paused", "attention", "removed"]
 ListingState = Literal["pending", "sent", "live", "rejected", "drifted", "paused", "withdrawn"]
 PostKind = Literal["announce", "reminder", "live_now", "product_moment", "replay"]

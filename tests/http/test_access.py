@@ -111,6 +111,12 @@ ENDPOINTS = {
     "DELETE /api/shows/{show_id}/recording": HOST,
     "POST /api/shows/{show_id}/recording/files": HOST,
     "DELETE /api/shows/{show_id}/recording/files/{file_id}": HOST,
+    "GET /api/destinations": BACKSTAGE,
+    "POST /api/destinations": HOST,
+    "PATCH /api/destinations/{destination_id}": HOST,
+    "DELETE /api/destinations/{destination_id}": HOST,
+    "GET /api/shows/{show_id}/simulcast": BACKSTAGE,
+    "PUT /api/shows/{show_id}/simulcast/{destination_id}": HOST,
     "GET /api/encoder-delay": HOST,
     "PUT /api/encoder-delay": HOST,
     "GET /api/shows/{show_id}/messages": MODERATORS,
@@ -279,6 +285,7 @@ def address_of(path: str, **known: str) -> str:
         "mail_id": "mai",
         "person_id": "stf",
         "file_id": "rcf",
+        "destination_id": "dst",
     }
     values = {name: f"{prefix}_{'0' * 26}" for name, prefix in nothing.items()}
     values |= {"file": "640.webp", "number": "1", "code": "WELCOME", "provider": "bank"} | known

@@ -39,6 +39,7 @@ from liveshop.mail.model import Letter
 from liveshop.mail.sending import MailRoom
 from liveshop.orders import wire as orders_wire
 from liveshop.promotions import wire as promotions_wire
+from liveshop.shows import simulcast_wire
 from liveshop.shows import wire as shows_wire
 from liveshop.storage import Database
 from liveshop.syndication import export_store
@@ -230,6 +231,14 @@ async def furnish(shop: Liveshop) -> tuple[dict[str, list[Any]], dict[str, dict[
     )
     member = await shop.accounts.principal_of_key(admin)
     await shop.stage.stream_keys.issue(live, member)
+    destinations = [
+        await shop.stage.destinations.create(
+            simulcast_wire.DestinationInput(
+                name=name, url="rtmps://live.example/app", key="fb-1-0-Ab"
+            )
+        )
+        for name in ("Our page", "Spare")
+    ]
     page = await shop.syndication.connections.create(
         syndication_wire.ConnectionInput(connector="fake_posting", title="Our page", config={})
     )
@@ -298,6 +307,7 @@ async def furnish(shop: Liveshop) -> tuple[dict[str, list[Any]], dict[str, dict[
         "pickups": [pickups],
         "recorded": [recorded],
         "file_id": [recorded["file_id"]],
+        "destination_id": [one.id for one in destinations],
     }
     return things, headers
 
@@ -379,6 +389,8 @@ def good_calls(running: Running) -> list[tuple[str, str, dict[str, Any]]]:
     over = {"path_parameters": {"show_id": running.things["recorded"][0]["show_id"]}}
     made = running.things["recorded"][0]
     item = {"path_parameters": {"product_id": one["product_id"]}}
+    destination = {"path_parameters": {"destination_id": one["destination_id"]}}
+    sent_to = {"name": "A page", "url": "rtmp://live.example/live2", "key": "abcd-efgh"}
     variant = {"path_parameters": {"variant_id": one["variant_id"]}}
     line = {"path_parameters": {"line_id": one["line_id"]}}
     offer = {
@@ -495,6 +507,26 @@ def good_calls(running: Running) -> list[tuple[str, str, dict[str, Any]]]:
             "host",
             "revoke_stream_key",
             {"path_parameters": {"show_id": one["show_id"], "person_id": one["person_id"]}},
+        ),
+        ("host", "list_destinations", {}),
+        ("host", "create_destination", {"body": sent_to}),
+        ("host", "change_destination", destination | {"body": {"name": "Our other page"}}),
+        (
+            "host",
+            "switch_leg",
+            {
+                "path_parameters": {
+                    "show_id": one["show_id"],
+                    "destination_id": one["destination_id"],
+                },
+                "body": {"is_on": True},
+            },
+        ),
+        ("host", "get_simulcast", show),
+        (
+            "host",
+            "remove_destination",
+            {"path_parameters": {"destination_id": running.things["destination_id"][1]}},
         ),
         ("host", "set_encoder_delay", {"body": {"milliseconds": 480}}),
         ("host", "get_encoder_delay", {}),

@@ -225,7 +225,7 @@ export interface Connection {
   connector: string;
   connector_title: string;
   title: string;
-  roles: ("channel" | "feed" | "file_source" | "poster" | "source")[];
+  roles: ("channel" | "feed" | "file_source" | "poster" | "source" | "stage")[];
   config: Record<string, unknown>;
   secrets_set: string[];
   state: "active" | "attention" | "paused" | "removed";
@@ -265,7 +265,7 @@ export interface Connections {
 export interface Connector {
   name: string;
   title: string;
-  roles: ("channel" | "feed" | "file_source" | "poster" | "source")[];
+  roles: ("channel" | "feed" | "file_source" | "poster" | "source" | "stage")[];
   needs_authorisation: boolean;
   fields: ConfigField[];
   problem?: string | null;
@@ -299,6 +299,35 @@ export interface DeliveryOption {
 export interface DeliveryOptions {
   options: DeliveryOption[];
   at: string;
+}
+
+/** Where video can be sent to. `connection_id`: that connection supplies address and key. */
+export interface Destination {
+  id: string;
+  name: string;
+  url: string;
+  has_key: boolean;
+  connection_id: string | null;
+  created_at: string;
+}
+
+/** What is left out stays as it is. */
+export interface DestinationChange {
+  name?: string;
+  url?: string;
+  key?: string;
+}
+
+/** `url` and `key` as the platform shows them, or a `connection_id` instead of both. */
+export interface DestinationInput {
+  name: string;
+  url?: string;
+  key?: string | null;
+  connection_id?: string | null;
+}
+
+export interface DestinationList {
+  destinations: Destination[];
 }
 
 /** What is missing, one sentence each; empty: it works. */
@@ -527,6 +556,24 @@ export interface KnownBuyer {
   delivery: DeliveryInput | null;
   method: string | null;
   pending: Order | null;
+}
+
+/** One destination of a show. `off`: not wanted; `waiting`: wanted, and there is no picture to send; `retrying` again at `retry_at`; `refused`: the other side does not want it, which somebody has to mend (it is tried again all the same). `detail` says in words what is wrong. */
+export interface Leg {
+  destination_id: string;
+  name: string;
+  is_on: boolean;
+  state: "connecting" | "live" | "off" | "refused" | "retrying" | "waiting";
+  since: string | null;
+  kbit_per_second: number | null;
+  left_out_seconds: number;
+  reconnects: number;
+  retry_at: string | null;
+  detail: string | null;
+}
+
+export interface LegSwitch {
+  is_on: boolean;
 }
 
 export interface LineInput {
@@ -1544,6 +1591,10 @@ export interface SignIn {
 /** `token` is the JWT in which the storefront vouches for its signed-in customer. Claims: `sub`, `exp`, `aud`, where configured `iss`; and if it likes `name`, `email`, `locale` and `segments`, up to 20 short labels that promotions may ask for. */
 export interface SignOn {
   token: string;
+}
+
+export interface Simulcast {
+  legs: Leg[];
 }
 
 /** Apply the events of `epoch` after `offset` to this and it stays what a fresh one is. */

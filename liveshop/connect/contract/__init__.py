@@ -29,12 +29,14 @@ from liveshop.connect.contract.far_side import (
     SeenListing,
     SeenPost,
     SourceFarSide,
+    StageFarSide,
 )
 from liveshop.connect.contract.feeds import FeedContract
 from liveshop.connect.contract.files import FileSourceContract
 from liveshop.connect.contract.opening import DictMemory, NoTokens, kit_for, open_connector
 from liveshop.connect.contract.posters import PosterContract
 from liveshop.connect.contract.sources import SourceContract
+from liveshop.connect.contract.stages import StageContract
 from liveshop.connect.contract.suite import Contract
 
 __all__ = [
@@ -59,6 +61,8 @@ __all__ = [
     "SeenPost",
     "SourceContract",
     "SourceFarSide",
+    "StageContract",
+    "StageFarSide",
     "kit_for",
     "open_connector",
 ]

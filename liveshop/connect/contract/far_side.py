@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from liveshop.connect.connector import AccessTokens
+from liveshop.connect.stages import StageTarget
 from liveshop.kernel.money import Money
 
 Fault = Literal[
@@ -133,6 +134,16 @@ class PosterFarSide(FarSide):
     @abstractmethod
     async def posts(self) -> Sequence[SeenPost]:
         """All posts that people can see now."""
+        ...
+
+
+# Stages
+
+
+class StageFarSide(FarSide):
+    @abstractmethod
+    async def targets(self) -> Sequence[StageTarget]:
+        """Everywhere that it waits for video now."""
         ...
 
 

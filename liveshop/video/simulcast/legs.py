@@ -75,8 +75,8 @@ class Simulcasts:
         return self._targets.get(show_id, ())
 
     def shows(self) -> list[ShowId]:
-        """Those with targets."""
-        return list(self._targets)
+        """Those on air, and those with targets."""
+        return list(self._shows.keys() | self._targets.keys())
 
     def legs(self, show_id: ShowId) -> list[LegHealth]:
         """Of a show on air: one for each target."""
@@ -85,7 +85,9 @@ class Simulcasts:
 
     def forget(self, show_id: ShowId) -> None:
         """The show is over."""
-        self._shows.pop(show_id, None)
+        show = self._shows.pop(show_id, None)
+        if show is not None:
+            show.end()
         self._targets.pop(show_id, None)
 
     async def run(self) -> None:

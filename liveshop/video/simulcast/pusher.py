@@ -14,9 +14,9 @@ import structlog
 
 from liveshop.connect import ConnectorError, NeedsAttention, RetryLater
 from liveshop.kernel.clock import Clock
-from liveshop.kernel.errors import ShopError
+from liveshop.kernel.errors import Conflict, Invalid, NotFound, ShopError
 from liveshop.kernel.ids import ShowId
-from liveshop.video.simulcast.address import Address, BadDestination
+from liveshop.video.simulcast.address import Address
 from liveshop.video.simulcast.connection import Connection, LegBroken, Reach, StartOver
 from liveshop.video.simulcast.flv import Tag
 from liveshop.video.simulcast.leg import (
@@ -30,7 +30,6 @@ from liveshop.video.simulcast.leg import (
 )
 from liveshop.video.simulcast.queue import TagQueue
 from liveshop.video.simulcast.rtmp_publish import PublishEnded, PublishRefused
-from liveshop.web.outgoing import AddressRefused
 
 _log = structlog.get_logger("simulcast")
 
@@ -167,7 +166,7 @@ class Pusher:
                 return self._refused(error.words)
             case PublishEnded() | LegBroken():
                 return self._retry(error.words)
-            case BadDestination() | AddressRefused() | NeedsAttention():
+            case Invalid() | NotFound() | Conflict() | NeedsAttention():
                 return self._refused(error.detail)
             case RetryLater():
                 return self._retry(error.detail, after=error.after)

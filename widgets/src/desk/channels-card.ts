@@ -175,9 +175,9 @@ export class ChannelCard extends View {
       <ul class="bullets">${this.missing.map((sentence) => html`<li>${sentence}</li>`)}</ul></div></div>`;
   }
 
-  /** Posts go out at their time: there is nothing to go through. */
+  /** Posts go out at their time, video during a show: there is nothing to go through. */
   private canSync(one: Connection): boolean {
-    return one.roles.some((role) => role !== "poster" && role !== "file_source");
+    return one.roles.some((role) => role !== "poster" && role !== "stage" && role !== "file_source");
   }
 
   private acts(one: Connection): TemplateResult {

@@ -14,7 +14,7 @@ export const LISTING_STATES: readonly ListingState[] = ["rejected", "drifted", "
 /** What can be sent again because something is wrong with it. */
 export const BROKEN: readonly ListingState[] = ["rejected", "drifted"];
 /** The groups in which connectors are offered. */
-export const GROUPS: readonly Role[] = ["channel", "feed", "poster", "source"];
+export const GROUPS: readonly Role[] = ["channel", "feed", "poster", "stage", "source"];
 
 const LOOKS: Record<ListingState, Look> = {
   rejected: "bad",
@@ -34,7 +34,7 @@ const ICONS: Record<ListingState, IconName> = {
   paused: "pause",
   withdrawn: "minus",
 };
-const ROLE_ICONS: Record<Role, IconName> = { channel: "bag", feed: "code", poster: "megaphone", source: "truck", file_source: "truck" };
+const ROLE_ICONS: Record<Role, IconName> = { channel: "bag", feed: "code", poster: "megaphone", stage: "video", source: "truck", file_source: "truck" };
 
 const STEPS: readonly [Intl.RelativeTimeFormatUnit, number][] = [
   ["day", 86_400],
