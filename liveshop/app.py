@@ -85,6 +85,7 @@ from liveshop.storage import Database, Tx, Worker
 from liveshop.storage.outbox import Handler
 from liveshop.syndication.assembly import Syndication, assemble
 from liveshop.video.live import MonitorSocket
+from liveshop.video.ingest.camera_socket import CameraSocket
 from liveshop.web import ANONYMOUS, PUBLIC, Call, Endpoint, Principal, files, health, openapi
 from liveshop.web import assets as web_assets
 from liveshop.web.metrics import Metrics
@@ -149,6 +150,7 @@ class Liveshop:
     socket: RoomSocket
     monitor: MonitorSocket
     worker: Worker
+    camera: CameraSocket
     slow_worker: Worker
     """Fetches pictures, so that nothing else waits for other people's servers."""
     export_worker: Worker
@@ -171,6 +173,7 @@ class Liveshop:
         app.router.add_get("/live/{show_id}", self.socket.handle)
         app.router.add_get("/live/{show_id}/monitor", self.monitor.handle)
         app.cleanup_ctx.append(self._background)
+        app.router.add_get("/live/{show_id}/camera", self.camera.handle)
         app.on_shutdown.append(self._say_goodbye)
         return app
 
@@ -184,7 +187,8 @@ class Liveshop:
 
     async def _say_goodbye(self, _: web.Application) -> None:
         seconds = self.settings.server.shutdown_seconds
-        await asyncio.gather(self.monitor.shutdown(seconds), self.socket.shutdown(seconds))
+        sockets = (self.camera, self.monitor, self.socket)
+        await asyncio.gather(*(socket.shutdown(seconds) for socket in sockets))
 
     async def _background(self, _: web.Application) -> AsyncIterator[None]:
         jobs: Mapping[str, Callable[[], Awaitable[None]]] = {
@@ -550,6 +554,14 @@ def wire(
         worker=worker,
         slow_worker=slow_worker,
         export_worker=export_worker,
+        camera=CameraSocket(
+            stage.cameras,
+            stage.video,
+            clock,
+            kit,
+            bearer=authentication.by_token,
+            allow=stage.camera_rights.allow,
+        ),
         mail_worker=mail_worker,
         reminder_worker=reminder_worker,
         stage_worker=stage_worker,

@@ -11,6 +11,7 @@ from liveshop.kernel.ids import ShowId
 from liveshop.settings import Settings
 from liveshop.shows import replay_http, simulcast_http, stream_key_http
 from liveshop.shows.broadcast import Broadcasts
+from liveshop.shows.camera_rights import CameraRights
 from liveshop.shows.destinations import Destinations, StageOf, no_stage
 from liveshop.shows.model import AudienceChanged, ShowEnded, ShowStarted
 from liveshop.shows.replays import Replays
@@ -19,6 +20,7 @@ from liveshop.shows.stream_keys import (
     EncoderDelayChanged,
     PermissionsOf,
     StreamKeys,
+    RightsChanged,
     StreamKeyStopped,
 )
 from liveshop.shows.video_guard import VideoGuard
@@ -27,7 +29,11 @@ from liveshop.storage.outbox import Handler
 from liveshop.video import http as video_http
 from liveshop.video import recorded
 from liveshop.video.ingest.rtmp_server import RtmpServer, RtmpServerLimits
+from liveshop.video.ingest.camera_protocol import CameraLimits
+from liveshop.video.ingest.camera_socket import CameraHosts, CameraSocketLimits
 from liveshop.video.recording import Recordings
+from liveshop.video.model import Publishing
+from liveshop.video.making import Maker
 from liveshop.video.service import VideoService
 from liveshop.video.signing import PlaybackLinks
 from liveshop.video.simulcast.connection import Reach
@@ -42,6 +48,8 @@ class Stage:
     video: VideoService
     rtmp: RtmpServer
     recordings: Recordings
+    cameras: CameraHosts
+    camera_rights: CameraRights
     stream_keys: StreamKeys
     broadcasts: Broadcasts
     guard: VideoGuard
@@ -101,11 +109,21 @@ def assemble(
         RtmpServerLimits(max_kbit_per_second=settings.video.max_kbit_per_second),
     )
     guard = VideoGuard(
+    cameras = CameraHosts(
+        CameraSocketLimits(
+            protocol=CameraLimits(max_kbit_per_second=settings.video.max_kbit_per_second)
+        )
+    )
+
+    def drop(sent: Publishing) -> None:
+        sender = rtmp if sent.key_id else cameras
+        sender.drop(sent.show_id, sent.person_id or "")
+
         database,
         clock,
         video,
-        sending=rtmp.sending,
-        drop=rtmp.drop,
+        sending=lambda: [*rtmp.sending(), *cameras.sending()],
+        drop=drop,
         permissions_of=permissions_of,
         send_away=send_away,
     )
@@ -113,6 +131,7 @@ def assemble(
     database.listen(ShowEnded, lambda ended: video.end(ended.show_id))
     database.listen(StreamKeyStopped, lambda key: rtmp.drop(key.show_id, key.person_id))
     database.listen(EncoderDelayChanged, lambda new: video.set_delay(new.person_id, new.delay))
+    database.listen(RightsChanged, lambda _: cameras.doubt())
     database.listen(
         AudienceChanged,
         lambda new: video.restrict(new.show_id, for_customers=new.audience == "customers"),
@@ -126,6 +145,8 @@ def assemble(
         stream_keys=stream_keys,
         broadcasts=broadcasts,
         guard=guard,
+        cameras=cameras,
+        camera_rights=CameraRights(database),
         simulcasts=simulcasts,
         destinations=destinations,
         replays=replays,

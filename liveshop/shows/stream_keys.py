@@ -53,6 +53,11 @@ class EncoderDelayChanged:
     delay: timedelta
 
 
+@dataclass(frozen=True, slots=True)
+class RightsChanged:
+    """A signal: what people may do is to be looked up anew."""
+
+
 class StreamKeys:
     def __init__(
         self,
@@ -115,6 +120,7 @@ class StreamKeys:
                 continue
             await key_store.revoke(tx.conn, key.show_id, key.person_id)
             tx.notify(StreamKeyStopped(key.show_id, key.person_id))
+        tx.notify(RightsChanged())
 
     async def authorise(self, secret: str) -> Publishing:
         """What a key allows, at the moment an encoder sends it. Raises KeyRefused."""

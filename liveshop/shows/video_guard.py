@@ -28,8 +28,8 @@ _CHECK_SECONDS: Final = 5.0
 
 Sending = Callable[[], Sequence[Publishing]]
 """What is allowed to the encoders that are connected now."""
-Drop = Callable[[ShowId, str], None]
-"""Cut off what this person sends to this show."""
+Drop = Callable[[Publishing], None]
+"""Cut off what this person sends to this show, with such a key or from a browser."""
 
 
 class VideoGuard:
@@ -101,7 +101,8 @@ class VideoGuard:
     async def _stopped(
         self, conn: AsyncConnection, sending: Sequence[Publishing]
     ) -> list[Publishing]:
-        """Those whose key was replaced or revoked, or whose person may not send any more."""
+        """Those whose key was replaced or revoked, or whose person may not send any more. Who sends
+        from a browser has no key."""
         if not sending:
             return []
         keys = {
@@ -118,15 +119,17 @@ class VideoGuard:
         return [
             one
             for one in sending
-            if (one.show_id, one.person_id, one.key_id) not in keys or one.person_id not in entitled
+            if one.person_id not in entitled
+            or (one.key_id and (one.show_id, one.person_id, one.key_id) not in keys)
         ]
 
     def _cut_off(self, stopped: Iterable[Publishing]) -> None:
         # Who has gone by himself meanwhile may have come again with a key that works.
         still = {_who(one) for one in self._sending()}
-        for show_id, person_id, _ in {_who(one) for one in stopped} & still:
-            _log.warning("sender_may_no_longer", show_id=show_id)
-            self._drop(show_id, person_id)
+        for who, one in {_who(one): one for one in stopped}.items():
+            if who in still:
+                _log.warning("sender_may_no_longer", show_id=one.show_id)
+                self._drop(one)
 
     def _heard(self, _: object) -> None:
         self._news += 1

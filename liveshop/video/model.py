@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 from typing import Final, Literal
 
-from liveshop.kernel.errors import Conflict, Forbidden, Invalid, NotFound, ShopError
+from liveshop.kernel.errors import Conflict, Forbidden, Invalid, NotFound, ShopError, Unavailable
 from liveshop.kernel.ids import ShowId
 
 VIDEO_TIMESCALE: Final = 90_000
@@ -64,6 +64,18 @@ class NoRewind(NotFound):
     code = "video_no_rewind"
 
 
+class NoRecording(NotFound):
+    """Nothing of this show was recorded, or it is not kept any more."""
+
+    code = "video_no_recording"
+
+
+class RecordingAway(Unavailable):
+    """What is kept of a show cannot be read now: the disk is full, or slow; try again."""
+
+    code = "video_recording_away"
+
+
 class NothingNew(ShopError):
     """What a player waits for did not come in time (draft-pantos-hls-rfc8216bis 6.2.5.2)."""
 
@@ -90,6 +102,12 @@ class KeyRefused(Forbidden):
     """There is no such stream key, it was revoked, or its show is over. `reason` is for the log."""
 
     code = "video_key_refused"
+
+
+class ShowOver(Conflict):
+    """Nothing can be sent to it any more."""
+
+    code = "show_over"
 
 
 class UnsupportedMedia(Invalid):
@@ -234,8 +252,12 @@ class Publishing:
     """Playback addresses have to be signed."""
     person_id: str | None = None
     """A member of staff or an API key."""
+    person_name: str = ""
     key_id: str = ""
+    """Of the stream key; empty: none is needed, as for a browser whose host is signed in."""
     capture_delay: timedelta = timedelta()
+    has_capture_times: bool = False
+    """Timestamps are those of the camera: what was measured of an encoder does not hold."""
     started_at: datetime | None = None
     """When the show went live; None: it has not, or nobody knows."""
 

@@ -128,8 +128,9 @@ class VideoService:
         """
         now = self._clock.now()
         self._forget_idle_streams(now)
-        delay = self._delays.get(publishing.person_id or "", publishing.capture_delay)
-        publishing = replace(publishing, capture_delay=delay)
+        if not publishing.has_capture_times:
+            delay = self._delays.get(publishing.person_id or "", publishing.capture_delay)
+            publishing = replace(publishing, capture_delay=delay)
         show_id = publishing.show_id
         if show_id in self._ended:
             raise PublisherGone("this show has ended")
@@ -224,11 +225,16 @@ class VideoService:
         """How long this person's camera and encoder take, from now on."""
         self._delays[person_id] = delay
         for show_id, publisher in self._publishers.items():
-            if publisher.publishing.person_id == person_id:
+            sending = publisher.publishing
+            if sending.person_id == person_id and not sending.has_capture_times:
                 publisher.publishing = replace(publisher.publishing, capture_delay=delay)
                 stream = self._streams[show_id]
                 stream.publishing = publisher.publishing
                 stream.monitor.set_delay(delay)
+
+    def has_ended(self, show_id: ShowId) -> bool:
+        """Whether the show is over, as far as was heard here."""
+        return show_id in self._ended
 
     def has_publisher(self, show_id: ShowId) -> bool:
         return show_id in self._publishers
@@ -376,8 +382,11 @@ class VideoService:
 
     def _tell_started(self, stream: Stream, now: datetime) -> None:
         if stream.tracks is not None and stream.publishing is not None:
-            who = stream.publishing.person_id
-            self._tell(VideoStarted, stream, now, person_id=who, **_described(*stream.tracks))
+            by = stream.publishing
+            data = _described(*stream.tracks)
+            if by.person_name:
+                data["person_name"] = by.person_name
+            self._tell(VideoStarted, stream, now, person_id=by.person_id, **data)
 
     def _tell(self, kind: type[VideoEvent], stream: Stream, now: datetime, **data: object) -> None:
         """Of a show that is not on air there is nothing to tell."""

@@ -44,7 +44,7 @@ class Studio:
             self.clock,
             self.shop.stage.video,
             sending=lambda: list(self.sending),
-            drop=lambda show_id, person_id: self.dropped.append((show_id, person_id)),
+            drop=lambda one: self.dropped.append((one.show_id, one.person_id or "")),
             permissions_of=accounts_store.rights_of,
             send_away=self.send_away,
             check_seconds=0.001,

@@ -35,11 +35,14 @@ class Idle(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One access unit. `ms` by the source's clock, the same for pictures and sound."""
+    """One access unit. `ms` by the source's clock, the same for pictures and sound.
+
+    `arrived_at`: nobody asks it of sound.
+    """
 
     ms: int
     content: Picture | Sound
-    arrived_at: datetime
+    arrived_at: datetime | None = None
 
 
 class Runs:
@@ -161,6 +164,7 @@ class _Run:
         samples = self.timeline.picture(
             unit.ms, content.composition_ms, content.is_keyframe, content.data
         )
+        assert unit.arrived_at is not None
         source_zero = self._origin.heard(unit.arrived_at, unit.ms / 1000)
         self.media_zero = source_zero + timedelta(milliseconds=self.timeline.zero_ms)
         return samples
