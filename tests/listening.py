@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
 
-import video_media
+from bench.video_media import decode
 from video_house import VideoHouse
-from video_media import Heard
 
 _POLL_SECONDS = 1.0
 _GAP_SECONDS = 0.05
@@ -108,7 +107,7 @@ class Listening:
     def _listen(self) -> Listened:
         found = Listened()
         for run in self._runs:
-            heard: Heard = video_media.decode(run.init + run.media)
+            heard = decode(run.init + run.media)
             began = run.began.timestamp() - heard.first_dts
             found.clicks += [began + at for at in heard.clicks]
             found.clocks += [(began + at, ms) for at, ms in heard.clocks]
