@@ -84,8 +84,8 @@ from liveshop.shows.stock_board import StockBoard
 from liveshop.storage import Database, Tx, Worker
 from liveshop.storage.outbox import Handler
 from liveshop.syndication.assembly import Syndication, assemble
-from liveshop.video.live import MonitorSocket
 from liveshop.video.ingest.camera_socket import CameraSocket
+from liveshop.video.live import MonitorSocket
 from liveshop.web import ANONYMOUS, PUBLIC, Call, Endpoint, Principal, files, health, openapi
 from liveshop.web import assets as web_assets
 from liveshop.web.metrics import Metrics
@@ -149,8 +149,8 @@ class Liveshop:
     hub: Hub
     socket: RoomSocket
     monitor: MonitorSocket
-    worker: Worker
     camera: CameraSocket
+    worker: Worker
     slow_worker: Worker
     """Fetches pictures, so that nothing else waits for other people's servers."""
     export_worker: Worker
@@ -172,8 +172,8 @@ class Liveshop:
         mount(app, self.kit, self.endpoints)
         app.router.add_get("/live/{show_id}", self.socket.handle)
         app.router.add_get("/live/{show_id}/monitor", self.monitor.handle)
-        app.cleanup_ctx.append(self._background)
         app.router.add_get("/live/{show_id}/camera", self.camera.handle)
+        app.cleanup_ctx.append(self._background)
         app.on_shutdown.append(self._say_goodbye)
         return app
 
@@ -551,9 +551,6 @@ def wire(
         monitor=MonitorSocket(
             stage.video.monitor, kit, bearer=authentication.by_token, room_access=room_access
         ),
-        worker=worker,
-        slow_worker=slow_worker,
-        export_worker=export_worker,
         camera=CameraSocket(
             stage.cameras,
             stage.video,
@@ -562,6 +559,9 @@ def wire(
             bearer=authentication.by_token,
             allow=stage.camera_rights.allow,
         ),
+        worker=worker,
+        slow_worker=slow_worker,
+        export_worker=export_worker,
         mail_worker=mail_worker,
         reminder_worker=reminder_worker,
         stage_worker=stage_worker,

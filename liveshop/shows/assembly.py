@@ -19,21 +19,21 @@ from liveshop.shows.service import SendAway, ShowService
 from liveshop.shows.stream_keys import (
     EncoderDelayChanged,
     PermissionsOf,
-    StreamKeys,
     RightsChanged,
+    StreamKeys,
     StreamKeyStopped,
 )
 from liveshop.shows.video_guard import VideoGuard
 from liveshop.storage import Database
 from liveshop.storage.outbox import Handler
 from liveshop.video import http as video_http
-from liveshop.video import recorded
-from liveshop.video.ingest.rtmp_server import RtmpServer, RtmpServerLimits
+from liveshop.video import recorded, thumbnail_http
 from liveshop.video.ingest.camera_protocol import CameraLimits
 from liveshop.video.ingest.camera_socket import CameraHosts, CameraSocketLimits
-from liveshop.video.recording import Recordings
+from liveshop.video.ingest.rtmp_server import RtmpServer, RtmpServerLimits
 from liveshop.video.model import Publishing
 from liveshop.video.making import Maker
+from liveshop.video.recording import Recordings
 from liveshop.video.service import VideoService
 from liveshop.video.signing import PlaybackLinks
 from liveshop.video.simulcast.connection import Reach
@@ -47,9 +47,9 @@ Job = Callable[[], Awaitable[None]]
 class Stage:
     video: VideoService
     rtmp: RtmpServer
-    recordings: Recordings
     cameras: CameraHosts
     camera_rights: CameraRights
+    recordings: Recordings
     stream_keys: StreamKeys
     broadcasts: Broadcasts
     guard: VideoGuard
@@ -108,7 +108,6 @@ def assemble(
         stream_keys.authorise,
         RtmpServerLimits(max_kbit_per_second=settings.video.max_kbit_per_second),
     )
-    guard = VideoGuard(
     cameras = CameraHosts(
         CameraSocketLimits(
             protocol=CameraLimits(max_kbit_per_second=settings.video.max_kbit_per_second)
@@ -119,6 +118,7 @@ def assemble(
         sender = rtmp if sent.key_id else cameras
         sender.drop(sent.show_id, sent.person_id or "")
 
+    guard = VideoGuard(
         database,
         clock,
         video,
@@ -130,8 +130,8 @@ def assemble(
     database.listen(ShowStarted, lambda started: video.open(started.show_id))
     database.listen(ShowEnded, lambda ended: video.end(ended.show_id))
     database.listen(StreamKeyStopped, lambda key: rtmp.drop(key.show_id, key.person_id))
-    database.listen(EncoderDelayChanged, lambda new: video.set_delay(new.person_id, new.delay))
     database.listen(RightsChanged, lambda _: cameras.doubt())
+    database.listen(EncoderDelayChanged, lambda new: video.set_delay(new.person_id, new.delay))
     database.listen(
         AudienceChanged,
         lambda new: video.restrict(new.show_id, for_customers=new.audience == "customers"),
@@ -141,12 +141,12 @@ def assemble(
     return Stage(
         video=video,
         rtmp=rtmp,
+        cameras=cameras,
+        camera_rights=CameraRights(database),
         recordings=recordings,
         stream_keys=stream_keys,
         broadcasts=broadcasts,
         guard=guard,
-        cameras=cameras,
-        camera_rights=CameraRights(database),
         simulcasts=simulcasts,
         destinations=destinations,
         replays=replays,
