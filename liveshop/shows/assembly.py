@@ -27,12 +27,11 @@ from liveshop.shows.video_guard import VideoGuard
 from liveshop.storage import Database
 from liveshop.storage.outbox import Handler
 from liveshop.video import http as video_http
-from liveshop.video import recorded, thumbnail_http
+from liveshop.video import recorded
 from liveshop.video.ingest.camera_protocol import CameraLimits
 from liveshop.video.ingest.camera_socket import CameraHosts, CameraSocketLimits
 from liveshop.video.ingest.rtmp_server import RtmpServer, RtmpServerLimits
 from liveshop.video.model import Publishing
-from liveshop.video.making import Maker
 from liveshop.video.recording import Recordings
 from liveshop.video.service import VideoService
 from liveshop.video.signing import PlaybackLinks
