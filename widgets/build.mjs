@@ -14,6 +14,7 @@ const DIST = path.join(ROOT, "dist");
 const LOADER_MAX_BYTES = 5_000;
 const PLAYER_MAX_BYTES = 60_000;
 const PAYING_MAX_BYTES = 15_000;
+const CAMERA_MAX_BYTES = 30_000;
 const TARGET = ["chrome109", "firefox115", "safari16.4"];
 const here = (...parts) => path.join(ROOT, ...parts);
 
@@ -67,7 +68,7 @@ const common = {
   tsconfig: here("tsconfig.json"),
 };
 
-async function modules(entryPoints) {
+async function modules(entryPoints, define = {}) {
   const { metafile } = await build({
     ...common,
     entryPoints,
@@ -76,6 +77,7 @@ async function modules(entryPoints) {
     entryNames: "[name]-[hash]",
     chunkNames: "chunk-[hash]",
     plugins: [cssAsText, tightTemplates, noLitGlobals],
+    define,
   });
   return metafile;
 }
@@ -114,15 +116,33 @@ async function main() {
   );
   for (const [source, { file }] of player) manifest[path.basename(source).replace(/ts$/, "js")] = file;
 
+  // Scripts of other threads are files of their own: a page's policy lets it start nothing else.
+  const threads = outputsOf(
+    (
+      await build({
+        ...common,
+        entryPoints: [here("src/studio/camera-worker.ts"), here("src/studio/camera-worklet.ts")],
+        entryNames: "[name]-[hash]",
+        format: "iife",
+      })
+    ).metafile,
+  );
+  for (const [source, { file }] of threads) manifest[path.basename(source).replace(/ts$/, "js")] = file;
+
   const pages = {};
   for (const name of ["studio", "desk"]) {
     const entry = here("src", name, "main.ts");
     if (existsSync(entry)) pages[name] = entry;
   }
   if (Object.keys(pages).length > 0) {
-    for (const [source, { file }] of outputsOf(await modules(pages))) {
+    const define = {
+      __CAMERA_WORKER__: JSON.stringify(manifest["camera-worker.js"]),
+      __CAMERA_WORKLET__: JSON.stringify(manifest["camera-worklet.js"]),
+    };
+    for (const [source, { file }] of outputsOf(await modules({ ...pages, camera: here("src/studio/camera.ts") }, define))) {
       const name = Object.keys(pages).find((page) => source.endsWith(`${page}/main.ts`));
       if (name) manifest[`${name}.js`] = file;
+      else if (source.endsWith("studio/camera.ts")) manifest["camera.js"] = file;
     }
   }
 
@@ -166,6 +186,11 @@ if (process.argv.includes("--size")) {
     ["loader embed.js", loader, LOADER_MAX_BYTES],
     ["player with chat and cart, without hls.js", player, PLAYER_MAX_BYTES],
     ["checkout and payment, fetched with the first item", weigh(manifest["paying.js"]), PAYING_MAX_BYTES],
+    [
+      "camera of the studio, fetched when it is opened",
+      ["camera.js", "camera-worker.js", "camera-worklet.js"].reduce((sum, name) => sum + weigh(manifest[name]), 0),
+      CAMERA_MAX_BYTES,
+    ],
   ];
   for (const [what, bytes, limit] of verdicts) {
     console.log(`${bytes <= limit ? "ok  " : "OVER"} ${what}: ${bytes} of ${limit} B gzip`);

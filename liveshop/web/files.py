@@ -9,6 +9,8 @@ from liveshop.web.endpoint import Call, Endpoint
 
 _FOR_EVER = "public, max-age=31536000, immutable"
 _SHORT = "public, max-age=300"
+_THREAD = "default-src 'none'; connect-src 'self'; frame-ancestors 'none'"
+"""A worker has the policy of its own file; the studio's camera sends from one, to this server."""
 
 
 def endpoints(assets: Assets) -> list[Endpoint]:
@@ -54,6 +56,8 @@ def _response(call: Call, asset: Asset) -> web.Response:
     )
     if asset.media_type.startswith("text/"):
         response.charset = "utf-8"
+    if asset.media_type == "text/javascript":
+        response.headers["Content-Security-Policy"] = _THREAD
     response.headers["Vary"] = "Accept-Encoding"
     response.headers["Cache-Control"] = _FOR_EVER if asset.is_hashed else _SHORT
     if zipped:

@@ -16,6 +16,7 @@ export class CockpitVideo extends View {
   @property({ attribute: false }) room!: RoomClient;
   @property({ attribute: false }) watch!: VideoWatch;
   @state() private open = false;
+  @state() private camera: "closed" | "loading" | "open" = "closed";
 
   override connectedCallback(): void {
     super.connectedCallback();
@@ -34,18 +35,42 @@ export class CockpitVideo extends View {
     void this.updateComplete.then(() => this.querySelector<HTMLElement>("[data-testid=send-video]")?.focus());
   }
 
+  /** Few shows are sent from a browser: its code comes when it is wanted. */
+  private async openCamera(): Promise<void> {
+    this.camera = "loading";
+    try {
+      await import("./camera");
+      this.camera = "open";
+    } catch {
+      this.camera = "closed";
+      this.app.toast(this.t("studio.camera_failed"), "bad");
+    }
+  }
+
+  private closeCamera(): void {
+    this.camera = "closed";
+    void this.updateComplete.then(() => this.querySelector<HTMLElement>("[data-testid=camera-open]")?.focus());
+  }
+
   protected override render(): TemplateResult {
     const health = asTold(this.watch.health, this.room.state);
     const live = this.show.state === "live";
     return html`<div class="video-line" data-testid="video-line" data-state=${health?.state ?? "unknown"}>
         <span class="video-dot is-${lookOf(health, live)}" aria-hidden="true"></span>
         <div class="video-line-text">${this.words(health)}</div>
-        <button class="btn btn-small ${hasSent(health) || live ? "btn-outline" : "btn-primary"}" data-testid="send-video" aria-haspopup="dialog"
+        ${this.app.can("shows:write")
+          ? html`<button class="btn btn-small ${arrives(health) ? "btn-outline" : "btn-primary"}" data-testid="camera-open" aria-haspopup="dialog"
+              ?disabled=${this.camera !== "closed"} @click=${() => void this.openCamera()}>${icon("video")}<span>${this.t("studio.camera_open")}</span></button>`
+          : nothing}
+        <button class="btn btn-small btn-outline" data-testid="send-video" aria-haspopup="dialog"
           @click=${() => (this.open = true)}>${icon("settings")}<span>${this.t(hasSent(health) ? "studio.video_details" : "studio.video_send")}</span>
             ${hasSent(health) ? html`<span class="sr-only">${this.t("studio.video_about")}</span>` : nothing}</button>
       </div>
       ${this.open
         ? html`<studio-send-video .app=${this.app} .show=${this.show} .room=${this.room} .watch=${this.watch} @ls-close=${() => this.close()}></studio-send-video>`
+        : nothing}
+      ${this.camera === "open"
+        ? html`<studio-camera .app=${this.app} .show=${this.show} .room=${this.room} .health=${health} @ls-close=${() => this.closeCamera()}></studio-camera>`
         : nothing}`;
   }
 

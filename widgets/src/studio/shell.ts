@@ -261,5 +261,6 @@ function initials(name: string): string {
 }
 
 function readPath(): string[] {
-  return location.hash.replace(/^#\/?/, "").split("/").filter(Boolean).map(decodeURIComponent);
+  const [place = ""] = location.hash.replace(/^#\/?/, "").split("?");
+  return place.split("/").filter(Boolean).map(decodeURIComponent);
 }
