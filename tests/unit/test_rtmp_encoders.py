@@ -211,7 +211,8 @@ def flv_file(video_codec: str, audio_codec: str, *, layout: str = "stereo") -> b
         video = container.add_stream(video_codec, rate=30)
         video.width, video.height, video.pix_fmt = 320, 180, "yuv420p"
         if video_codec == "libx265":
-            video.options = {"preset": "ultrafast", "x265-params": "log-level=none:frame-threads=1:pools=none"}
+            one_thread = "log-level=none:frame-threads=1:pools=none"
+            video.options = {"preset": "ultrafast", "x265-params": one_thread}
         audio = container.add_stream(audio_codec, rate=48_000, layout=layout)
         picture = av.VideoFrame(320, 180, "yuv420p")
         sound_format = audio.codec_context.format.name
