@@ -105,7 +105,9 @@ class Connection:
         self._on_ready = on_ready
         self._on_live = on_live
         self.is_ready = False
-        """It takes what is queued."""
+        """Publishing was accepted."""
+        self.is_taking = False
+        """What is queued is sent."""
         self._clock = Clock()
         self._is_live = False
         self._transport: asyncio.WriteTransport | None = None
@@ -127,7 +129,7 @@ class Connection:
         self._transport = writer.transport
         try:
             await self._begin(rtmp, reader, writer)
-            self.is_ready = True
+            self.is_ready = self.is_taking = True
             self._on_ready()
             await self._first_to_end(
                 self._listen(rtmp, reader, writer), self._send(rtmp, writer), self._watch(rtmp)
@@ -265,6 +267,7 @@ class Connection:
                     writer.write(rtmp.bytes_to_send())
                     await writer.drain()  # meanwhile the queue grows, or is cut
             if self._is_over():
+                self.is_taking = False
                 return
             self._wake.clear()
             await self._wake.wait()

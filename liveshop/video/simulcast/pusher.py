@@ -77,13 +77,13 @@ class Pusher:
     def begin(self) -> None:
         """There is a picture, or another one."""
         self._paused_at = None
-        if self._live_since is not None:
+        if self._live_since is not None and self._is_taking:
             self._say("live")
         self._wake.set()
 
     def offer(self, tags: Sequence[Tag]) -> None:
         """Keeps what there is room for."""
-        if self._connection is None or not self._connection.is_ready:
+        if not self._is_taking:
             return  # what a connection begins with is asked for when it is there
         for tag in tags:
             self._queue.add(tag)
@@ -213,6 +213,10 @@ class Pusher:
                 if now - self._live_since >= self._limits.healthy_seconds:
                     self._backoff.reset()
             self._live_since = None
+
+    @property
+    def _is_taking(self) -> bool:
+        return self._connection is not None and self._connection.is_taking
 
     def _is_over(self) -> bool:
         """Asked with nothing left to send."""
