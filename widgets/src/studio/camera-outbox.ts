@@ -14,7 +14,7 @@ const OLD_MS = 2_000;
 /** On the way at most: what the line carries in this time, above its own delay. */
 const WINDOW_MS = 260;
 const WINDOW_MIN_BYTES = 20_000;
-const THROUGHPUT_OVER_MS = 2_000;
+const THROUGHPUT_OVER_MS = 1_500;
 /** The best delay is of the last minute: a phone moves between networks. */
 const BEST_KEPT_MS = 30_000;
 /** A recorder's bytes cannot be left out: so much of them, and a new recorder begins with less. */

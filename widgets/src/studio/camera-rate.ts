@@ -17,7 +17,11 @@ const SOUND_KBIT = 90;
 /** Bytes that are so late say that the line is full. */
 const LATE_MS = 350;
 const CALM_MS = 220;
-const DOWN_EVERY_MS = 800;
+const DOWN_EVERY_MS = 900;
+/** Late for so long, and what was carried meanwhile is what the line carries; before, it is what there was to carry. */
+const PROVED_MS = 900;
+/** An encoder shows only after some seconds whether less is enough. */
+const BUSY_EVERY_MS = 4_000;
 const UP_AFTER_MS = 5_000;
 const UP_AFTER_MAX_MS = 40_000;
 /** A step up that has to be taken back so soon was one too many. */
@@ -46,6 +50,7 @@ export class Rate {
   private upAt = -Infinity;
   private upAfter = UP_AFTER_MS;
   private calmSince: number | null = null;
+  private lateSince: number | null = null;
   private roomSince: number | null = null;
   private readonly start: number;
 
@@ -76,17 +81,21 @@ export class Rate {
   }
 
   look({ now, lateMs, throughputKbit, isBusy }: Look): void {
-    if (lateMs > LATE_MS || isBusy) this.down(now, lateMs > LATE_MS ? throughputKbit : Infinity);
+    this.lateSince = lateMs > CALM_MS ? (this.lateSince ?? now) : null;
+    if (lateMs > LATE_MS) {
+      const isProved = this.lateSince !== null && now - this.lateSince >= PROVED_MS;
+      this.down(now, DOWN_EVERY_MS, isProved ? throughputKbit : Infinity);
+    } else if (isBusy) this.down(now, BUSY_EVERY_MS, Infinity);
     else if (lateMs < CALM_MS) this.rest(now);
     else this.calmSince = null;
     this.grow(now);
   }
 
-  private down(now: number, throughputKbit: number): void {
+  private down(now: number, every: number, carriedKbit: number): void {
     this.calmSince = null;
-    if (now - this.downAt < DOWN_EVERY_MS || this.step === LAST) return;
+    if (now - this.downAt < every || this.step === LAST) return;
     if (now - this.upAt < REGRET_MS) this.upAfter = Math.min(UP_AFTER_MAX_MS, this.upAfter * 2);
-    const carried = Number.isFinite(throughputKbit) ? stepFor((throughputKbit - SOUND_KBIT) * SHARE) : 0;
+    const carried = Number.isFinite(carriedKbit) ? stepFor((carriedKbit - SOUND_KBIT) * SHARE) : 0;
     this.step = Math.min(LAST, Math.max(this.step + 1, carried));
     this.size = Math.max(this.size, sizeFor(this.step));
     this.downAt = now;

@@ -7,6 +7,7 @@ import type { RoomState } from "../state/reduce";
 import type { Show } from "../wire.gen";
 import { canShareScreen } from "./camera-devices";
 import "./camera-lineup";
+import type { Status } from "./camera-messages";
 import type { CameraSession } from "./camera-session";
 import { rateText, standingOf } from "./camera-words";
 import { icon, type IconName } from "./icons";
@@ -64,7 +65,7 @@ export class CameraStage extends View {
       <footer class="camera-bottom">
         ${live
           ? nothing
-          : html`<button class="btn btn-primary camera-start" data-testid="camera-start" ?disabled=${this.isStarting || session.status?.state !== "sending"} @click=${() => this.fire("ls-live")}>
+          : html`<button class="btn btn-primary camera-start" data-testid="camera-start" ?disabled=${this.isStarting || !isThrough(session.status)} @click=${() => this.fire("ls-live")}>
               ${icon("video")}<span>${this.t("studio.act_start")}</span></button>`}
         <studio-camera-lineup .app=${this.app} .version=${this.version}
           @ls-trouble=${(event: CustomEvent<string>) => this.dispatchEvent(new CustomEvent("ls-trouble", { detail: event.detail }))}></studio-camera-lineup>
@@ -148,4 +149,9 @@ export class CameraStage extends View {
     return html`<p class="camera-facts" data-testid="camera-facts">${live ? html`<span>${icon("eye")}${words.number(this.version.viewers)}<span class="sr-only">${this.t("camera.watching")}</span></span>` : nothing}
       <span>${facts.filter(Boolean).join(" · ")}</span></p>`;
   }
+}
+
+/** What is sent arrives, if not as well as it might. */
+export function isThrough(status: Status | null): boolean {
+  return status?.state === "sending" || status?.state === "weak";
 }

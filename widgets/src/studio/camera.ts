@@ -12,7 +12,7 @@ import { forcedWay } from "./camera-formats";
 import "./camera-picture-view";
 import type { CameraPicture } from "./camera-picture-view";
 import { CameraSession } from "./camera-session";
-import "./camera-stage";
+import { isThrough } from "./camera-stage";
 import { refusalWords, standingOf } from "./camera-words";
 import { icon } from "./icons";
 import { arrives } from "./video-words";
@@ -63,13 +63,13 @@ export class Camera extends View {
     const { status } = this.session;
     this.tellTests();
     if (status?.state === "lost") this.wasLost = true;
-    else if (this.wasLost && (status?.state === "sending" || status?.state === "weak")) {
+    else if (this.wasLost && isThrough(status)) {
       this.wasLost = false;
       this.isBack = true;
       clearTimeout(this.backTimer);
       this.backTimer = setTimeout(() => (this.isBack = false), BACK_FOR_MS);
     }
-    if (this.wantsLive && status?.state === "sending") {
+    if (this.wantsLive && isThrough(status)) {
       this.wantsLive = false;
       void this.startShow();
     }
@@ -88,6 +88,7 @@ export class Camera extends View {
         size: `${status.width}x${status.height}`,
         fps: String(status.rate),
         backlog: String(status.backlogMs),
+        busy: String(status.isBusy),
         onAir: status.onAir === null ? "" : String(status.onAir),
       });
     }
