@@ -31,7 +31,7 @@ PLAYLIST_TYPE: Final = "application/vnd.apple.mpegurl"
 INIT_TYPE: Final = "video/mp4"
 SEGMENT_TYPE: Final = "video/iso.segment"
 
-_IMMUTABLE: Final = "public, max-age=3600, immutable"
+IMMUTABLE: Final = "public, max-age=3600, immutable"
 """A number is never used twice for a show, not even after a restart."""
 _PLAYLIST_CACHE: Final = "public, max-age=1"
 """Lets a CDN answer a crowd with one request a second."""
@@ -82,39 +82,41 @@ def endpoints(
         return _file(text.encode(), PLAYLIST_TYPE, cache)
 
     async def init(call: Call) -> web.Response:
-        found = service.init(show_of(call), _rendition(call), _number(call))
-        return _file(found, INIT_TYPE, _IMMUTABLE)
+        found = service.init(show_of(call), _rendition(call), number_of(call))
+        return _file(found, INIT_TYPE, IMMUTABLE)
 
     async def segment(call: Call) -> web.Response:
-        found = service.segment(show_of(call), _rendition(call), _number(call))
-        return _file(found, SEGMENT_TYPE, _IMMUTABLE)
+        found = service.segment(show_of(call), _rendition(call), number_of(call))
+        return _file(found, SEGMENT_TYPE, IMMUTABLE)
 
     async def part(call: Call) -> web.Response:
-        found = await service.part(show_of(call), _rendition(call), _number(call))
-        return _file(found, SEGMENT_TYPE, _IMMUTABLE)
+        found = await service.part(show_of(call), _rendition(call), number_of(call))
+        return _file(found, SEGMENT_TYPE, IMMUTABLE)
 
     async def rewind(call: Call) -> web.Response:
         text = service.rewind(show_of(call)).playlist()
         return _file(text.encode(), PLAYLIST_TYPE, _PLAYLIST_CACHE)
 
     async def rewind_init(call: Call) -> web.Response:
-        found = await service.rewind(show_of(call)).init(_number(call))
-        return _file(found, INIT_TYPE, _IMMUTABLE)
+        found = await service.rewind(show_of(call)).init(number_of(call))
+        return _file(found, INIT_TYPE, IMMUTABLE)
 
     async def rewind_chunk(call: Call) -> web.Response:
-        found = await service.rewind(show_of(call)).read(_number(call))
-        return _file(found, SEGMENT_TYPE, _IMMUTABLE)
+        found = await service.rewind(show_of(call)).read(number_of(call))
+        return _file(found, SEGMENT_TYPE, IMMUTABLE)
 
     async def health(call: Call) -> VideoHealth:
         show_id = ShowId(call.params["show_id"])
         await show_for(show_id, call.principal)
         stream = service.stream(show_id)
         state = service.state(show_id)
+        recording = service.recording_shortage(show_id)
         if stream is None or stream.publishing is None:
-            return VideoHealth.nothing(state, None if stream is None else stream.idle_since)
+            since = None if stream is None else stream.idle_since
+            return VideoHealth.nothing(state, since, recording)
         arrivals, delay = stream.arrivals, stream.publishing.capture_delay
         level = await level_of(arrivals.recent_sound())
-        return VideoHealth.of(state, arrivals.report(call.now, level), delay)
+        return VideoHealth.of(state, arrivals.report(call.now, level), delay, recording)
 
     return [
         _public("index.m3u8", multivariant, "The HLS playlists of a show on air", PLAYLIST_TYPE),
@@ -212,7 +214,8 @@ def _rendition(call: Call) -> Rendition:
         raise NoSuchSegment(f"There is no such rendition; there are {known}.") from None
 
 
-def _number(call: Call) -> int:
+def number_of(call: Call) -> int:
+    """Of a segment or an init section. Raises NoSuchSegment."""
     number = call.params["number"]
     if not (number.isascii() and number.isdecimal() and len(number) <= 15):
         raise NoSuchSegment("Segments and init sections are numbered: load the playlist.")

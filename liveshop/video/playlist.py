@@ -5,7 +5,7 @@ Addresses are relative, so that a signed show id in the path carries over to eve
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -103,6 +103,22 @@ class Chunk:
     @property
     def ends_at(self) -> datetime:
         return self.starts_at + timedelta(seconds=self.duration_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What is wanted of a chunk: its bytes from `start` until `stop`."""
+
+    chunk: Chunk
+    start: int
+    stop: int
+    starts_at: datetime
+    seconds: float
+    is_discontinuous: bool
+
+    @property
+    def is_whole(self) -> bool:
+        return self.stop - self.start == self.chunk.byte_count
 
 
 def media_playlist(
@@ -206,6 +222,30 @@ def rewind_playlist(
         lines.append(f"chunk-{chunk.number}.m4s")
     if is_ended:
         lines.append("#EXT-X-ENDLIST")
+    return "\n".join(lines) + "\n"
+
+
+def vod_playlist(shown: Sequence[Stretch], *, target_seconds: int) -> str:
+    """The text of `replay/index.m3u8`; `shown` is not empty. What is trimmed within a chunk is some
+    bytes of it, so that trimming writes nothing: `chunk-N-FROM-UNTIL.m4s`. They have an address of
+    their own and not an EXT-X-BYTERANGE, which browsers may ask other origins' leave for and caches
+    fetch the whole for."""
+    lines = [
+        "#EXTM3U",
+        f"#EXT-X-VERSION:{_PLAIN_VERSION}",
+        f"#EXT-X-TARGETDURATION:{target_seconds}",
+        "#EXT-X-MEDIA-SEQUENCE:0",
+        "#EXT-X-PLAYLIST-TYPE:VOD",
+    ]
+    init_number: int | None = None
+    for one in shown:
+        chunk = replace(one.chunk, starts_at=one.starts_at, is_discontinuous=one.is_discontinuous)
+        lines += _opening(chunk, init_number)
+        init_number = chunk.init_number
+        lines.append(f"#EXTINF:{one.seconds:.{_DECIMALS}f},")
+        part = "" if one.is_whole else f"-{one.start}-{one.stop}"
+        lines.append(f"chunk-{chunk.number}{part}.m4s")
+    lines.append("#EXT-X-ENDLIST")
     return "\n".join(lines) + "\n"
 
 

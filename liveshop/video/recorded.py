@@ -15,8 +15,8 @@ from liveshop.video.fmp4_reading import (
     keyframe_at_or_after,
     keyframe_at_or_before,
 )
-from liveshop.video.playlist import Chunk
-from liveshop.video.recording_index import INDEX, chunk_name, init_name, is_whole, replayed
+from liveshop.video.playlist import Chunk, Stretch
+from liveshop.video.recording_index import chunk_name, init_name, read_state
 
 _GAP_SECONDS: Final = 0.5
 """Less is missing where an encoder begins anew."""
@@ -60,8 +60,8 @@ class Facts:
 
 def facts(folder: Path) -> Facts | None:
     """None: nothing is recorded there."""
-    chunks, is_ended = _read(folder)
-    return facts_of(chunks, is_ended=is_ended)
+    state = read_state(folder)
+    return facts_of(state.kept, is_ended=state.is_ended, shortage=state.shortage)
 
 
 def facts_of(
@@ -97,29 +97,12 @@ def pieces(
             # The chunk that is being written may be longer by now.
             return file.read(chunk.byte_count)
 
-    chunks, _ = _read(folder)
-    for one in stretches(chunks, from_at, until_at, read):
+    for one in stretches(read_state(folder).kept, from_at, until_at, read):
         data = read(one.chunk)
         if not one.is_whole:
             data = segment_type() + data[one.start : one.stop]
         init = (folder / init_name(one.chunk.init_number)).read_bytes()
         yield Piece(one.starts_at, one.seconds, init, data, one.is_discontinuous)
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """What is wanted of a chunk: its bytes from `start` until `stop`."""
-
-    chunk: Chunk
-    start: int
-    stop: int
-    starts_at: datetime
-    seconds: float
-    is_discontinuous: bool
-
-    @property
-    def is_whole(self) -> bool:
-        return self.stop - self.start == self.chunk.byte_count
 
 
 def stretches(
@@ -227,12 +210,3 @@ def _cut(
         stops - starts,
         chunk.is_discontinuous and first == 0,
     )
-
-
-def _read(folder: Path) -> tuple[Sequence[Chunk], bool]:
-    try:
-        data = (folder / INDEX).read_bytes()
-    except FileNotFoundError:
-        return [], False
-    state, _ = replayed(data, lambda line: is_whole(folder, line))
-    return state.kept, state.is_ended

@@ -1,15 +1,15 @@
-"""Running shows on disk, so that viewers can go back in them: segments are taken on the event loop
-and written in a thread.
+"""Running shows on disk, so that viewers can go back in them and see them again: segments are taken
+on the event loop and written in a thread.
 
-The show never waits for the disk, and loses nothing when it is full or slow: then viewers cannot
-go back so far, and the log says so once.
+The show never waits for the disk, and loses nothing when it is full or slow: then viewers cannot go
+back so far, or something of the recording is missing, and the log and the studio say so.
 """
 
 import asyncio
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -18,20 +18,30 @@ from typing import Final
 import structlog
 
 from liveshop.kernel.clock import Clock
+from liveshop.kernel.errors import ShopError
 from liveshop.kernel.ids import ShowId
+from liveshop.video.archive import Archive
 from liveshop.video.packager import Segment
-from liveshop.video.recording_files import ChunkMaker, NewChunk, RecordingFiles
-from liveshop.video.recording_index import INDEX, says_ended
+from liveshop.video.recorded import Facts
+from liveshop.video.recording_files import RecordingFiles
+from liveshop.video.recording_index import INDEX, Line, State, read_end, read_state
+from liveshop.video.recording_kept import KeptRecordings
 
 MOST_WAITING_BYTES: Final = 64 * 1024 * 1024
 """More than this not yet on disk is lost for the recordings."""
 _KEPT_AFTER_LAST_CHUNK: Final = timedelta(days=1)
 _KEPT_WHERE_SHORT: Final = timedelta(minutes=10)
 """After the show's end: by then nobody watches it, and a running one needs the room."""
+_FETCHED_WHERE_SHORT: Final = 900.0
+"""What the archive has too: whoever reads it is done by then."""
 _LOOK_SECONDS: Final = 3600.0
 """How often old recordings are looked for."""
+_AGAIN_SECONDS: Final = (1.0, 5.0, 30.0, 120.0, 600.0)
+"""How long to wait for a database or a storage that is away."""
 
 _log = structlog.get_logger("recording")
+
+OnEnded = Callable[[ShowId, Facts], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +49,9 @@ class _Job:
     recording: "Recording"
     work: Callable[[], None]
     byte_count: int = 0
+    """Of a segment; 0 for other work."""
+    is_end: bool = False
+    done: "asyncio.Future[None] | None" = None
 
 
 class Recording:
@@ -48,28 +61,39 @@ class Recording:
         self.show_id = show_id
         self._files = files
         self._recordings = recordings
-        self._maker = ChunkMaker()
-        self._is_failing = False
+        self._reason: str | None = None
+        self._waiting = 0
+        """Segments that are not on disk yet."""
         recordings.put(_Job(self, files.load))
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing was added that is not in a chunk."""
-        return self._maker.byte_count == 0
+        return self._waiting == 0 and self._files.is_idle
+
+    @property
+    def is_ended(self) -> bool:
+        return self.is_idle and self._files.state.is_ended
 
     def add(self, segment: Segment, init: bytes) -> None:
         """A segment was completed, and this is its init section. Returns at once, raises
         nothing."""
-        self._put(self._maker.add(segment, init))
+        size = segment.byte_count + len(init)
+        if self._recordings.put(_Job(self, partial(self._files.add, segment, init), size)):
+            self._waiting += 1
+        elif self._reason is None:
+            # What comes later is found not to continue it.
+            slow = "the disk is too slow"
+            self.tell(slow)
+            self._recordings.put(_Job(self, partial(self._files.miss, slow)))
 
     def pause(self) -> None:
         """The picture is gone: what was gathered can be watched without waiting for more."""
-        self._put(self._maker.flush())
+        self._recordings.put(_Job(self, self._files.close))
 
     def end(self) -> None:
         """The show is over: its playlist gets an end."""
-        self.pause()
-        self._recordings.put(_Job(self, self._files.end))
+        self._recordings.put(_Job(self, self._files.end, is_end=True))
 
     def playlist(self) -> str:
         """`rewind/index.m3u8`. Raises NoVideo."""
@@ -85,46 +109,61 @@ class Recording:
 
     @property
     def shortage(self) -> str | None:
-        """Why viewers can go back less far than they should, in words."""
-        return self._files.shortage
+        """Why nothing is recorded now, or viewers can go back less far than they should; in words.
+        None: all is well, whatever was."""
+        return self._files.shortage or self._reason
+
+    @property
+    def files(self) -> RecordingFiles:
+        return self._files
 
     def start_over(self) -> None:
         """Its files are gone."""
         self._files = self._files.empty()
 
+    def done(self, job: _Job) -> None:
+        """A job was taken from the queue, whatever became of it."""
+        self._waiting -= job.byte_count > 0
+
     def tell(self, reason: str | None) -> None:
         """What became of a job, in words; None: it was done, and nothing is wrong. Logged once for
         each change."""
-        if reason is not None and not self._is_failing:
+        if reason is not None and self._reason is None:
             _log.warning("recording.failing", show_id=self.show_id, reason=reason)
-        if reason is None and self._is_failing:
+        if reason is None and self._reason is not None:
             _log.info("recording.works_again", show_id=self.show_id)
-        self._is_failing = reason is not None
-
-    def _put(self, chunks: Sequence[NewChunk]) -> None:
-        for chunk in chunks:
-            job = _Job(self, partial(self._files.write, chunk), chunk.byte_count)
-            if not self._recordings.put(job):
-                self._maker.tear()
-                self.tell("the disk is too slow")
+        self._reason = reason
 
 
-class Recordings:
+class Recordings(KeptRecordings):
     """All shows'. `run` in a supervised task. A show's folder is `root / show_id`.
 
-    `least_free_bytes`: what is left of the disk for others.
+    `least_free_bytes`: what is left of the disk for others. `is_kept`: recordings stay after their
+    shows, until `remove`. `on_ended` is told of each of those, once all of it is on disk; again
+    where it raised, and maybe again after a restart.
     """
 
     def __init__(
-        self, root: Path, *, clock: Clock, keep_seconds: int, least_free_bytes: int
+        self,
+        root: Path,
+        *,
+        clock: Clock,
+        keep_seconds: int,
+        least_free_bytes: int,
+        is_kept: bool = False,
+        archive: Archive | None = None,
     ) -> None:
-        self._root = root
+        super().__init__(root, archive)
+        self.on_ended: OnEnded | None = None
         self._clock = clock
         self._keep_seconds = keep_seconds
         self._least_free_bytes = least_free_bytes
+        self._is_kept = is_kept
         self._recordings: dict[ShowId, Recording] = {}
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue()
         self._waiting_bytes = 0
+        self._over: asyncio.Queue[ShowId] = asyncio.Queue()
+        """Shows that ended, for whoever is told and for the archive."""
 
     def of(self, show_id: ShowId) -> Recording:
         """That of a show there is (not of any id from an address); what an earlier process has left
@@ -135,12 +174,60 @@ class Recordings:
                 self._root / show_id,
                 keep_seconds=self._keep_seconds,
                 least_free_bytes=self._least_free_bytes,
+                is_kept=self._is_kept,
             )
             recording = self._recordings[show_id] = Recording(show_id, files, self)
         return recording
 
+    def shortage(self, show_id: ShowId) -> str | None:
+        """Why a running show is not recorded now, in words."""
+        recording = self._recordings.get(show_id)
+        return None if recording is None else recording.shortage
+
+    def end(self, show_id: ShowId) -> None:
+        """The show is over, whichever process began to record it. May be repeated."""
+        self.of(show_id).end()
+
+    async def unended(self) -> list[ShowId]:
+        """Recordings that wait for the end of their show."""
+        found = await asyncio.to_thread(_folders, self._root)
+        return [show_id for show_id, state in found if not state.is_ended]
+
+    async def facts(self, show_id: ShowId) -> Facts | None:
+        facts = await super().facts(show_id)
+        now = self.shortage(show_id)
+        return facts if facts is None or now is None else replace(facts, shortage=now)
+
+    async def remove(self, show_id: ShowId) -> None:
+        """Everything of a show, the archive's too. May be repeated. Raises ArchiveAway,
+        RecordingAway."""
+        await self._remove_kept(show_id)
+        removed = self._recordings.pop(show_id, None)
+        if removed is not None:
+            removed.start_over()
+
     async def run(self) -> None:
-        """Write what was added, one after the other, and remove old recordings; until cancelled."""
+        """Write what was added, one after the other, tell of what has ended and move it to the
+        archive, and remove old recordings; until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._write())
+            tasks.create_task(self._attend())
+
+    async def wait_until_written(self) -> None:
+        """Returns once everything added before is on disk or lost. Needs `run`."""
+        await self._jobs.join()
+
+    def put(self, job: _Job) -> bool:
+        """For `Recording`. False: too much is waiting."""
+        if job.byte_count and self._waiting_bytes + job.byte_count > MOST_WAITING_BYTES:
+            return False
+        self._waiting_bytes += job.byte_count
+        self._jobs.put_nowait(job)
+        return True
+
+    # -- writing
+
+    async def _write(self) -> None:
         while True:
             await self._remove_old()
             until = asyncio.get_running_loop().time() + _LOOK_SECONDS
@@ -150,34 +237,95 @@ class Recordings:
                         job = await self._jobs.get()
                     await self._do(job)
 
-    async def wait_until_written(self) -> None:
-        """Returns once everything added before is on disk or lost. Needs `run`."""
-        await self._jobs.join()
-
-    def put(self, job: _Job) -> bool:
-        """For `Recording`. False: too much is waiting."""
-        if self._waiting_bytes + job.byte_count > MOST_WAITING_BYTES:
-            return False
-        self._waiting_bytes += job.byte_count
-        self._jobs.put_nowait(job)
-        return True
-
     async def _do(self, job: _Job) -> None:
-        reason = None
+        recording = job.recording
+        failed: OSError | None = None
         try:
             await asyncio.to_thread(job.work)
-            reason = job.recording.shortage
         except OSError as error:
-            reason = error.strerror or str(error)
+            failed = error
         finally:
             self._jobs.task_done()
             self._waiting_bytes -= job.byte_count
-        job.recording.tell(reason)
-        if job.recording.shortage is not None:
+            recording.done(job)
+        _answer(job, failed)
+        files = recording.files
+        if failed is not None:
+            recording.tell(failed.strerror or str(failed))
+        elif job.byte_count:
+            recording.tell(files.trouble or files.shortage)
+        if job.is_end and failed is None:
+            self._after_end(recording)
+        if files.shortage is not None:
+            await self.drop_unused(after_seconds=_FETCHED_WHERE_SHORT)
             await self._remove(_remove_ended_folder, self._clock.now() - _KEPT_WHERE_SHORT)
 
+    def _after_end(self, recording: Recording) -> None:
+        state = recording.files.state
+        if state.is_ended:
+            self._over.put_nowait(recording.show_id)
+        elif not state.kept:
+            self._recordings.pop(recording.show_id, None)
+
+    # -- when shows are over
+
+    async def _attend(self) -> None:
+        for show_id, state in await asyncio.to_thread(_folders, self._root):
+            if state.is_archived:
+                self.note_fetched(show_id)
+            if state.is_ended and not (state.is_told and state.is_archived):
+                self._over.put_nowait(show_id)
+        again: dict[ShowId, int] = {}
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                show_id = await self._over.get()
+                try:
+                    await self._finish(show_id)
+                    again.pop(show_id, None)
+                except Exception as error:  # of one show: the others go on, and it is tried again
+                    tries = again[show_id] = again.get(show_id, -1) + 1
+                    seconds = _AGAIN_SECONDS[min(tries, len(_AGAIN_SECONDS) - 1)]
+                    is_known = isinstance(error, ShopError)
+                    _log.warning(
+                        "recording.waits", show_id=show_id, seconds=seconds, exc_info=not is_known
+                    )
+                    tasks.create_task(self._later(show_id, seconds))
+
+    async def _later(self, show_id: ShowId, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        self._over.put_nowait(show_id)
+
+    async def _finish(self, show_id: ShowId) -> None:
+        state = await self._state(show_id)
+        if not state.is_ended or not state.is_kept:
+            return
+        if not state.is_told and self.on_ended is not None:
+            facts = await self.facts(show_id)
+            if facts is not None:
+                await self.on_ended(show_id, facts)
+            await self._mark(show_id, Line(told=True))
+        if not state.is_archived and await self.move(show_id):
+            await self._mark(show_id, Line(archived=True))
+            # Those who watched the show to its end still read it by its old addresses.
+            self.note_fetched(show_id)
+            _log.info("recording.archived", show_id=show_id)
+
+    async def _mark(self, show_id: ShowId, line: Line) -> None:
+        """In the order of all that is written."""
+        recording = self.of(show_id)
+        done = asyncio.get_running_loop().create_future()
+        self.put(_Job(recording, partial(recording.files.mark, line), done=done))
+        await done
+
+    # -- removing
+
     async def _remove_old(self) -> None:
+        """What is kept goes by `remove` alone."""
         await self._remove(_remove_old_folders, self._clock.now() - _KEPT_AFTER_LAST_CHUNK)
+        await self.drop_unused()
+        for show_id, recording in list(self._recordings.items()):
+            if recording.is_ended:
+                del self._recordings[show_id]  # it is read again when somebody asks for it
 
     async def _remove(
         self, remove: Callable[[Path, datetime, set[ShowId]], list[str]], before: datetime
@@ -190,11 +338,38 @@ class Recordings:
             _log.info("recording.removed", show_id=name)
 
 
+def _answer(job: _Job, failed: OSError | None) -> None:
+    if job.done is None or job.done.done():
+        return
+    if failed is None:
+        job.done.set_result(None)
+    else:
+        job.done.set_exception(failed)
+
+
+def _folders(root: Path) -> list[tuple[ShowId, State]]:
+    """All recordings, and how far they are; without their chunks."""
+    found: list[tuple[ShowId, State]] = []
+    for folder in _inside(root):
+        with suppress(OSError):
+            found.append((ShowId(folder.name), read_end(folder)))
+    return found
+
+
+def _inside(root: Path) -> list[Path]:
+    """Empty where it cannot be read, which is found out by whoever writes."""
+    try:
+        return [folder for folder in root.iterdir() if folder.is_dir()]
+    except OSError:
+        return []
+
+
 def _remove_old_folders(root: Path, before: datetime, busy: set[ShowId]) -> list[str]:
     removed: list[str] = []
     for folder in _unchanged(root, before, busy):
-        shutil.rmtree(folder, ignore_errors=True)
-        removed.append(folder.name)
+        if not _is_kept(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+            removed.append(folder.name)
     return removed
 
 
@@ -202,16 +377,24 @@ def _remove_ended_folder(root: Path, before: datetime, busy: set[ShowId]) -> lis
     """Only the one that ended first: it may be enough."""
     for folder in _unchanged(root, before, busy):
         with suppress(OSError):
-            if says_ended((folder / INDEX).read_bytes()):
+            if read_end(folder).is_ended and not _is_kept(folder):
                 shutil.rmtree(folder, ignore_errors=True)
                 return [folder.name]
     return []
 
 
+def _is_kept(folder: Path) -> bool:
+    """Also where nobody can tell."""
+    try:
+        return read_state(folder).is_kept
+    except OSError:
+        return True
+
+
 def _unchanged(root: Path, since: datetime, busy: set[ShowId]) -> list[Path]:
     """Folders of recordings, oldest first."""
     found: list[tuple[datetime, Path]] = []
-    for folder in root.iterdir() if root.is_dir() else ():
+    for folder in _inside(root):
         try:
             changed_at = datetime.fromtimestamp((folder / INDEX).stat().st_mtime, UTC)
         except OSError:

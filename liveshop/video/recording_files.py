@@ -1,17 +1,21 @@
-"""A recorded show on disk: closed segments gathered to chunks, and an append-only index of them.
+"""A recorded show on disk: closed segments appended to chunks of some seconds as they come, and an
+append-only index of them.
 
-After a crash the index's torn tail is dropped and the recording goes on. Nothing is synced to the
-disk, since losing power may cost rewind but never the show. The methods of `RecordingFiles` block:
-`recording.py` calls them in threads.
+After a crash torn tails are dropped and the recording goes on, so that at most the segment is lost
+that was open. Nothing is synced to the disk: losing power may cost seconds of the recording, but
+never the show. The methods of `RecordingFiles` block: `recording.py` calls them in threads.
+
+A recording that is to be kept (`video.replay_days`) forgets nothing: where the disk is short it
+stops, and goes on behind a gap when there is room. One for rewinding alone forgets its beginning
+instead. It is one list of chunks all the same: what rewinding shows of a kept one is the end of it.
 """
 
 import errno
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +25,16 @@ from liveshop.video.fmp4 import segment_type
 from liveshop.video.model import NoSuchSegment, NoVideo
 from liveshop.video.packager import Segment
 from liveshop.video.playlist import Chunk, Entry, rewind_playlist
-from liveshop.video.recording_index import INDEX, Line, State, replayed
+from liveshop.video.recording_index import (
+    INDEX,
+    Line,
+    State,
+    chunk_name,
+    init_name,
+    is_there,
+    is_whole,
+    replayed,
+)
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
@@ -36,129 +49,47 @@ _LEAST_SECONDS: Final = 3 * TARGET_SECONDS
 """A live playlist names three target durations at least (RFC 8216 6.2.2)."""
 
 
-@dataclass(frozen=True, slots=True)
-class NewChunk:
-    """What is to be written. `number` is that of its first segment, which no other run of the
-    server gives out: addresses are cached as immutable."""
-
-    number: int
-    init_number: int
-    starts_at: datetime
-    duration_seconds: float
-    is_discontinuous: bool
-    fragments: tuple[bytes, ...]
-    init: bytes
-
-    @property
-    def byte_count(self) -> int:
-        return sum(map(len, self.fragments)) + len(self.init)
-
-
-class ChunkMaker:
-    """Gathers segments to chunks. Pure.
-
-    A chunk never goes over a discontinuity, and the first after one starts with a keyframe.
-    """
-
-    def __init__(self) -> None:
-        self._segments: list[Segment] = []
-        self._init = b""
-        self._seconds = 0.0
-        self._is_torn = True
-        """Whether the next chunk does not continue the last one made here."""
-        self._last: Entry | None = None
-        """The last segment taken."""
-
-    @property
-    def byte_count(self) -> int:
-        return sum(segment.byte_count for segment in self._segments)
-
-    def add(self, segment: Segment, init: bytes) -> list[NewChunk]:
-        """The next segment, with its init section; returns the chunk that ends before it."""
-        made: list[NewChunk] = []
-        if not self._continues(segment.entry):
-            made = self.flush()
-            self._is_torn = True
-        elif self._segments and self._is_full(segment):
-            made = self.flush()
-        if self._is_torn and not self._segments and not segment.is_independent:
-            return made
-        self._segments.append(segment)
-        self._seconds += segment.entry.duration_seconds
-        self._init = init
-        self._last = segment.entry
-        return made
-
-    def flush(self) -> list[NewChunk]:
-        """What was gathered, however short: the picture is gone, or the show over."""
-        if not self._segments:
-            return []
-        first = self._segments[0].entry
-        skipped = len(segment_type())
-        chunk = NewChunk(
-            number=first.number,
-            init_number=first.init_number,
-            starts_at=first.starts_at,
-            duration_seconds=self._seconds,
-            is_discontinuous=self._is_torn,
-            # One `styp` opens a chunk.
-            fragments=(
-                segment_type(),
-                *(
-                    part[skipped:] if index == 0 else part
-                    for segment in self._segments
-                    for index, part in enumerate(segment.fragments)
-                ),
-            ),
-            init=self._init,
-        )
-        self._segments = []
-        self._seconds = 0.0
-        self._is_torn = False
-        return [chunk]
-
-    def tear(self) -> None:
-        """Something was lost here: what is gathered goes too, and the next chunk is a new start."""
-        self._segments = []
-        self._seconds = 0.0
-        self._is_torn = True
-
-    def _continues(self, entry: Entry) -> bool:
-        last = self._last
-        return last is not None and (
-            entry.number == last.number + 1
-            and entry.init_number == last.init_number
-            and not entry.is_discontinuous
-        )
-
-    def _is_full(self, segment: Segment) -> bool:
-        if segment.is_independent and self._seconds >= CHUNK_SECONDS:
-            return True
-        return self._seconds + segment.entry.duration_seconds > TARGET_SECONDS + 0.49
-
-
 class RecordingFiles:
     """One show's folder. `keep_seconds`: how far back viewers can go. `least_free_bytes`: what is
-    left of the disk for others, since orders are written to it too.
+    left of the disk for others, since orders are written to it too. `is_kept`: nothing is
+    forgotten; a recording that was begun so goes on so.
 
-    `load`, `write` and `end` one at a time; the others whenever.
+    `load`, `add`, `close`, `end` and `mark` one at a time; the others whenever.
     """
 
-    def __init__(self, folder: Path, *, keep_seconds: int, least_free_bytes: int = 0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        keep_seconds: int,
+        least_free_bytes: int = 0,
+        is_kept: bool = False,
+    ) -> None:
         self.folder = folder
         self._keep_seconds = max(keep_seconds, _LEAST_SECONDS)
         self._least_free_bytes = least_free_bytes
+        self._is_to_be_kept = is_kept
         self._state = State()
         self._index_size = 0
+        self._open: Chunk | None = None
+        """What segments are being added to; named by no playlist yet."""
+        self._last: Entry | None = None
+        """The last segment taken."""
         # On disk as a whole, written by this process or one before: nothing else is given out.
         # Read in any thread, which a set stands as long as nobody iterates.
         self._inits: set[int] = set()
         self._chunks: set[int] = set()
         self._leaving: list[int] = []
-        self._is_torn = False
-        """Whether the next chunk is a discontinuity whatever it says itself."""
+        self._hidden = 0
+        """Chunks of a kept recording that are too old to be rewound to."""
+        self._is_torn = True
+        """Whether the next chunk does not continue the last one."""
+        self._freed = 0
+        """Of a disk that takes nothing all the same."""
         self._is_loaded = False
         self._is_short = False
+        self._trouble: str | None = None
+        """Why the recording stands still, in words."""
         self._text: str | None = None
         """Replaced as a whole, so that `playlist` may be called from another thread."""
 
@@ -168,21 +99,44 @@ class RecordingFiles:
             self.folder,
             keep_seconds=self._keep_seconds,
             least_free_bytes=self._least_free_bytes,
+            is_kept=self._is_to_be_kept,
         )
 
     @property
+    def state(self) -> State:
+        """As far as it is loaded; not to be changed."""
+        return self._state
+
+    @property
+    def is_kept(self) -> bool:
+        return self._is_to_be_kept or self._state.is_kept
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing was added that is not in a playlist."""
+        return self._open is None
+
+    @property
     def shortage(self) -> str | None:
-        """What is wrong though `write` works, in words."""
+        """What is wrong though `add` works, in words."""
         if not self._is_short:
             return None
-        return (
+        short = (
             f"less than {self._least_free_bytes / 2**30:.3g} GiB (video.least_free_gib) would stay "
-            "free on the disk of data_dir: viewers cannot go back so far"
+            "free on the disk of data_dir: "
         )
+        if self.is_kept:
+            return short + "the recording stands still until there is room"
+        return short + "viewers cannot go back so far"
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the last segments are not recorded, in words."""
+        return self._trouble
 
     def load(self) -> None:
-        """Take up what an earlier process has left, if anything; `write` and `end` do it where it
-        was not done. Raises OSError."""
+        """Take up what an earlier process has left, if anything; the others do it where it was not
+        done. Raises OSError."""
         if self._is_loaded:
             return
         try:
@@ -190,70 +144,82 @@ class RecordingFiles:
         except FileNotFoundError:
             self._is_loaded = True
             return
-        self._state, self._index_size = replayed(data, self._is_whole)
+        self._state, self._index_size = replayed(data, lambda line: is_whole(self.folder, line))
         if self._index_size < len(data):
             os.truncate(self.folder / INDEX, self._index_size)
         self._inits = {chunk.init_number for chunk in self._state.kept}
         self._chunks = {chunk.number for chunk in self._state.kept}
-        self._is_torn = True
+        if self._state.kept and not self._state.is_archived:
+            # Of what was being written when the server died, no line tells.
+            last = self._state.kept[-1]
+            _shorten(self._chunk_path(last.number), last.byte_count)
         self._remove_strangers()
+        self._forget_old()
         self._make_text()
         self._is_loaded = True
 
-    def write(self, new: NewChunk) -> None:
-        """Raises OSError, with nothing taken; then the next chunk is a discontinuity. Where room is
-        short, the oldest chunks are forgotten for it."""
+    def add(self, segment: Segment, init: bytes) -> None:
+        """The next segment, with its init section. Raises OSError, with nothing taken; then the
+        next chunk is a discontinuity. Where room is short, the oldest chunks are forgotten for it,
+        unless they are to be kept."""
         self.load()
-        state = self._state
-        is_torn = new.is_discontinuous or self._is_torn
-        chunk = Chunk(
-            new.number,
-            new.init_number,
-            new.starts_at,
-            new.duration_seconds,
-            is_torn and bool(state.kept or state.forgotten),
-        )
-        self._is_torn = True
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._make_room(new.byte_count)
-        path = self._chunk_path(chunk.number)
+        if not self._continues(segment.entry):
+            self.close()
+            self._is_torn = True
+        elif self._open is not None and self._is_full(self._open, segment):
+            self.close()
+        self._last = segment.entry
+        if self._open is None and self._is_torn and not segment.is_independent:
+            return
         try:
-            if chunk.init_number not in self._inits:
-                _write(self._init_path(chunk.init_number), [new.init])
-                self._inits.add(chunk.init_number)
-            byte_count = _write(path, new.fragments)
-            self._append(
-                Line(
-                    number=chunk.number,
-                    init=chunk.init_number,
-                    at=chunk.starts_at,
-                    seconds=chunk.duration_seconds,
-                    torn=chunk.is_discontinuous,
-                    bytes=byte_count,
-                )
-            )
+            self._look_after_folder()
+            self._make_room(segment.byte_count)
+            self._write(segment, init)
         except OSError as error:
-            _unlink(path)
-            if error.errno in _FULL:  # a quota, say, of which `disk_usage` knows nothing
-                self._forget_bytes(new.byte_count)
+            self.miss(error.strerror or str(error))
             raise
+        if self._trouble is not None and self.is_kept:
+            self.mark(Line(short=self._trouble))
+        self._trouble = None
+
+    def miss(self, reason: str) -> None:
+        """Something is lost here: the next chunk is a new start."""
+        self.close()
+        self._is_torn = True
+        self._trouble = reason
+
+    def close(self) -> None:
+        """What was gathered can be watched, however short: the picture is gone, or the show is
+        over."""
+        chunk, self._open = self._open, None
+        if chunk is None:
+            return
+        if not is_there(self._chunk_path(chunk.number), chunk.byte_count):
+            self._is_torn = True
+            return
         self._chunks.add(chunk.number)
-        self._is_torn = False
-        state.kept.append(chunk)
-        state.is_ended = False
+        self._state.kept.append(chunk)
         self._forget_old()
         self._make_text()
 
     def end(self) -> None:
         """The show is over: its playlist gets an end. Raises OSError."""
         self.load()
+        self.close()
+        if self._trouble is not None and self.is_kept and self._state.kept:
+            self.mark(Line(short=self._trouble))
         if self._state.kept and not self._state.is_ended:
-            self._append(Line(ended=True))
-            self._state.is_ended = True
+            self.mark(Line(ended=True))
             self._make_text()
 
+    def mark(self, line: Line) -> None:
+        """Write down what is so from now on. Raises OSError."""
+        self.load()
+        self._append(line)
+        self._state.take(line)
+
     def playlist(self) -> str:
-        """Raises NoVideo. Reads no file."""
+        """Of what can be rewound to. Raises NoVideo. Reads no file."""
         if self._text is None:
             raise NoVideo("nothing of this show is recorded yet", retry_after=5)
         return self._text
@@ -268,69 +234,162 @@ class RecordingFiles:
         path = self._init_path(number) if number in self._inits else None
         return _read(path, f"there is no init section {number} in this show")
 
+    # -- chunks
+
+    def _continues(self, entry: Entry) -> bool:
+        last = self._last
+        return last is not None and (
+            entry.number == last.number + 1
+            and entry.init_number == last.init_number
+            and not entry.is_discontinuous
+        )
+
+    def _is_full(self, chunk: Chunk, segment: Segment) -> bool:
+        if segment.is_independent and chunk.duration_seconds >= CHUNK_SECONDS:
+            return True
+        seconds = chunk.duration_seconds + segment.entry.duration_seconds
+        return seconds > TARGET_SECONDS + 0.49
+
+    def _write(self, segment: Segment, init: bytes) -> None:
+        chunk, is_new = self._open, self._open is None
+        if chunk is None:
+            chunk = self._new_chunk(segment)
+            if chunk.init_number not in self._inits:
+                _replace(self._init_path(chunk.init_number), init)
+                self._inits.add(chunk.init_number)
+            if self.is_kept and not self._state.is_kept:
+                self.mark(Line(kept=True))
+        fragments = list(segment.fragments)
+        if not is_new:  # one `styp` opens a chunk
+            fragments[0] = fragments[0][len(segment_type()) :]
+        path = self._chunk_path(chunk.number)
+        longer = replace(
+            chunk,
+            duration_seconds=chunk.duration_seconds + segment.entry.duration_seconds,
+            byte_count=chunk.byte_count + sum(map(len, fragments)),
+        )
+        try:
+            _append(path, fragments, chunk.byte_count)
+            self._append(_line_of(longer))
+        except OSError as error:
+            if is_new:
+                _unlink(path)
+            else:
+                _shorten(path, chunk.byte_count)
+            if error.errno in _FULL and not self.is_kept:
+                self._make_way(segment.byte_count)
+            raise
+        self._open = longer
+        self._is_torn = False
+        self._state.is_ended = self._state.is_told = False
+
+    def _new_chunk(self, segment: Segment) -> Chunk:
+        """Its number is that of its first segment, which no other run of the server gives out:
+        addresses are cached as immutable."""
+        entry = segment.entry
+        return Chunk(
+            number=entry.number,
+            init_number=entry.init_number,
+            starts_at=entry.starts_at,
+            duration_seconds=0.0,
+            is_discontinuous=self._is_torn and bool(self._state.kept or self._state.forgotten),
+            is_independent=segment.is_independent,
+        )
+
+    def _look_after_folder(self) -> None:
+        """Begin anew where somebody took the files away. Raises OSError."""
+        if self._index_size and not (self.folder / INDEX).exists():
+            state = self._state
+            self._open = None
+            self._state = State(
+                forgotten=state.forgotten + len(state.kept),
+                discontinuities=state.discontinuities
+                + sum(chunk.is_discontinuous for chunk in state.kept),
+            )
+            self._index_size = self._hidden = 0
+            self._inits, self._chunks, self._leaving = set(), set(), []
+            self._text = None
+            raise FileNotFoundError(errno.ENOENT, "the files of this recording are gone")
+        self.folder.mkdir(parents=True, exist_ok=True)
+
     def _make_text(self) -> None:
-        state = self._state
-        if not state.kept:
+        shown = self._state.kept[self._hidden :]
+        if not shown:
             return
+        hidden = self._state.kept[: self._hidden]
         self._text = rewind_playlist(
-            state.kept,
+            shown,
             target_seconds=TARGET_SECONDS,
-            forgotten=state.forgotten,
-            discontinuity_sequence=state.discontinuities,
-            is_ended=state.is_ended,
+            forgotten=self._state.forgotten + self._hidden,
+            discontinuity_sequence=self._state.discontinuities
+            + sum(chunk.is_discontinuous for chunk in hidden),
+            is_ended=self._state.is_ended,
         )
 
     def _chunk_path(self, number: int) -> Path:
-        return self.folder / f"chunk-{number}.m4s"
+        return self.folder / chunk_name(number)
 
     def _init_path(self, number: int) -> Path:
-        return self.folder / f"init-{number}.mp4"
+        return self.folder / init_name(number)
 
     def _append(self, line: Line) -> None:
         data = msgspec.json.encode(line) + b"\n"
         path = self.folder / INDEX
         try:
-            with path.open("ab", buffering=0) as file:
-                if file.write(data) != len(data):
-                    raise OSError("the disk took half a line")
+            _append(path, [data], self._index_size)
         except OSError:
-            with suppress(OSError):
-                os.truncate(path, self._index_size)
+            _shorten(path, self._index_size)
             raise
         self._index_size += len(data)
+
+    # -- room
 
     def _make_room(self, byte_count: int) -> None:
         """So that the disk has enough left after these. Raises OSError where it has not."""
         least = self._least_free_bytes
+        was_short = self._is_short
         short = least + byte_count - shutil.disk_usage(self.folder).free
-        # Said until there is clearly more, not anew with each chunk.
-        self._is_short = short > 0 or (self._is_short and short > -least // 8)
-        if short > 0 and self._forget_bytes(short) < short:
+        # Said until there is clearly more, not anew with each segment.
+        self._is_short = short > 0 or (was_short and short > -least // 8)
+        if self.is_kept:
+            if self._is_short:
+                raise OSError(errno.ENOSPC, self.shortage)
+        elif short > 0 and self._forget_bytes(short) < short:
             raise OSError(errno.ENOSPC, self.shortage)
+
+    def _make_way(self, byte_count: int) -> None:
+        """The disk is full by a measure that `disk_usage` does not know, such as a quota: so much
+        is forgotten as is not taken."""
+        if self._freed < byte_count:
+            self._freed += self._forget_bytes(byte_count)
+        self._freed = max(0, self._freed - byte_count)
 
     def _forget_bytes(self, byte_count: int) -> int:
         """Forget the oldest chunks until these are free, and return how many are."""
-        state = self._state
+        kept = self._state.kept
         freed = sum(_size(self._chunk_path(number)) for number in self._leaving)
-        seconds = sum(chunk.duration_seconds for chunk in state.kept)
+        seconds = sum(chunk.duration_seconds for chunk in kept)
         count = 0
-        for chunk in state.kept:
+        for chunk in kept:
             seconds -= chunk.duration_seconds
             if freed >= byte_count or seconds < _LEAST_SECONDS:
                 break
-            freed += _size(self._chunk_path(chunk.number))
+            freed += chunk.byte_count
             count += 1
         self._forget(count, late_readers=0)
         return freed
 
     def _forget_old(self) -> None:
         kept = self._state.kept
-        seconds = sum(chunk.duration_seconds for chunk in kept)
-        count = 0
-        while seconds - kept[count].duration_seconds > self._keep_seconds:
+        seconds = sum(chunk.duration_seconds for chunk in kept[self._hidden :])
+        count = self._hidden
+        while count < len(kept) and seconds - kept[count].duration_seconds > self._keep_seconds:
             seconds -= kept[count].duration_seconds
             count += 1
-        self._forget(count, late_readers=_LATE_READERS)
+        if self.is_kept:
+            self._hidden = count
+        else:
+            self._forget(count, late_readers=_LATE_READERS)
 
     def _forget(self, count: int, *, late_readers: int) -> None:
         state = self._state
@@ -349,25 +408,31 @@ class RecordingFiles:
             self._chunks.discard(number)
             _unlink(self._chunk_path(number))
         # Whoever still reads a chunk that is leaving has its init section.
-        least_init = state.kept[0].init_number if state.kept else 0
-        for number in [one for one in self._inits if one < least_init]:
+        first = state.kept[0] if state.kept else self._open
+        for number in [one for one in self._inits if first and one < first.init_number]:
             self._inits.discard(number)
             _unlink(self._init_path(number))
 
     def _remove_strangers(self) -> None:
         """Files that the index does not name."""
-        chunks = {chunk.number for chunk in self._state.kept}
-        for path in self.folder.iterdir():
-            known = chunks if path.name.startswith("chunk-") else self._inits
-            if path.name != INDEX and _number_of(path) not in known:
+        for path in self.folder.glob("*.m4s*"):
+            if path.suffix != ".m4s" or _number_of(path) not in self._chunks:
+                _unlink(path)
+        for path in self.folder.glob("init-*"):
+            if path.suffix != ".mp4" or _number_of(path) not in self._inits:
                 _unlink(path)
 
-    def _is_whole(self, line: Line) -> bool:
-        try:
-            size = self._chunk_path(line.number).stat().st_size
-        except OSError:
-            return False
-        return size == line.bytes and _size(self._init_path(line.init)) > 0
+
+def _line_of(chunk: Chunk) -> Line:
+    return Line(
+        number=chunk.number,
+        init=chunk.init_number,
+        at=chunk.starts_at,
+        seconds=chunk.duration_seconds,
+        torn=chunk.is_discontinuous,
+        keyless=not chunk.is_independent,
+        bytes=chunk.byte_count,
+    )
 
 
 def _read(path: Path | None, otherwise: str) -> bytes:
@@ -379,18 +444,33 @@ def _read(path: Path | None, otherwise: str) -> bytes:
         raise NoSuchSegment(otherwise) from None
 
 
-def _write(path: Path, parts: Iterable[bytes]) -> int:
-    """All of it or nothing; returns how many bytes. Raises OSError."""
+def _append(path: Path, parts: Sequence[bytes], size: int) -> None:
+    """To a file of `size` bytes. Raises OSError, having taken some of it perhaps."""
+    with path.open("wb" if size == 0 else "ab", buffering=0) as file:
+        if file.tell() != size:
+            raise OSError(errno.EIO, f"{path.name} is not as it was left")
+        for part in parts:
+            if file.write(part) != len(part):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """All of it or nothing. Raises OSError."""
     unfinished = path.with_name(path.name + ".new")
     try:
         with unfinished.open("wb") as file:
-            file.writelines(parts)
-            byte_count = file.tell()
+            file.write(data)
         unfinished.replace(path)
     except OSError:
         _unlink(unfinished)
         raise
-    return byte_count
+
+
+def _shorten(path: Path, size: int) -> None:
+    """Drop what stands behind."""
+    with suppress(OSError):  # the next one to append finds it
+        if path.stat().st_size > size:
+            os.truncate(path, size)
 
 
 def _size(path: Path) -> int:

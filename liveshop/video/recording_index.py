@@ -5,6 +5,7 @@ A segment is a line, and the lines of a chunk follow each other: its last one sa
 file is good. What an earlier version wrote, a line per chunk, reads the same.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,12 +17,17 @@ import msgspec
 from liveshop.video.playlist import Chunk
 
 INDEX: Final = "index.jsonl"
+_END_BYTES: Final = 4096
+"""Some lines, the longest among them."""
 
 
 class Line(msgspec.Struct, omit_defaults=True):
-    """One line: a chunk as far as it has come, or how many are forgotten, or the end of the show.
+    """One line: a chunk as far as it has come, or how many are forgotten, or something that is so
+    from here on.
 
-    `keyless`: it begins without a keyframe.
+    `keyless`: the chunk begins without a keyframe. `ended`: the show is over. `kept`: nothing is
+    forgotten. `short`: why something is missing, in words. `told`: whoever makes a replay of it
+    knows. `archived`: chunks and init sections are in the archive.
     """
 
     number: int = -1
@@ -33,6 +39,10 @@ class Line(msgspec.Struct, omit_defaults=True):
     bytes: int = 0
     forgotten: int = 0
     ended: bool = False
+    kept: bool = False
+    short: str = ""
+    told: bool = False
+    archived: bool = False
 
 
 @dataclass(slots=True)
@@ -42,6 +52,18 @@ class State:
     discontinuities: int = 0
     """Of the forgotten ones."""
     is_ended: bool = False
+    is_kept: bool = False
+    is_told: bool = False
+    is_archived: bool = False
+    shortage: str | None = None
+
+    def take(self, line: Line) -> None:
+        """What a line says that is of no chunk."""
+        self.is_ended |= line.ended
+        self.is_kept |= line.kept
+        self.is_told |= line.told
+        self.is_archived |= line.archived
+        self.shortage = line.short or self.shortage
 
 
 def chunk_name(number: int) -> str:
@@ -52,20 +74,42 @@ def init_name(number: int) -> str:
     return f"init-{number}.mp4"
 
 
-def is_whole(folder: Path, line: Line) -> bool:
-    """Whether all that the line names is there. A chunk may be longer: of what a crash cut short no
-    line tells."""
+def is_there(path: Path, size: int) -> bool:
+    """Whether the file has these bytes at least."""
     try:
-        size = (folder / chunk_name(line.number)).stat().st_size
-        return size >= line.bytes and (folder / init_name(line.init)).stat().st_size > 0
+        return path.stat().st_size >= size
     except OSError:
         return False
 
 
-def says_ended(data: bytes) -> bool:
-    """Whether the show is over."""
+def is_whole(folder: Path, line: Line) -> bool:
+    """Whether all that the line names is there. A chunk may be longer: of what a crash cut short no
+    line tells."""
+    chunk, init = folder / chunk_name(line.number), folder / init_name(line.init)
+    return is_there(chunk, line.bytes) and is_there(init, 1)
+
+
+def read_end(folder: Path) -> State:
+    """What is so at the end of it, without the chunks before; `is_kept` may be missing. Raises
+    OSError."""
+    with (folder / INDEX).open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - _END_BYTES))
+        data = file.read()
+    if size > _END_BYTES:
+        data = data.partition(b"\n")[2]
     state, _ = replayed(data, lambda _: True)
-    return state.is_ended
+    return state
+
+
+def read_state(folder: Path) -> State:
+    """Of whatever show, empty where nothing is recorded. Raises OSError."""
+    try:
+        data = (folder / INDEX).read_bytes()
+    except FileNotFoundError:
+        return State()
+    state, _ = replayed(data, lambda line: is_whole(folder, line))
+    return state
 
 
 def replayed(data: bytes, is_there: Callable[[Line], bool]) -> tuple[State, int]:
@@ -86,17 +130,17 @@ def replayed(data: bytes, is_there: Callable[[Line], bool]) -> tuple[State, int]
             if lines and lines[-1].number == line.number:
                 lines.pop()
             lines.append(line)
-            state.is_ended = False
-        elif line.ended:
-            state.is_ended = True
-        else:
+            state.is_ended = state.is_told = False
+        elif line.forgotten:
             count = min(len(lines), max(0, line.forgotten - state.forgotten))
             state.discontinuities += sum(line.torn for line in lines[:count])
             del lines[:count]
             state.forgotten += count
+        else:
+            state.take(line)
     is_torn = False
     for line in lines:
-        if not is_there(line):
+        if not state.is_archived and not is_there(line):
             if state.kept:
                 is_torn = True
             else:

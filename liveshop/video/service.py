@@ -89,7 +89,7 @@ class Publisher:
 
 
 class VideoService:
-    """Without `recordings` no show can be rewound."""
+    """Without `recordings` no show can be rewound, or seen again."""
 
     def __init__(
         self,
@@ -219,7 +219,13 @@ class VideoService:
         if stream is not None and not stream.is_ended:
             stream.end(now)
             stream.bell.ring()
+        if self._recordings is not None:
+            self._recordings.end(show_id)  # also what a former process has recorded
         self._forget_idle_streams(now)
+
+    def recording_shortage(self, show_id: ShowId) -> str | None:
+        """Why the show is not recorded now, or not so far back as it should be, in words."""
+        return None if self._recordings is None else self._recordings.shortage(show_id)
 
     def set_delay(self, person_id: str, delay: timedelta) -> None:
         """How long this person's camera and encoder take, from now on."""
@@ -323,7 +329,7 @@ class VideoService:
     def rewind(self, show_id: ShowId) -> Recording:
         """What was recorded of the running show. Raises NoVideo, NoRewind."""
         stream = self._found(show_id)
-        if self._recordings is None:
+        if self._recordings is None or not self._settings.rewind_seconds:
             raise NoRewind("Shows cannot be rewound here.")
         if not stream.has_begun:
             raise no_video()

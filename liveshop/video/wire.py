@@ -9,7 +9,8 @@ from liveshop.web import Wire
 
 class VideoHealth(Wire):
     """`preview`: it arrives, but the show is not live, so only its staff sees it. `away`: the show
-    is live and its encoder is gone. Figures are null while they are not known."""
+    is live and its encoder is gone. Figures are null while they are not known. `recording` says in
+    words why the show is not recorded now, or cannot be rewound so far; null: all is well."""
 
     state: State
     since: datetime | None
@@ -29,9 +30,10 @@ class VideoHealth(Wire):
     jitter_ms: int | None
     capture_delay_ms: int | None
     advice: list[Advice]
+    recording: str | None
 
     @classmethod
-    def nothing(cls, state: State, since: datetime | None) -> "VideoHealth":
+    def nothing(cls, state: State, since: datetime | None, recording: str | None) -> "VideoHealth":
         """Nobody sends; `since` when, if somebody did."""
         return cls(
             state=state,
@@ -52,10 +54,13 @@ class VideoHealth(Wire):
             jitter_ms=None,
             capture_delay_ms=None,
             advice=[],
+            recording=recording,
         )
 
     @classmethod
-    def of(cls, state: State, report: Report, capture_delay: timedelta) -> "VideoHealth":
+    def of(
+        cls, state: State, report: Report, capture_delay: timedelta, recording: str | None
+    ) -> "VideoHealth":
         return cls(
             state=state,
             since=report.since,
@@ -75,4 +80,5 @@ class VideoHealth(Wire):
             jitter_ms=report.jitter_ms,
             capture_delay_ms=round(capture_delay.total_seconds() * 1000),
             advice=report.advice,
+            recording=recording,
         )

@@ -19,7 +19,7 @@ from sample_builders import AUDIO, ORIGIN, SMALL_VIDEO, VIDEO, Camera, interleav
 from liveshop.video.model import NoVideo, Rendition
 from liveshop.video.packager import Packager, PackagerLimits
 from liveshop.video.playlist import Variant, multivariant_playlist
-from liveshop.video.recording_files import ChunkMaker, RecordingFiles
+from liveshop.video.recording_files import RecordingFiles
 
 MOMENTS = 100
 
@@ -49,7 +49,7 @@ def show(cameras: list[Camera], seconds: float, folder: Path) -> list[str]:
         Packager(first_number=1000, limits=limits, rendition=rendition)
         for rendition in (Rendition.VIDEO, Rendition.AUDIO)
     )
-    maker, files = ChunkMaker(), RecordingFiles(folder, keep_seconds=60)
+    files = RecordingFiles(folder, keep_seconds=60)
     texts: list[str] = []
     for number, camera in enumerate(cameras):
         completed = video.finish_run()
@@ -61,8 +61,7 @@ def show(cameras: list[Camera], seconds: float, folder: Path) -> list[str]:
             completed += video.add([sample], origin=ORIGIN)
             audio.add([sample], origin=ORIGIN)
             for segment in completed:
-                for chunk in maker.add(segment, video.init(segment.entry.init_number)):
-                    files.write(chunk)
+                files.add(segment, video.init(segment.entry.init_number))
             completed = []
             if index in moments:
                 texts += _playlists(video, audio, files)

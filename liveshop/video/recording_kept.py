@@ -1,0 +1,368 @@
+"""What is kept of shows, on the disk or in the archive, read by whoever plays it or makes something
+of it: playlists, chunks, files made of them.
+
+The index and the init sections stay on the disk, since they are small and everything is found by
+them. Chunks move to the archive after the show; what is fetched back to be worked with lies where
+it lay before, until it was not used for an hour.
+"""
+
+import asyncio
+import re
+import shutil
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from liveshop.kernel.ids import ShowId
+from liveshop.video.archive import Archive, NotArchived
+from liveshop.video.model import NoRecording, NoSuchSegment, RecordingAway
+from liveshop.video.playlist import Chunk, Stretch, vod_playlist
+from liveshop.video.recorded import Facts, edges, facts_of, stretches
+from liveshop.video.recording_files import TARGET_SECONDS
+from liveshop.video.recording_index import INDEX, State, chunk_name, init_name, is_there, read_state
+
+FILES: Final = "files"
+_BLOCK: Final = 1024 * 1024
+"""Read at once; a slow reader holds no more of a file in memory."""
+_MOST_STATES: Final = 64
+_MOST_TEXTS: Final = 8
+"""Of one recording, which is trimmed seldom."""
+_FILE_NAME: Final = re.compile(r"[a-z0-9_-]{1,80}(\.(mp4|jpg))?", re.IGNORECASE | re.ASCII)
+_SHOW_ID: Final = re.compile(r"[A-Za-z0-9_]{1,80}", re.ASCII)
+_FETCHED_SECONDS: Final = 3600.0
+
+
+@dataclass(slots=True)
+class _Known:
+    """What was read of an index, as long as that does not change."""
+
+    stamp: tuple[int, int]
+    state: State
+    texts: dict[tuple[datetime | None, datetime | None], "Replay"]
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What a playlist shows: its text, and what of which chunks is in it."""
+
+    text: str
+    shown: Mapping[int, Stretch]
+
+
+class KeptRecordings:
+    """`root / show_id` is a show's folder."""
+
+    def __init__(self, root: Path, archive: Archive | None = None) -> None:
+        self._root = root
+        self._archive = archive
+        self._known: OrderedDict[ShowId, _Known] = OrderedDict()
+        self._fetching: dict[ShowId, asyncio.Lock] = {}
+        self._fetched: dict[ShowId, float] = {}
+        """When they were last asked for, by the loop's clock."""
+
+    # -- what there is
+
+    async def facts(self, show_id: ShowId) -> Facts | None:
+        """None: nothing is recorded, or kept."""
+        state = await self._state(show_id)
+        return facts_of(state.kept, is_ended=state.is_ended, shortage=state.shortage)
+
+    async def is_archived(self, show_id: ShowId) -> bool:
+        return (await self._state(show_id)).is_archived
+
+    async def local_folder(self, show_id: ShowId) -> Path:
+        """Where `recorded.pieces` finds all of it; fetched back from the archive where need be.
+        Raises NoRecording, ArchiveAway, RecordingAway."""
+        state = await self._recorded(show_id)
+        folder = self._folder(show_id)
+        if state.is_archived:
+            async with self._fetching.setdefault(show_id, asyncio.Lock()):
+                for chunk in state.kept:
+                    await self._fetch(show_id, chunk_name(chunk.number), chunk.byte_count)
+                    self.note_fetched(show_id)
+        return folder
+
+    # -- playing
+
+    async def replay_playlist(
+        self, show_id: ShowId, from_at: datetime | None, until_at: datetime | None
+    ) -> str:
+        """All of it (HLS VOD), from the last keyframe at or before `from_at` up to the first at or
+        after `until_at`. Raises NoRecording, ArchiveAway, RecordingAway."""
+        return (await self.replay(show_id, from_at, until_at)).text
+
+    async def replay(
+        self, show_id: ShowId, from_at: datetime | None, until_at: datetime | None
+    ) -> Replay:
+        """The same, and which bytes it names."""
+        known = await self._known_of(show_id)
+        found = known.texts.get((from_at, until_at))
+        if found is None:
+            chunks = _playable(known.state)
+            cut: dict[int, bytes] = {}
+            for chunk in edges(chunks, from_at, until_at):
+                cut[chunk.number] = await self.chunk(show_id, chunk.number, 0, chunk.byte_count)
+            shown = list(stretches(chunks, from_at, until_at, lambda chunk: cut[chunk.number]))
+            if not shown:
+                raise NoRecording("There is no recording of this show.")
+            text = vod_playlist(shown, target_seconds=TARGET_SECONDS)
+            found = Replay(text, {one.chunk.number: one for one in shown})
+            if len(known.texts) >= _MOST_TEXTS:
+                known.texts.clear()
+            known.texts[from_at, until_at] = found
+        return found
+
+    async def chunk(self, show_id: ShowId, number: int, start: int, stop: int) -> bytes:
+        """Raises NoSuchSegment, ArchiveAway, RecordingAway."""
+        return await self._read(show_id, chunk_name(number), start, stop)
+
+    async def read_chunk(
+        self, show_id: ShowId, number: int, start: int, stop: int
+    ) -> AsyncIterator[bytes]:
+        """The same, some at a time."""
+        async for block in self._blocks(show_id, chunk_name(number), start, stop):
+            yield block
+
+    async def init(self, show_id: ShowId, number: int) -> bytes:
+        """Raises NoSuchSegment, RecordingAway."""
+        state = await self._state(show_id)
+        if all(chunk.init_number != number for chunk in state.kept):
+            raise NoSuchSegment(f"there is no init section {number} in this show")
+        return await self._read(show_id, init_name(number), 0, _BLOCK)
+
+    # -- files made of it
+
+    def file_path(self, show_id: ShowId, name: str) -> Path:
+        """Where it is to be put. Raises NoSuchSegment for what is no name."""
+        if not _FILE_NAME.fullmatch(name):
+            raise NoSuchSegment("There is no such file of this show.")
+        return self._folder(show_id) / FILES / name
+
+    async def keep_file(self, show_id: ShowId, name: str) -> None:
+        """It is complete: to the archive with it, if there is one. Raises ArchiveAway: it stays
+        where it is, and can be read all the same."""
+        path = self.file_path(show_id, name)
+        if self._archive is not None:
+            await self._put(show_id, f"{FILES}/{name}", path)
+            await asyncio.to_thread(_unlink, path)
+
+    async def file_size(self, show_id: ShowId, name: str) -> int:
+        """Raises NoSuchSegment, ArchiveAway."""
+        path = self.file_path(show_id, name)
+        try:
+            return (await asyncio.to_thread(path.stat)).st_size
+        except OSError:
+            with suppress(NotArchived):
+                if self._archive is not None:
+                    return await self._archive.size(f"{show_id}/{FILES}/{name}")
+        raise NoSuchSegment("There is no such file of this show.")
+
+    async def read_file(
+        self, show_id: ShowId, name: str, start: int, stop: int
+    ) -> AsyncIterator[bytes]:
+        """From `start` until `stop`, some at a time. Raises NoSuchSegment, ArchiveAway,
+        RecordingAway."""
+        self.file_path(show_id, name)
+        async for block in self._blocks(show_id, f"{FILES}/{name}", start, stop):
+            yield block
+
+    async def remove_file(self, show_id: ShowId, name: str) -> None:
+        """May be repeated. Raises ArchiveAway."""
+        path = self.file_path(show_id, name)
+        if self._archive is not None:
+            await self._archive.remove(f"{show_id}/{FILES}/{name}")
+        await asyncio.to_thread(_unlink, path)
+
+    # -- moving
+
+    async def move(self, show_id: ShowId) -> bool:
+        """An ended recording to the archive: chunks and files that are not there yet. Nothing is
+        removed here before all is there. True: all is, and `drop_local` may be called.
+
+        Raises ArchiveAway, RecordingAway, NoRecording.
+        """
+        if self._archive is None:
+            return False
+        state = await self._recorded(show_id)
+        if not state.is_ended or not state.is_kept:
+            return False
+        wanted = {chunk_name(chunk.number): chunk.byte_count for chunk in state.kept}
+        for number in sorted({chunk.init_number for chunk in state.kept}):
+            wanted[init_name(number)] = -1
+        wanted[INDEX] = -1
+        there = await self._archive.sizes(show_id)
+        folder = self._folder(show_id)
+        for name, size in wanted.items():
+            if there.get(f"{show_id}/{name}") != size:
+                await self._put(show_id, name, folder / name)
+        return True
+
+    async def drop_fetched(self, show_id: ShowId) -> None:
+        """The disk's copies of chunks that the archive has."""
+        state = await self._state(show_id)
+        if state.is_archived:
+            names = [chunk_name(chunk.number) for chunk in state.kept]
+            folder = self._folder(show_id)
+            await asyncio.to_thread(_unlink_all, [folder / name for name in names])
+            self._fetched.pop(show_id, None)
+
+    def note_fetched(self, show_id: ShowId) -> None:
+        """The disk has copies of what is in the archive, used just now."""
+        self._fetched[show_id] = asyncio.get_running_loop().time()
+
+    async def drop_unused(self, *, after_seconds: float = _FETCHED_SECONDS) -> None:
+        """Copies that nobody used for so long."""
+        now = asyncio.get_running_loop().time()
+        for show_id, used_at in list(self._fetched.items()):
+            lock = self._fetching.get(show_id)
+            is_busy = lock is not None and lock.locked()
+            if now - used_at >= after_seconds and not is_busy:
+                with suppress(RecordingAway):
+                    await self.drop_fetched(show_id)
+                self._fetching.pop(show_id, None)
+
+    async def _put(self, show_id: ShowId, name: str, path: Path) -> None:
+        """Raises ArchiveAway, NoRecording where the file is gone."""
+        assert self._archive is not None
+        key = f"{show_id}/{name}"
+        try:
+            size = (await asyncio.to_thread(path.stat)).st_size
+            await self._archive.put(key, path)
+        except OSError as error:
+            raise NoRecording("A file of this recording is not on the disk.") from error
+        if await self._archive.size(key) != size:
+            raise RecordingAway("A file of this recording came to the storage in part.")
+
+    async def _fetch(self, show_id: ShowId, name: str, size: int) -> None:
+        path = self._folder(show_id) / name
+        if await asyncio.to_thread(is_there, path, size):
+            return
+        unfinished = path.with_name(path.name + ".new")
+        try:
+            await asyncio.to_thread(unfinished.write_bytes, b"")
+            for start in range(0, size, _BLOCK):
+                block = await self._from_archive(show_id, name, start, min(size, start + _BLOCK))
+                await asyncio.to_thread(_append, unfinished, block)
+            await asyncio.to_thread(unfinished.replace, path)
+        except OSError as error:
+            raise RecordingAway(f"The recording cannot be fetched: {error.strerror}.") from error
+        finally:
+            await asyncio.to_thread(_unlink, unfinished)
+
+    # -- inside
+
+    def _folder(self, show_id: ShowId) -> Path:
+        """Raises NoRecording for what is no show's id."""
+        if not _SHOW_ID.fullmatch(show_id):
+            raise NoRecording("There is no recording of this show.")
+        return self._root / show_id
+
+    async def _recorded(self, show_id: ShowId) -> State:
+        """Raises NoRecording."""
+        state = await self._state(show_id)
+        if not state.kept:
+            raise NoRecording("There is no recording of this show.")
+        return state
+
+    async def _state(self, show_id: ShowId) -> State:
+        """What the disk says; not to be changed."""
+        try:
+            return (await self._known_of(show_id)).state
+        except NoRecording:
+            return State()
+
+    async def _known_of(self, show_id: ShowId) -> _Known:
+        folder = self._folder(show_id)
+        try:
+            stamp = await asyncio.to_thread(_stamp, folder / INDEX)
+            known = self._known.get(show_id)
+            if known is None or known.stamp != stamp:
+                known = _Known(stamp, await asyncio.to_thread(read_state, folder), {})
+        except FileNotFoundError:
+            self._known.pop(show_id, None)
+            raise NoRecording("There is no recording of this show.") from None
+        except OSError as error:
+            raise RecordingAway(f"The recording cannot be read: {error.strerror}.") from error
+        self._known[show_id] = known
+        self._known.move_to_end(show_id)
+        if len(self._known) > _MOST_STATES:
+            self._known.popitem(last=False)
+        return known
+
+    async def _read(self, show_id: ShowId, name: str, start: int, stop: int) -> bytes:
+        """From the disk, or else from the archive. Raises NoSuchSegment, ArchiveAway,
+        RecordingAway."""
+        path = self._folder(show_id) / name
+        try:
+            return await asyncio.to_thread(partial(_read, path, start, stop))
+        except FileNotFoundError:
+            return await self._from_archive(show_id, name, start, stop)
+        except OSError as error:
+            raise RecordingAway(f"The recording cannot be read: {error.strerror}.") from error
+
+    async def _blocks(
+        self, show_id: ShowId, name: str, start: int, stop: int
+    ) -> AsyncIterator[bytes]:
+        while start < stop:
+            block = await self._read(show_id, name, start, min(stop, start + _BLOCK))
+            if not block:
+                raise NoSuchSegment("This part of the show is shorter by now.")
+            start += len(block)
+            yield block
+
+    async def _from_archive(self, show_id: ShowId, name: str, start: int, stop: int) -> bytes:
+        if self._archive is not None:
+            with suppress(NotArchived):
+                return await self._archive.read(f"{show_id}/{name}", start, stop)
+        raise NoSuchSegment("This part of the show is not kept.")
+
+    async def _remove_kept(self, show_id: ShowId) -> None:
+        """Everything, the archive's first: what is left is then still found. Raises ArchiveAway,
+        RecordingAway."""
+        if self._archive is not None:
+            await self._archive.remove_folder(show_id)
+        self._known.pop(show_id, None)
+        self._fetched.pop(show_id, None)
+        folder = self._folder(show_id)
+        try:
+            await asyncio.to_thread(shutil.rmtree, folder)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise RecordingAway(f"The recording cannot be removed: {error.strerror}.") from error
+
+
+def _playable(state: State) -> list[Chunk]:
+    """While the show runs the last chunk may still grow, and addresses are cached."""
+    return state.kept if state.is_ended else state.kept[:-1]
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size
+
+
+def _read(path: Path, start: int, stop: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(start)
+        return file.read(stop - start)
+
+
+def _append(path: Path, data: bytes) -> None:
+    with path.open("ab") as file:
+        file.write(data)
+
+
+def _unlink(path: Path) -> None:
+    with suppress(OSError):  # it takes room, nothing else
+        path.unlink()
+
+
+def _unlink_all(paths: list[Path]) -> None:
+    for path in paths:
+        _unlink(path)
