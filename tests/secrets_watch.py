@@ -36,10 +36,11 @@ import aiohttp
 import pytest
 import structlog
 
-from liveshop.connect import credentials, oauth
+from liveshop.connect import credentials, oauth, stages
 from liveshop.connect.errors import ConnectorError
 from liveshop.kernel.errors import ShopError
 from liveshop.syndication import authorising, sealing
+from liveshop.video.simulcast import address
 
 Place = Literal["log", "error", "warning", "output", "url"]
 
@@ -323,10 +324,15 @@ def _learn_secrets(undo: pytest.MonkeyPatch) -> None:
             tokens(one.tokens)
         register(one.feed_token, "feed token")
 
+    def stream_key(one: address.Address | stages.StageTarget) -> None:
+        register(one.key, "stream key")
+
     for made, learn in (
         (credentials.Secret, secret),
         (oauth.Tokens, tokens),
         (sealing.Credentials, sealed),
+        (address.Address, stream_key),
+        (stages.StageTarget, stream_key),
     ):
         _after(
             undo, made, "__init__", lambda result, self, *_args, learn=learn, **_more: learn(self)

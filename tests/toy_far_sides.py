@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 
-from toy_vendor import Toy, toy_price
+from toy_vendor import TOY_STAGE, Toy, toy_price
 
+from liveshop.connect import StageTarget
 from liveshop.connect.contract import (
     ChannelFarSide,
     FarOrder,
@@ -15,6 +16,7 @@ from liveshop.connect.contract import (
     SeenListing,
     SeenPost,
     SourceFarSide,
+    StageFarSide,
 )
 from liveshop.kernel.money import Money
 
@@ -75,6 +77,11 @@ class ToyPosterFar(_ToyFar, PosterFarSide):
             SeenPost(id_, post["text"], tuple(post["alts"]), post["link"])
             for id_, post in self.toy.posts.items()
         ]
+
+
+class ToyStageFar(_ToyFar, StageFarSide):
+    async def targets(self) -> Sequence[StageTarget]:
+        return [StageTarget(TOY_STAGE, one["key"]) for one in self.toy.broadcasts.values()]
 
 
 class ToySourceFar(_ToyFar, SourceFarSide):

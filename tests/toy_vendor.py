@@ -38,6 +38,8 @@ from liveshop.connect import (
     SourceProduct,
     SourceRow,
     SourceVariant,
+    StageShow,
+    StageTarget,
     StockWrite,
     TextLimit,
     Verdict,
@@ -71,7 +73,10 @@ Mistake = Literal[
     "dates_itself",
     "controls_left_in",
     "two_decimals_for_all",
+    "second_broadcast",
+    "key_in_address",
 ]
+TOY_STAGE = "rtmps://live.toy.example/app"
 _BATCH = Limit("toy.batch", 50, "listings", date(2026, 11, 1), "https://toy.example/docs")
 # The vendor
 
@@ -84,6 +89,7 @@ class Toy:
     posts: dict[str, dict[str, Any]] = field(default_factory=dict)
     products: dict[str, dict[str, Any]] = field(default_factory=dict)
     orders: dict[str, dict[str, Any]] = field(default_factory=dict)
+    broadcasts: dict[str, dict[str, str]] = field(default_factory=dict)
     serial: int = 0
     fault: Fault | None = None
     tokens_seen: set[str] = field(default_factory=set)
@@ -109,6 +115,8 @@ class Toy:
                 web.get("/orders", self._list_orders),
                 web.post("/orders/{id}/cancel", self._cancel_order),
                 web.put("/stock/{id}", self._set_stock),
+                web.get("/broadcasts", self._list_broadcasts),
+                web.post("/broadcasts", self._add_broadcast),
             ]
         )
         return app
@@ -127,7 +135,11 @@ class Toy:
             wait = {"Retry-After": str(WAIT_SECONDS)} if self.fault == "too_many_until" else {}
             return web.json_response({"message": "slow down"}, status=429, headers=wait)
         answer: web.Response = await handler(request)
-        makes = request.method == "PUT" or request.path in ("/posts", "/orders")
+        makes = request.method == "PUT" or request.path in (
+            "/posts",
+            "/orders",
+            "/broadcasts",
+        )
         if self.fault == "lost_answer" and makes and request.method != "GET":
             assert request.transport is not None
             request.transport.close()
@@ -217,6 +229,15 @@ class Toy:
         product["quantity"] = given["quantity"]
         return web.json_response({})
 
+    async def _list_broadcasts(self, request: web.Request) -> web.Response:
+        return web.json_response(list(self.broadcasts.values()))
+
+    async def _add_broadcast(self, request: web.Request) -> web.Response:
+        given = await request.json()
+        id_ = f"b{self.next()}"
+        self.broadcasts[id_] = {"show": given["show"], "key": f"{id_}-of-the-toy"}
+        return web.json_response(self.broadcasts[id_], status=201)
+
 
 # Its connector
 
@@ -239,6 +260,7 @@ class ToyConnector:
             "poster": ToyPoster,
             "source": ToySource,
             "feed": ToyFeed,
+            "stage": ToyStage,
         }[role]
         self._mistake: Mistake = mistake
 
@@ -378,6 +400,18 @@ class ToyPoster(_Opened):
     async def exists(self, remote_ids: Sequence[str]) -> Sequence[str]:
         there = {one["id"] for one in await self._all()}
         return [id_ for id_ in remote_ids if id_ in there]
+
+
+class ToyStage(_Opened):
+    async def target(self, show: StageShow) -> StageTarget:
+        there = (await self.ask("GET", "/broadcasts")).json()
+        found = next((one for one in there if one["show"] == show.key), None)
+        if found is None or self._mistake == "second_broadcast":
+            found = (await self.ask("POST", "/broadcasts", json={"show": show.key})).json()
+        key = found["key"]
+        if self._mistake == "key_in_address":
+            return StageTarget(f"{TOY_STAGE}/{key}", key)
+        return StageTarget(TOY_STAGE, key)
 
 
 class ToySource(_Opened):

@@ -10,7 +10,7 @@ from unittest import SkipTest
 
 import pytest
 from fakes.serving import serve
-from toy_far_sides import ToyChannelFar, ToyPosterFar, ToySourceFar
+from toy_far_sides import ToyChannelFar, ToyPosterFar, ToySourceFar, ToyStageFar
 from toy_vendor import Mistake, Toy, ToyConnector
 
 import liveshop.connect.contract
@@ -25,6 +25,8 @@ from liveshop.connect.contract import (
     PosterFarSide,
     SourceContract,
     SourceFarSide,
+    StageContract,
+    StageFarSide,
 )
 
 
@@ -68,6 +70,20 @@ class TestToySource(SourceContract):
         toy = Toy()
         async with serve(toy.app()) as url:
             yield ToySourceFar(url, toy)
+
+
+class TestToyStage(StageContract):
+    connector = "toy"
+    mistake: Mistake = ""
+
+    async def installed(self) -> Connector:
+        return ToyConnector("stage", self.mistake)
+
+    @asynccontextmanager
+    async def far_side(self) -> AsyncIterator[StageFarSide]:
+        toy = Toy()
+        async with serve(toy.app()) as url:
+            yield ToyStageFar(url, toy)
 
 
 class TestToyFeed(FeedContract):
@@ -157,6 +173,13 @@ class TestToyFeed(FeedContract):
             "test_line_ends_and_control_characters_break_nothing",
         ),
         (TestToyFeed, "two_decimals_for_all", "test_currencies_have_their_own_decimals"),
+        (TestToyStage, "second_broadcast", "test_asking_again_makes_no_second_broadcast"),
+        (TestToyStage, "second_broadcast", "test_the_same_after_a_lost_answer"),
+        (
+            TestToyStage,
+            "key_in_address",
+            "test_the_address_is_one_of_rtmp_and_holds_no_key",
+        ),
         (TestToySource, "counts_sold", "test_an_order_is_written_back_as_it_was_paid"),
     ],
 )
@@ -169,18 +192,20 @@ async def test_a_mistake_is_caught(suite: Any, mistake: Mistake, test: str) -> N
     await getattr(suite(), test)()
 
 
-@pytest.mark.parametrize("suite", [TestToyChannel, TestToyPoster, TestToySource])
+@pytest.mark.parametrize("suite", [TestToyChannel, TestToyPoster, TestToySource, TestToyStage])
 async def test_what_a_far_side_cannot_play_is_skipped_aloud(
     suite: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     faults: tuple[Fault, ...] = ()
-    for far in (ToyChannelFar, ToyPosterFar, ToySourceFar):
+    for far in (ToyChannelFar, ToyPosterFar, ToySourceFar, ToyStageFar):
         monkeypatch.setattr(far, "faults", faults)
     with pytest.raises(SkipTest, match="does not play 'revoked'"):
         await suite().test_a_revoked_token_asks_for_attention()
 
 
-@pytest.mark.parametrize("suite", [ChannelContract, FeedContract, PosterContract, SourceContract])
+@pytest.mark.parametrize(
+    "suite", [ChannelContract, FeedContract, PosterContract, SourceContract, StageContract]
+)
 def test_a_suite_without_its_hooks_cannot_run(suite: Any) -> None:
     assert inspect.isabstract(suite)
 
