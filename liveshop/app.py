@@ -79,6 +79,7 @@ from liveshop.shows import store as shows_store
 from liveshop.shows.assembly import Stage
 from liveshop.shows.assembly import assemble as assemble_stage
 from liveshop.shows.offers import OfferService
+from liveshop.shows.order_moments import OrderMoments
 from liveshop.shows.service import ShowService
 from liveshop.shows.stock_board import StockBoard
 from liveshop.storage import Database, Tx, Worker
@@ -345,7 +346,8 @@ def wire(
     reconciler = Reconciler(database, clock, payments, orders.settle, note_refund, orders.number_of)
     returns = Returns(database, clock, settings, payments)
     feedback = FeedbackService(database, clock)
-    progress = Progress(database, clock, settings, payments, returns)
+    moments = OrderMoments(settings.public_url)
+    progress = Progress(database, clock, settings, payments, returns, moments.of)
     broker = MemoryBroker(log_size=settings.realtime.log_size)
 
     async def show_state(conn: AsyncConnection, show_id: str) -> str | None:
@@ -425,7 +427,7 @@ def wire(
     transport = transport_of(settings)
     mail_room = MailRoom(database, clock, settings.mail, transport)
     invoices = Invoices(database, clock, settings)
-    letters = Letters(database, clock, settings, mail_room, invoices)
+    letters = Letters(database, clock, settings, mail_room, invoices, moments.of)
     customers.on_forgotten = letters.forget
     inbox = Inbox(database, clock, payments, note_dispute)
     worker_jobs: dict[str, Handler] = {order_history.TOPIC: letters.letter_job}
@@ -504,6 +506,7 @@ def wire(
             returns,
             feedback,
             invoices,
+            moments.of,
         ).endpoints()
 
     async def openapi_json(_: Call) -> web.Response:

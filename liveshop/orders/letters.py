@@ -20,6 +20,7 @@ from liveshop.mail.sending import MailRoom
 from liveshop.orders import fulfilment_store, history, return_store, store
 from liveshop.orders.invoices import Invoices, asked_for
 from liveshop.orders.model import Fulfilment, Order, OrderEvent, Return, invoice_number
+from liveshop.orders.moments import Moment, MomentOf, no_moment
 from liveshop.orders.status_link import status_url
 from liveshop.orders.templating import Templates
 from liveshop.orders.wording import (
@@ -51,6 +52,7 @@ class _About:
     returns: Sequence[Return]
     places: Mapping[LocationId, Location]
     words: Wording
+    moment: Moment | None
     now: datetime
 
     def fulfilment(self) -> Fulfilment | None:
@@ -79,7 +81,9 @@ class Letters:
         settings: Settings,
         mail_room: MailRoom,
         invoices: Invoices,
+        moment_of: MomentOf = no_moment,
     ) -> None:
+        self._moment_of = moment_of
         self._database = database
         self._clock = clock
         self._settings = settings
@@ -147,6 +151,7 @@ class Letters:
                 returns=await return_store.of_order(conn, order.id),
                 places={one.id: one for one in listed},
                 words=self._words.get(order.language, self._words["en"]),
+                moment=await self._moment_of(conn, order),
                 now=now,
             )
 
@@ -290,6 +295,7 @@ class Letters:
             "shop": self._settings.shop.name,
             "company": _company(self._settings, self._templates, language),
             "status_url": self._status_url(order),
+            "moment_url": about.moment.url if about.moment else "",
             "lines": _lines(order, about.words),
             "store": place,
             "store_zone": zone_of(place) if place is not None else None,

@@ -13,6 +13,7 @@ from liveshop.orders import feedback, fulfilment_store, history, return_store, s
 from liveshop.orders.acting import is_by_hand
 from liveshop.orders.credit import units_gone
 from liveshop.orders.model import Fulfilment, Order, OrderEvent, Return, UnknownOrder
+from liveshop.orders.moments import MomentOf, no_moment
 from liveshop.orders.returnable import returnable
 from liveshop.orders.returns import ReturnOf, Returns
 from liveshop.orders.status_link import status_url
@@ -33,7 +34,9 @@ class Progress:
         settings: Settings,
         payments: Payments,
         returns: Returns,
+        moment_of: MomentOf = no_moment,
     ) -> None:
+        self._moment_of = moment_of
         self._database = database
         self._clock = clock
         self._secret = settings.server.secret
@@ -120,6 +123,11 @@ class Progress:
             status_url=(
                 status_url(order.id, secret=self._secret, public_url=self._public_url)
                 if may_act
+                else None
+            ),
+            moment=(
+                wire.OrderMoment(at=moment.at, url=moment.url)
+                if (moment := await self._moment_of(conn, order))
                 else None
             ),
             events=[_event(one) for one in events],

@@ -479,6 +479,13 @@ class FeedbackSummary(Wire):
     comments: int
 
 
+class OrderMoment(Wire):
+    """`url` plays the show from the moment the order came about."""
+
+    at: datetime
+    url: str
+
+
 class OrderProgress(Wire):
     """What became of an order: `events` for staff only (empty for the buyer)."""
 
@@ -496,6 +503,9 @@ class OrderProgress(Wire):
             description="the buyer's page of this order; whoever has it acts as the buyer, so it "
             "is null for who may only read"
         ),
+    ]
+    moment: Annotated[
+        OrderMoment | None, Meta(description="null while the show cannot be watched again")
     ]
     events: list[OrderEvent]
 

@@ -43,6 +43,7 @@ from liveshop.orders.model import (
     UnknownOrder,
     invoice_number,
 )
+from liveshop.orders.moments import Moment, MomentOf, no_moment
 from liveshop.orders.returnable import ReturnableLine, ReturnRules, returnable
 from liveshop.orders.returns import Returns
 from liveshop.orders.status_link import order_id_of, token_of
@@ -94,6 +95,7 @@ class _Seen:
     returnable: Sequence[ReturnableLine]
     feedback: Feedback | None
     places: Sequence[Location]
+    moment: Moment | None
 
     @property
     def place(self) -> Location | None:
@@ -131,7 +133,9 @@ class OrderPages:
         returns: Returns,
         answers: FeedbackService,
         invoices: Invoices,
+        moment_of: MomentOf = no_moment,
     ) -> None:
+        self._moment_of = moment_of
         self._pages = pages
         self._database = database
         self._settings = settings
@@ -238,6 +242,7 @@ class OrderPages:
                 returnable=returnable(order, fulfilments, returns, rules=self._rules, now=now),
                 feedback=await feedback.of_order(conn, order_id),
                 places=await locations.locations_by_priority(conn),
+                moment=await self._moment_of(conn, order),
             )
 
     async def _page(
@@ -302,6 +307,7 @@ def _told(seen: _Seen, words: Wording, now: datetime) -> dict[str, Any]:
     to_pay = asked_for(order, seen.fulfilments, seen.returns)
     return {
         "order": order,
+        "moment_url": seen.moment.url if seen.moment else "",
         "headline": _headline(seen),
         "look": _look(seen),
         "is_sold_out": any(event.data.get("reason") == "sold_out" for event in seen.events),

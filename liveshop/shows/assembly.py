@@ -14,6 +14,7 @@ from liveshop.shows.broadcast import Broadcasts
 from liveshop.shows.camera_rights import CameraRights
 from liveshop.shows.destinations import Destinations, StageOf, no_stage
 from liveshop.shows.model import AudienceChanged, ShowEnded, ShowStarted
+from liveshop.shows.replay_files import ReplayFiles
 from liveshop.shows.replays import Replays
 from liveshop.shows.service import SendAway, ShowService
 from liveshop.shows.stream_keys import (
@@ -32,6 +33,7 @@ from liveshop.video.ingest.camera_protocol import CameraLimits
 from liveshop.video.ingest.camera_socket import CameraHosts, CameraSocketLimits
 from liveshop.video.ingest.rtmp_server import RtmpServer, RtmpServerLimits
 from liveshop.video.model import Publishing
+from liveshop.video.making import Maker
 from liveshop.video.recording import Recordings
 from liveshop.video.service import VideoService
 from liveshop.video.signing import PlaybackLinks
@@ -136,7 +138,10 @@ def assemble(
         lambda new: video.restrict(new.show_id, for_customers=new.audience == "customers"),
     )
     links = PlaybackLinks(settings.server.secret, settings.video.link_hours)
-    replays = Replays(database, clock, settings, shows, _OnDisk(settings.data_path / "video"))
+    on_disk = _OnDisk(settings.data_path / "video")
+    replays = Replays(database, clock, settings, shows, on_disk)
+    files = ReplayFiles(database, clock, on_disk, Maker(on_disk))
+    replays.cancel = files.cancel
     return Stage(
         video=video,
         rtmp=rtmp,
@@ -159,11 +164,12 @@ def assemble(
             "broadcasts": broadcasts.run,
             "video guard": guard.run,
             "recordings": recordings.run,
+            "replays": replays.run,
             "simulcasts": simulcasts.run,
             "destinations": destinations.run,
         },
-        handlers={},
-        chores=(),
+        handlers={**files.handlers},
+        chores=(replays.expire,),
     )
 
 
@@ -175,6 +181,15 @@ class _OnDisk:
 
     async def facts(self, show_id: ShowId) -> recorded.Facts | None:
         return await asyncio.to_thread(recorded.facts, self._root / show_id)
+
+    async def local_folder(self, show_id: ShowId) -> Path:
+        return self._root / show_id
+
+    def file_path(self, show_id: ShowId, name: str) -> Path:
+        return self._root / show_id / "files" / name
+
+    async def keep_file(self, show_id: ShowId, name: str) -> None:
+        return None
 
     async def remove_file(self, show_id: ShowId, name: str) -> None:
         path = self._root / show_id / "files" / name

@@ -81,10 +81,13 @@ async def played(conn: AsyncConnection, show_id: ShowId) -> Played | None:
     return Played(stage, audience, Recorded(**values) if values["show_id"] else None)
 
 
-async def untold(conn: AsyncConnection, since: datetime, limit: int) -> list[ShowId]:
-    """Shows that were live and ended after `since`, of whose recording nothing is written down."""
+async def untold(
+    conn: AsyncConnection, since: datetime, limit: int
+) -> list[tuple[ShowId, datetime]]:
+    """Shows that were live and ended after `since`, and when, of whose recording nothing is written
+    down; the latest first."""
     rows = await conn.execute(
-        sa.select(show.c.id)
+        sa.select(show.c.id, show.c.ended_at)
         .select_from(show.outerjoin(show_recording, _RECORDED.show_id == show.c.id))
         .where(
             show.c.state.in_(("ended", "replay")),
@@ -95,7 +98,7 @@ async def untold(conn: AsyncConnection, since: datetime, limit: int) -> list[Sho
         .order_by(show.c.ended_at.desc(), show.c.id)
         .limit(limit)
     )
-    return [ShowId(one) for one in rows.scalars()]
+    return [(ShowId(row.id), row.ended_at) for row in rows]
 
 
 async def expired(conn: AsyncConnection, now: datetime, limit: int) -> list[ShowId]:
@@ -180,3 +183,49 @@ async def titles(conn: AsyncConnection, product_ids: Iterable[ProductId]) -> dic
         )
         found |= {ProductId(row.id): row.title for row in rows}
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What of a show is played again, and when in it something came into focus last."""
+
+    started_at: datetime
+    from_at: datetime
+    until_at: datetime
+    pinned_at: datetime | None
+
+
+async def shown_to(
+    conn: AsyncConnection, show_id: ShowId, product_ids: Collection[ProductId], before: datetime
+) -> Shown | None:
+    """None: there is no replay of it here."""
+    pinned_at = (
+        sa.select(show_pin.c.at)
+        .where(
+            show_pin.c.show_id == show_id,
+            show_pin.c.product_id.in_(product_ids),
+            show_pin.c.at <= before,
+        )
+        .order_by(show_pin.c.number.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    row = (
+        await conn.execute(
+            sa.select(
+                show.c.started_at,
+                sa.func.coalesce(_RECORDED.trim_from, _RECORDED.started_at).label("from_at"),
+                sa.func.coalesce(_RECORDED.trim_until, _RECORDED.ended_at).label("until_at"),
+                pinned_at.label("pinned_at"),
+            )
+            .select_from(show.join(show_recording, _RECORDED.show_id == show.c.id))
+            .where(
+                show.c.id == show_id,
+                show.c.state == "replay",
+                show.c.replay_url.is_(None),
+                show.c.started_at.is_not(None),
+                _RECORDED.state == "ended",
+            )
+        )
+    ).one_or_none()
+    return None if row is None else Shown(**row._mapping)

@@ -6,6 +6,7 @@ holds for every process and after a restart.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
@@ -17,7 +18,8 @@ from liveshop.kernel.clock import Clock
 from liveshop.kernel.ids import ProductId, ShowId, new_id
 from liveshop.settings import Settings
 from liveshop.shows import replay_store, replay_wire, store, wire
-from liveshop.shows.model import Show, UnknownShow
+from liveshop.shows.model import AudienceChanged, Show, ShowEnded, UnknownShow
+from liveshop.shows.replay_files import MAKE, REMOVE, MakeFile, Remove
 from liveshop.shows.replay_model import (
     MAX_FILES,
     NOTHING,
@@ -42,15 +44,18 @@ from liveshop.shows.replay_model import (
     moment_of,
 )
 from liveshop.shows.service import ShowService, locked_show, room_of
-from liveshop.storage import Database, Tx
+from liveshop.storage import Database, StorageUnavailable, Tx
 from liveshop.video.recorded import Facts
 from liveshop.video.signing import PlaybackLinks, replay_path
-from liveshop.web import Principal, Wire
+from liveshop.web import Principal
 
 _log = structlog.get_logger("shows")
 
-MAKE: Final = "shows.make_file"
-REMOVE: Final = "shows.remove_recorded"
+_LOOK_SECONDS: Final = 15.0
+_PATIENCE: Final = timedelta(seconds=30)
+"""After so long what was recorded of an ended show is all there will be, whatever it says itself:
+the process that recorded it is gone."""
+_MOST_UNTOLD: Final = 200
 _WINDOW_SECONDS: Final = 3.0
 _MAX_WINDOWS: Final = 2000
 _MADE_AT_ONCE: Final[tuple[FileKind, ...]] = ("poster", "sprites", "mp4")
@@ -65,19 +70,6 @@ class RecordedShows(Protocol):
     async def remove_file(self, show_id: ShowId, name: str) -> None: ...
 
     async def remove(self, show_id: ShowId) -> None: ...
-
-
-class MakeFile(Wire):
-    """A job's payload."""
-
-    file_id: str
-
-
-class Remove(Wire):
-    """A job's payload: these files, or (None) everything of the show."""
-
-    show_id: str
-    names: list[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +98,55 @@ class Replays:
         self._shows = shows
         self._recordings = recordings
         self._windows: dict[ShowId, _Cached] = {}
+        self._without: set[ShowId] = set()
+        """Shows that are over and of which nothing was recorded here."""
         self.cancel: Callable[[Collection[FileId]], Awaitable[None]] = _nothing_to_cancel
+        self._wake = asyncio.Event()
+        database.listen(ShowEnded, lambda _: self._wake.set())
+        database.listen(AudienceChanged, lambda new: self.forget_window(new.show_id))
 
-    # -- how it begins
+    # -- how it begins and ends
+
+    async def run(self) -> None:
+        """Until cancelled: finds recordings whose end nobody told, such as those of shows that
+        ended while the server was away. May be called again after it broke."""
+        since = timedelta(days=max(self._days, 1))
+        while True:
+            self._wake.clear()
+            try:
+                await self.check(since)
+                since = timedelta(days=1)
+            except StorageUnavailable as error:
+                _log.warning("replays_wait", reason=error.detail)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await self._wake.wait()
+
+    async def check(self, since: timedelta = timedelta(days=1)) -> None:
+        """Of the shows that ended so lately, whose recording is not known yet."""
+        now = self._clock.now()
+        async with self._database.read() as conn:
+            shows = await replay_store.untold(conn, now - since, limit=_MOST_UNTOLD)
+        for show_id, ended_at in shows:
+            if show_id in self._without:
+                continue
+            facts = await self._recordings.facts(show_id)
+            is_all = now - ended_at > _PATIENCE
+            if facts is not None and (facts.is_ended or is_all):
+                await self.on_ended(show_id, facts)
+            elif is_all:
+                self._without.add(show_id)
+
+    async def expire(self) -> None:
+        """Housekeeping, hourly: recordings that are kept no longer."""
+        async with self._database.read() as conn:
+            shows = await replay_store.expired(conn, self._clock.now(), limit=_MOST_UNTOLD)
+        for show_id in shows:
+            await self._delete(show_id, only_expired=True)
+
+    def forget_window(self, show_id: ShowId) -> None:
+        """Who may play it has changed."""
+        self._windows.pop(show_id, None)
 
     async def on_ended(self, show_id: ShowId, facts: Facts) -> None:
         """What the show had is on disk. Told twice is once."""
@@ -220,13 +258,22 @@ class Replays:
 
     async def delete(self, show_id: ShowId) -> None:
         """Everything of it, files too. May be repeated. Raises UnknownShow, StillRunning."""
+        await self._delete(show_id)
+
+    async def _delete(self, show_id: ShowId, *, only_expired: bool = False) -> None:
         now = self._clock.now()
         async with self._database.write() as tx:
             show = await locked_show(tx.conn, show_id)
             if not show.is_over:
                 raise StillRunning("The show is not over: end it first.")
-            files = await replay_store.remove_files(tx.conn, show_id)
             recorded = await replay_store.recording(tx.conn, show_id)
+            if only_expired and not (
+                recorded is not None
+                and recorded.expires_at is not None
+                and recorded.expires_at <= now
+            ):
+                return  # somebody has kept it meanwhile
+            files = await replay_store.remove_files(tx.conn, show_id)
             if recorded is None or recorded.state != "deleted":
                 await replay_store.put(tx.conn, Recorded(show_id, "deleted", None, None))
                 state = show.state
@@ -277,6 +324,8 @@ class Replays:
         has_times = given.from_at is not None or given.until_at is not None
         if given.kind == "mp4" and (product_id is not None or has_times):
             raise BadFile("An mp4 is the whole recording. For a part of it, ask for a clip.")
+        if given.kind == "mp4" and given.is_vertical:
+            raise BadFile("Only clips can be cropped to 9:16.", data={"field": "is_vertical"})
         if given.kind == "clip":
             if has_times:
                 span = check_span(given.from_at, given.until_at, shown, BadFile)
@@ -388,9 +437,13 @@ class Replays:
         """One after the other, in this order."""
         if not files:
             return
-        await replay_store.add_files(tx.conn, files)
+        step = timedelta(microseconds=1)
+        await replay_store.add_files(
+            tx.conn,
+            [replace(one, created_at=now + place * step) for place, one in enumerate(files)],
+        )
         for place, one in enumerate(files):
-            earlier = timedelta(microseconds=len(files) - place)
+            earlier = (len(files) - place) * step
             await tx.enqueue(MAKE, MakeFile(one.id), now=now, not_before=now - earlier)
 
     async def _drop(self, tx: Tx, show_id: ShowId, files: Sequence[File], now: datetime) -> None:
@@ -412,11 +465,15 @@ class Replays:
             _log.warning("recorded_files_stay", show_id=show_id, exc_info=True)
 
     def _named(self, show_id: ShowId, access: Access, now: datetime) -> str:
-        """The show's part of an address of its recording."""
-        return show_id if access == "everyone" else self._links.signed(show_id, now)
+        """The show's part of an address of its recording; what plays for nobody is for staff."""
+        if access == "everyone":
+            return show_id
+        if access == "signed":
+            return self._links.signed(show_id, now)
+        return self._links.preview(show_id, now)
 
     def _preview(self, show_id: ShowId, now: datetime) -> str:
-        return f"{self._public_url}{replay_path(self._links.signed(show_id, now))}"
+        return f"{self._public_url}{replay_path(self._links.preview(show_id, now))}"
 
     def _file_url(self, one: File, named: str) -> str:
         return f"{self._public_url}/hls/{named}/files/{one.name}"

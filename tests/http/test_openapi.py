@@ -62,6 +62,11 @@ HLS = {
     "rewind",
     "rewind_init",
     "rewind_chunk",
+    "replay_playlist",
+    "replay_init",
+    "replay_chunk",
+    "recorded_film",
+    "recorded_picture",
 }
 """Answer only where there is video: tests/live has it."""
 FEED = b"id,title,price,availability\nA1,Vase,20.00 EUR,in_stock\n"
@@ -322,7 +327,7 @@ async def furnish_recording(shop: Liveshop) -> dict[str, str]:
     facts = Facts(began, shop.clock.now(), 60.0, 10_000, gaps=0, is_ended=True)
     await shop.stage.replays.on_ended(over, facts)
     made = (await shop.stage.replays.recording(over)).files
-    return {"show_id": over, "file_id": made[0].id}
+    return {"show_id": over, "file_id": made[0].id, "until_at": shop.clock.now().isoformat()}
 
 
 async def furnish_desk(
@@ -386,8 +391,10 @@ def good_calls(running: Running) -> list[tuple[str, str, dict[str, Any]]]:
     at_till = {"path_parameters": {"code": one["pickups"]["code"]}}
     show = {"path_parameters": {"show_id": one["show_id"]}}
     soon = {"path_parameters": {"show_id": announced}}
-    over = {"path_parameters": {"show_id": running.things["recorded"][0]["show_id"]}}
-    made = running.things["recorded"][0]
+    recorded = running.things["recorded"][0]
+    over = {"path_parameters": {"show_id": recorded["show_id"]}}
+    clip = {"kind": "clip", "until_at": recorded["until_at"]}
+    made = {"path_parameters": {name: recorded[name] for name in ("show_id", "file_id")}}
     item = {"path_parameters": {"product_id": one["product_id"]}}
     destination = {"path_parameters": {"destination_id": one["destination_id"]}}
     sent_to = {"name": "A page", "url": "rtmp://live.example/live2", "key": "abcd-efgh"}
@@ -498,8 +505,8 @@ def good_calls(running: Running) -> list[tuple[str, str, dict[str, Any]]]:
         ("host", "get_recording", over),
         ("host", "trim_recording", over | {"body": {"from_at": None, "until_at": None}}),
         ("host", "keep_recording", over | {"body": {"until": None}}),
-        ("host", "make_recording_file", over | {"body": {"kind": "mp4", "is_vertical": True}}),
-        ("host", "delete_recording_file", {"path_parameters": made}),
+        ("host", "make_recording_file", over | {"body": clip}),
+        ("host", "delete_recording_file", made),
         ("host", "delete_recording", over),
         ("host", "issue_stream_key", show),
         ("host", "list_stream_keys", show),

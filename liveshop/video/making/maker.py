@@ -62,7 +62,7 @@ class Maker:
                 return await _run(job, progress)
             finally:
                 with suppress(OSError):
-                    unfinished(path).unlink()
+                    await asyncio.to_thread(unfinished(path).unlink)
 
 
 def unfinished(path: Path) -> Path:
