@@ -1773,7 +1773,7 @@ export interface VariantInput {
   id?: string | null;
 }
 
-/** `preview`: it arrives, but the show is not live, so only its staff sees it. `away`: the show is live and its encoder is gone. Figures are null while they are not known. */
+/** `preview`: it arrives, but the show is not live, so only its staff sees it. `away`: the show is live and its encoder is gone. Figures are null while they are not known. `recording` says in words why the show is not recorded now, or cannot be rewound so far; null: all is well. */
 export interface VideoHealth {
   state: "away" | "none" | "on_air" | "preview";
   since: string | null;
@@ -1793,6 +1793,7 @@ export interface VideoHealth {
   jitter_ms: number | null;
   capture_delay_ms: number | null;
   advice: ("bitrate_high" | "dropping" | "frame_rate_low" | "keyframes_rare" | "no_sound" | "picture_small" | "silent" | "too_loud" | "uplink_slow")[];
+  recording: string | null;
 }
 
 /** The host's picture, for viewers. `none`: it has not come yet, or the show is not live; `on_air` since then; `away`: it was there, is gone since then, and is hoped for until `back_by`. After that nothing changes but words: the show is live until its host ends it. */
