@@ -88,6 +88,11 @@ export class LsLive extends Part {
 
   protected override firstUpdated(): void {
     for (const [name, listener] of this.listeners) this.video.addEventListener(name, listener);
+    const { arrival } = this.session;
+    if (arrival.at === null) return;
+    // A link to a moment of a show that still goes on; once, for afterwards the viewer decides.
+    this.session.arrival = { ...arrival, at: null };
+    this.goBackTo(this.began + arrival.at * 1000);
   }
 
   private readonly listeners: [string, () => void][] = [

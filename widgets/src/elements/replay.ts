@@ -214,8 +214,8 @@ export class LsReplay extends Part {
     }
     this.placeTip();
     if (changed.has("listed") && this.listed) {
-      const list = this.renderRoot.querySelector<HTMLElement>("[aria-current=true], .chapters li button");
-      list?.focus();
+      const root = this.renderRoot;
+      (root.querySelector<HTMLElement>("[aria-current=true]") ?? root.querySelector<HTMLElement>(".chapters li button"))?.focus();
     }
   }
 
@@ -369,9 +369,9 @@ export class LsReplay extends Part {
     return found;
   }
 
-  private titleOf({ chapter }: Place): string {
-    const product = this.session.product(chapter.product_id);
-    return product?.title ?? (chapter.title || this.t("replay.between"));
+  private titleOf({ chapter, start }: Place): string {
+    if (chapter.product_id === null) return this.t(start > 0 ? "replay.between" : "replay.start");
+    return this.session.product(chapter.product_id)?.title ?? chapter.title;
   }
 
   /** The picture of a moment: the last one not after it. */
@@ -465,14 +465,14 @@ export class LsReplay extends Part {
             class="list"
             data-testid="chapters"
             aria-expanded=${this.listed ? "true" : "false"}
-            aria-label=${this.t("replay.chapters")}
             title=${this.t("replay.chapters")}
             @click=${() => (this.listed = !this.listed)}
           >
             <svg class="icon" viewBox="0 0 24 24" aria-hidden="true">
               <path d="M9 6.5h11 M9 12h11 M9 17.5h11 M4.5 6.5v.01 M4.5 12v.01 M4.5 17.5v.01" />
             </svg>
-            ${now ? html`<span>${this.titleOf(now)}</span>` : nothing}
+            <span class="sr-only">${this.t("replay.chapters")}</span>
+            ${now ? html`<span class="here">${this.titleOf(now)}</span>` : nothing}
           </button>`
         : nothing}
     </div>`;

@@ -123,6 +123,8 @@ export class RecordingFiles extends RecordingPart {
 /** The moments of products, to be seen in the preview and cut out. */
 @customElement("studio-recording-clips")
 export class RecordingClips extends RecordingPart {
+  /** Where in the recording a moment is, in seconds; null: not known yet. */
+  @property({ attribute: false }) placeOf: (date: string) => number | null = () => null;
   @state() private isUpright = false;
 
   protected override render(): TemplateResult | typeof nothing {
@@ -143,12 +145,14 @@ export class RecordingClips extends RecordingPart {
     const known = this.watch.recording?.files.find(
       (file) => file.kind === "clip" && file.state !== "failed" && file.is_vertical === this.isUpright && isSame(file.from_at, moment.from_at),
     );
+    const place = this.placeOf(moment.from_at);
+    const facts = [place === null ? "" : clockText(place), lengthWords(seconds, this.app.words)];
     const look = (): boolean => this.dispatchEvent(new CustomEvent("look", { detail: moment.from_at, bubbles: true }));
     return html`<li data-testid="moment">
       <button class="recording-moment" aria-label=${this.t("recording.look_at", { title })} title=${this.t("recording.look")} @click=${look}>
         <span class="recording-shot">${product?.images[0] ? picture(product.images[0], { sizes: "40px", alt: "" }) : icon("play")}</span>
         <span><span class="row-title">${title}</span>
-          <span class="quiet">${this.app.words.time(moment.from_at)} · ${lengthWords(seconds, this.app.words)}</span></span>
+          <span class="quiet">${facts.filter(Boolean).join(" · ")}</span></span>
       </button>
       ${known
         ? html`<span class="badge ${known.state === "ready" ? "badge-good" : ""}">${this.t(known.state === "ready" ? "recording.clip_ready" : "recording.clip_making")}</span>`

@@ -61,7 +61,8 @@ export class RecordingSheet extends View {
     return html`<div class="video-sheet" data-testid="recording-sheet" @look=${(event: CustomEvent<string>) => this.trim?.lookAt(event.detail)}>
       <div class="video-column">
         <studio-recording-trim .app=${parts.app} .show=${parts.show} .watch=${parts.watch} .version=${recording}></studio-recording-trim>
-        ${may ? html`<studio-recording-clips .app=${parts.app} .show=${parts.show} .room=${this.room} .watch=${parts.watch} .version=${recording}></studio-recording-clips>` : nothing}
+        ${may ? html`<studio-recording-clips .app=${parts.app} .show=${parts.show} .room=${this.room} .watch=${parts.watch} .version=${recording}
+              .placeOf=${(date: string) => this.trim?.placeOf(date) ?? null}></studio-recording-clips>` : nothing}
       </div>
       <div class="video-column">
         ${this.about(recording)}
@@ -77,7 +78,7 @@ export class RecordingSheet extends View {
     const fact = (key: string, value: string): TemplateResult | typeof nothing =>
       value ? html`<div class="fact"><dt>${this.t(`recording.fact_${key}`)}</dt><dd data-testid="recording-${key}">${value}</dd></div>` : nothing;
     const when = recording.started_at ? words.date(recording.started_at, { dateStyle: "medium", timeStyle: "short" }) : "";
-    return html`<section aria-labelledby="recording-about-title">
+    return html`<section class="video-arrives" aria-labelledby="recording-about-title">
       <div class="video-standing is-${look}">
         <span class="video-dot is-${look}" aria-hidden="true"></span>
         <div><h3 id="recording-about-title">${recordingTitle(recording, this.show, words)}</h3>

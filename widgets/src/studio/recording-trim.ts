@@ -57,9 +57,14 @@ export class RecordingTrim extends View {
     super.disconnectedCallback();
   }
 
+  /** Where in the whole recording this moment of the show is, in seconds. */
+  placeOf(date: string): number | null {
+    return positionOf(this.stretches, Date.parse(date));
+  }
+
   /** Shows this moment of the show. */
   lookAt(date: string): void {
-    const position = positionOf(this.stretches, Date.parse(date));
+    const position = this.placeOf(date);
     if (position === null) return;
     this.seek(position);
     void this.video.play().catch(() => undefined);
@@ -240,8 +245,9 @@ export class RecordingTrim extends View {
           ${icon(this.isMuted ? "mute" : "volume")}</button>
         <span class="recording-time">${clockText(this.position)} / ${clockText(length)}</span>
         ${may
-          ? html`<button class="btn btn-small btn-outline" data-testid="trim-start-here" @click=${() => this.here("start")}>${this.t("recording.start_here")}</button>
-              <button class="btn btn-small btn-outline" data-testid="trim-end-here" @click=${() => this.here("end")}>${this.t("recording.end_here")}</button>`
+          ? html`<span class="recording-cuts">
+              <button class="btn btn-small btn-outline" data-testid="trim-start-here" @click=${() => this.here("start")}>${this.t("recording.start_here")}</button>
+              <button class="btn btn-small btn-outline" data-testid="trim-end-here" @click=${() => this.here("end")}>${this.t("recording.end_here")}</button></span>`
           : nothing}
       </div>`;
   }

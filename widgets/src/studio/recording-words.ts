@@ -42,6 +42,7 @@ export function recordingTitle(recording: Recording, show: Show, words: I18n): s
 export function recordingFacts(recording: Recording, words: I18n): string {
   if (recording.state === "deleted" || recording.seconds <= 0) return "";
   const facts = [lengthWords(recording.seconds, words), bytesWords(recording.bytes, words)];
+  if (recording.shortage) facts.push(words.t("recording.incomplete"));
   if (recording.gaps > 0) facts.push(words.t("recording.gaps", { count: recording.gaps }));
   return facts.join(" · ");
 }
