@@ -106,7 +106,9 @@ def clicks(path: Path) -> list[float]:
     found: list[float] = []
     with av.open(str(path)) as container:
         for frame in container.decode(audio=0):
-            values = memoryview(frame.planes[0]).cast("B").cast("f")[: frame.samples]
+            values = memoryview(frame.planes[0]).cast("B").cast("f")[: frame.samples].tolist()
+            if max(values) <= 0.15:
+                continue
             for index, value in enumerate(values):
                 if abs(value) > 0.15:
                     moment = (frame.time or 0.0) + index / frame.sample_rate

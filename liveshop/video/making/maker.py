@@ -70,6 +70,11 @@ def unfinished(path: Path) -> Path:
     return path.with_name(f"{path.name}.making")
 
 
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink()
+
+
 async def _run(job: Job, progress: Callable[[int], None]) -> Made:
     # Nothing of the server's settings is its business, least of all keys.
     environ = {name: value for name, value in os.environ.items() if "LIVESHOP" not in name}

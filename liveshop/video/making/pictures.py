@@ -64,9 +64,9 @@ def best(stretches: Iterable[Stretch], seconds: float) -> Poster | None:
         frame = still(one.video, one.keyframe)
         if frame is None:
             continue
-        value = worth(_fitted(frame, _LOOKED_AT).convert("L"))
+        value = worth(fitted(frame, _LOOKED_AT).convert("L"))
         if value > most:
-            found, most = Poster(_fitted(frame, POSTER_WIDTH), one.at), value
+            found, most = Poster(fitted(frame, POSTER_WIDTH), one.at), value
     return found
 
 
@@ -95,7 +95,7 @@ class Sheet:
         frame = still(one.video, one.keyframe)
         if frame is None:
             return
-        tile = _fitted(frame, TILE_SIZE, is_longer_side=True)
+        tile = fitted(frame, TILE_SIZE, is_longer_side=True)
         if self._tiles and tile.size != self._size:
             ground = Image.new("RGB", self._size)
             tile.thumbnail(self._size)
@@ -139,8 +139,8 @@ def tile_jpeg(sheet: Image.Image) -> bytes:
     return jpeg(sheet, _TILE_QUALITY)
 
 
-def _fitted(frame: av.VideoFrame, size: int, *, is_longer_side: bool = False) -> Image.Image:
-    """At most so wide, or so wide or high."""
+def fitted(frame: av.VideoFrame, size: int, *, is_longer_side: bool = False) -> Image.Image:
+    """At most so wide; or so wide or high, whichever is more."""
     length = max(frame.width, frame.height) if is_longer_side else frame.width
     scale = min(1.0, size / length)
     width, height = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))

@@ -33,7 +33,8 @@ def configs_in(init: bytes) -> tuple[H264Config, AacConfig | None]:
     try:
         with av.open(io.BytesIO(init), format="mp4") as container:
             for stream in container.streams:
-                extradata = stream.codec_context.extradata
+                # Without a context where the sample entry is unknown or broken.
+                extradata = stream.codec_context and stream.codec_context.extradata
                 if isinstance(stream, av.VideoStream):
                     video = H264Config(extradata or b"", stream.width, stream.height)
                 elif isinstance(stream, av.AudioStream):
