@@ -44,13 +44,12 @@ async def change(conn: AsyncConnection, destination_id: str, **values: Any) -> N
     )
 
 
-async def remove(conn: AsyncConnection, destination_id: str) -> bool:
-    """Whether there was one. No show is sent to it any more."""
+async def remove(conn: AsyncConnection, destination_id: str) -> None:
+    """No show is sent to it any more."""
     await conn.execute(
         sa.delete(show_destination).where(show_destination.c.destination_id == destination_id)
     )
-    gone = await conn.execute(sa.delete(destination).where(destination.c.id == destination_id))
-    return gone.rowcount > 0
+    await conn.execute(sa.delete(destination).where(destination.c.id == destination_id))
 
 
 async def by_id(

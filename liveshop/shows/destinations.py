@@ -146,8 +146,10 @@ class Destinations:
     async def remove(self, destination_id: str) -> None:
         """Nothing is sent there any more. Raises UnknownDestination."""
         async with self._database.write() as tx:
-            if not await store.remove(tx.conn, destination_id):
+            # Locked first: a show may be being switched to it just now.
+            if await store.by_id(tx.conn, destination_id, for_update=True) is None:
                 raise _unknown()
+            await store.remove(tx.conn, destination_id)
             tx.notify(DestinationsChanged())
         await self._look_now()
 
@@ -169,7 +171,7 @@ class Destinations:
         TooManyDestinations."""
         async with self._database.write() as tx:
             show = await locked_show(tx.conn, show_id)
-            if await store.by_id(tx.conn, destination_id) is None:
+            if await store.by_id(tx.conn, destination_id, for_update=True) is None:
                 raise _unknown()
             if show.is_over and is_on:
                 raise WrongState(
