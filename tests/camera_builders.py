@@ -202,3 +202,62 @@ def said(text: str | bytes) -> dict[str, Any]:
     assert isinstance(text, str), "the server sends no media"
     frame: dict[str, Any] = json.loads(text)
     return frame
+
+
+def recording(kind: str, seconds: float, *, size: tuple[int, int] = (WIDTH, HEIGHT)) -> bytes:
+    """As MediaRecorder makes it; `kind`: h264.mkv, vp8.webm, vp9.webm, opus.mp4 or aac.mp4."""
+    codec, _, container = kind.partition(".")
+    is_mp4 = container == "mp4"
+    options = (
+        {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+        if is_mp4
+        else {"live": "1", "cluster_time_limit": "300"}
+    )
+    names = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+    target = _Pipe()
+    with av.open(target, "w", format="mp4" if is_mp4 else "matroska", options=options) as made:
+        video = made.add_stream(names.get(codec, "libx264"), rate=RATE)
+        video.width, video.height = size
+        video.pix_fmt = "yuv420p"
+        video.gop_size = RATE
+        video.options = (
+            {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"}
+            if codec in names
+            else {"preset": "ultrafast", "tune": "zerolatency", "profile": "baseline"}
+        )
+        sound_name = "aac" if codec == "aac" else "libopus"
+        audio = made.add_stream(sound_name, rate=48_000, layout="mono")
+        resampler = av.AudioResampler("fltp" if codec == "aac" else "s16", "mono", 48_000)
+        samples = 1024 if codec == "aac" else _OPUS_SAMPLES
+        heard = 0
+        for index in range(round(seconds * RATE)):
+            while heard * RATE < (index + 1) * 48_000:
+                frame = audio_frame(pcm_at(heard, samples), 1)
+                frame.sample_rate = 48_000
+                for one in resampler.resample(frame):
+                    one.pts, one.time_base = heard, Fraction(1, 48_000)
+                    made.mux(audio.encode(one))
+                heard += samples
+            width, height = size
+            made.mux(video.encode(picture_at(index, width=width, height=height)))
+        made.mux(video.encode(None))
+        made.mux(audio.encode(None))
+    return bytes(target.written)
+
+
+class _Pipe:
+    """What cannot be gone back in, as a recorder's output."""
+
+    def __init__(self) -> None:
+        self.written = bytearray()
+
+    def write(self, data: bytes) -> int:
+        self.written += data
+        return len(data)
+
+
+def blobs(data: bytes, size: int = 4_000) -> Iterator[bytes]:
+    """Frames of the protocol; the first one holds a single byte, as Chromium's may."""
+    for index, start in enumerate([0, *range(1, len(data), size)]):
+        piece = data[start : 1 if start == 0 else start + size]
+        yield Chunk(3, START_US + index * 200_000, piece).frame

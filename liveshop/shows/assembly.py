@@ -112,7 +112,8 @@ def assemble(
     cameras = CameraHosts(
         CameraSocketLimits(
             protocol=CameraLimits(max_kbit_per_second=settings.video.max_kbit_per_second)
-        )
+        ),
+        transcodes=settings.video.camera_transcodes,
     )
 
     def drop(sent: Publishing) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import m3u8
 import pytest
 from aiohttp import web
-from camera_builders import Take, beeps, flashes, said, webcodecs_take
+from camera_builders import Take, beeps, blobs, flashes, recording, said, webcodecs_take
 from room_builders import HOST, MERCHANT, OTHER_SHOW, PATIENCE, SHOW, Bouncer, close_code
 from websockets.asyncio.client import ClientConnection, connect
 
@@ -158,3 +158,20 @@ async def test_picture_and_sound_of_a_browser_play_together(studio: Studio, soun
     assert all(abs(a - b) <= 0.045 for a, b in zip(shown, heard, strict=True))
     kinds = [type(event).__name__ for event in await studio.events(2)]
     assert kinds == ["VideoStarted", "VideoLost"]
+
+
+@pytest.mark.parametrize("kind", ["h264.mkv", "vp8.webm", "vp9.webm", "opus.mp4", "aac.mp4"])
+async def test_a_recorder_plays_together_with_its_sound(studio: Studio, kind: str) -> None:
+    made = await asyncio.to_thread(recording, kind, 3.2)
+    async with studio.connect() as camera:
+        await camera.say({"t": "begin", "format": "recorder", "mime": None})
+        await camera.hear("ready")
+        for frame in blobs(made):
+            await camera.ws.send(frame)
+        await camera.say({"t": "bye"})
+        assert await close_code(camera.ws) == 1000
+    media = await studio.media()
+    shown, heard = await asyncio.to_thread(lambda: (flashes(media), beeps(media)))
+    assert len(shown) == len(heard) == 4
+    assert all(abs(a - b) <= 0.045 for a, b in zip(shown, heard, strict=True))
+    assert studio.hosts.transcoders.has_room

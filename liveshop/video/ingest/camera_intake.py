@@ -5,6 +5,7 @@ Silence is put where sound is missing while the picture goes on, so that players
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +16,11 @@ from typing import Final
 import structlog
 
 from liveshop.video.ingest.access_units import BadMedia, Picture, Sound, picture_of
+from liveshop.video.ingest.camera_container import (
+    Blob,
+    convert_recording,
+    no_transcoder_free,
+)
 from liveshop.video.ingest.camera_protocol import (
     Begun,
     CameraRefused,
@@ -35,6 +41,7 @@ from liveshop.video.ingest.camera_thread import (
     Tracks,
     convert_sound,
 )
+from liveshop.video.ingest.camera_transcode import Transcoders
 from liveshop.video.ingest.rates import Frequency
 from liveshop.video.ingest.runs import Idle, Runs, Unit
 from liveshop.video.model import AacConfig, Publishing
@@ -46,11 +53,11 @@ _log = structlog.get_logger("camera")
 _ORIGIN_WINDOW: Final = timedelta(minutes=5)
 """A browser's clock drifts by some milliseconds in this time, while an uplink may be full for
 much longer than the usual window."""
-_LONGEST_PICTURE_MS: Final = 900
-"""On a poor uplink few pictures come; more than a second the packager does not take."""
 _SOUND_MISSED_US: Final = 1_000_000
 """Sound this far behind the picture is not coming: it is sent first."""
 _SILENCE_BEHIND_US: Final = 600_000
+_LONGEST_PICTURE_MS: Final = 900
+"""On a poor uplink few pictures come; more than a second the packager does not take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +79,8 @@ class CameraIntake:
     ends the connection: CameraRefused, UnsupportedMedia, PublisherGone, Idle. `close` after.
 
     `wake` is called when `check` has something to raise that came up in between. `seconds` are of
-    a monotonic clock, `now` is the wall time of the arrival. To be made on the event loop.
+    a monotonic clock, `now` is the wall time of the arrival. To be made on the event loop; raises
+    CameraRefused where nothing is free to convert what the host has announced.
     """
 
     def __init__(
@@ -84,6 +92,7 @@ class CameraIntake:
         *,
         clock_seconds: Callable[[], float],
         wake: Callable[[], None],
+        transcoders: Transcoders,
         limits: CameraIntakeLimits | None = None,
     ) -> None:
         self._limits = limits or CameraIntakeLimits()
@@ -108,8 +117,11 @@ class CameraIntake:
         self._error: Exception | None = None
         self._since = self._last_picture = seconds
         self._broken = Frequency(self._limits.broken_per_minute)
+        self._slot = transcoders.slot()
         if begun.format == "webcodecs":
             self._set_sound(begun.sound)
+        else:
+            self._begin_recording(begun.mime)
 
     @property
     def publisher(self) -> Publisher | None:
@@ -146,7 +158,9 @@ class CameraIntake:
 
     def media(self, media: Media, now: datetime, seconds: float) -> None:
         try:
-            if media.kind is Kind.SOUND:
+            if media.kind is Kind.CONTAINER:
+                self._put(Blob(media.data, now, time.monotonic()), len(media.data))
+            elif media.kind is Kind.SOUND:
                 self._origin.heard(now, media.us / 1_000_000)
                 self._hear(media, seconds)
             else:
@@ -167,6 +181,7 @@ class CameraIntake:
         """Nothing follows. May be repeated."""
         if self._thread is not None:
             self._thread.close()
+        self._slot.close()
         self._runs.close(reason)
 
     # -- WebCodecs
@@ -216,6 +231,15 @@ class CameraIntake:
         if us - self._heard_us > _SOUND_MISSED_US:
             self._heard_us = us - _SILENCE_BEHIND_US
             self._put(Silence(self._heard_us))
+
+    # -- recordings
+
+    def _begin_recording(self, mime: str) -> None:
+        is_foreign = any(name in mime.lower() for name in ("vp8", "vp9", "vp09"))
+        if is_foreign and not self._slot.take():
+            raise no_transcoder_free()
+        work = partial(convert_recording, slot=self._slot)
+        self._thread = CameraThread(work, self._made, self._failed)
 
     # -- what is made in the thread
 

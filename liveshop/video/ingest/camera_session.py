@@ -29,6 +29,7 @@ from liveshop.video.ingest.camera_protocol import (
     Muted,
     Pinged,
 )
+from liveshop.video.ingest.camera_transcode import Transcoders
 from liveshop.video.ingest.runs import Idle
 from liveshop.video.model import PublisherGone, Publishing, ShowOver, UnsupportedMedia
 from liveshop.video.service import VideoService
@@ -59,6 +60,8 @@ class CameraSocketLimits:
 
 class House(Protocol):
     """What sessions of one server share."""
+
+    transcoders: Transcoders
 
     def entered(self, session: "CameraSession") -> None:
         """It may send. Raises CameraRefused where there is no room."""
@@ -235,8 +238,6 @@ class CameraSession:
 
     async def _begin(self, begun: Begun, seconds: float) -> None:
         assert self.publishing is not None
-        if begun.format == "recorder":
-            raise CameraRefused("video_unsupported", "Recordings of browsers are not taken yet.")
         self.token = self._house.begun(self, begun.resume)
         self._intake = CameraIntake(
             self._video,
@@ -245,6 +246,7 @@ class CameraSession:
             seconds,
             clock_seconds=self._seconds,
             wake=self._door.open,
+            transcoders=self._house.transcoders,
             limits=self._limits.intake,
         )
         self._told_state = self._state()
@@ -254,7 +256,7 @@ class CameraSession:
                 resume=self.token,
                 state=self._told_state,
                 max_kbit_per_second=self._limits.protocol.max_kbit_per_second,
-                transcodes=False,
+                transcodes=self._house.transcoders.has_room,
             )
         )
 

@@ -18,6 +18,7 @@ from liveshop.realtime.handshake import Bearer, Handshake, check_handshake
 from liveshop.realtime.model import SUBPROTOCOL
 from liveshop.video.ingest.camera_protocol import CameraRefused
 from liveshop.video.ingest.camera_session import CameraSession, CameraSocketLimits
+from liveshop.video.ingest.camera_transcode import Transcoders
 from liveshop.video.model import Publishing
 from liveshop.video.service import VideoService
 from liveshop.web.access import Principal
@@ -38,8 +39,9 @@ Allow = Callable[[str, Principal], Awaitable[Publishing]]
 class CameraHosts:
     """The browsers that send to shows of this server."""
 
-    def __init__(self, limits: CameraSocketLimits | None = None) -> None:
+    def __init__(self, limits: CameraSocketLimits | None = None, *, transcodes: int = 1) -> None:
         self.limits = limits or CameraSocketLimits()
+        self.transcoders = Transcoders(transcodes)
         self._sessions: list[CameraSession] = []
         """Those that may send; the oldest first."""
 
