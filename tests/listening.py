@@ -43,6 +43,13 @@ class Listened:
     clocks: list[tuple[float, int]] = field(default_factory=list)
     """(when a picture is shown, what its barcode says in ms)"""
 
+    apart: list[float] = field(default_factory=list)
+    """Milliseconds from each flash to its click; late sound is above zero."""
+
+    def apart_ms(self) -> list[float]:
+        assert self.apart, "no click near a flash"
+        return self.apart
+
     def gaps(self, since: float = 0.0, until: float = 1e12) -> list[Gap]:
         within = [at for at in self.clicks if since <= at <= until]
         return [
@@ -111,6 +118,7 @@ class Listening:
             began = run.began.timestamp() - heard.first_dts
             found.clicks += [began + at for at in heard.clicks]
             found.clocks += [(began + at, ms) for at, ms in heard.clocks]
+            found.apart += heard.apart_ms
         return found
 
     async def told(self) -> Listened:

@@ -68,7 +68,10 @@ const noise = (width, height, coarse) => {
 };
 
 const camera = (asked, deviceId) => {
-  const width = first(asked.width) ?? 1280, height = first(asked.height) ?? 720;
+  // A phone held upright hands over upright pictures, whatever was asked for.
+  const isUpright = matchMedia("(pointer: coarse) and (orientation: portrait)").matches;
+  const sides = [first(asked.width) ?? 1280, first(asked.height) ?? 720];
+  const [width, height] = isUpright ? sides.reverse() : sides;
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [width, height];
   const pen = canvas.getContext("2d", {alpha: false});

@@ -18,6 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import builders
+import camera_ways
 import holds
 import purchase
 import sync
@@ -121,6 +122,11 @@ async def drift(_: Liveshop) -> None:
     await video.drift(figure)
 
 
+async def browser_host(_: Liveshop) -> None:
+    """The same from a browser's camera, each way a browser can send."""
+    await camera_ways.camera(figure)
+
+
 BENCHES: dict[str, Callable[[Liveshop], Awaitable[None]]] = {
     "embed": embed_weight,
     "purchase": purchases,
@@ -129,6 +135,7 @@ BENCHES: dict[str, Callable[[Liveshop], Awaitable[None]]] = {
     "sync": channel_sync,
     "video": glass_to_glass,
     "cues": cues,
+    "camera": browser_host,
     "hls": hls,
     "drift": drift,
 }
