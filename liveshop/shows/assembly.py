@@ -1,15 +1,12 @@
 """Everything about shows' video, made and tied together: `app` adds sockets and runs the jobs."""
 
-import asyncio
-import shutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 from liveshop.kernel.clock import Clock
-from liveshop.kernel.ids import ShowId
 from liveshop.settings import Settings
-from liveshop.shows import replay_http, simulcast_http, stream_key_http
+from liveshop.shows import replay_http, simulcast_http, store, stream_key_http
 from liveshop.shows.broadcast import Broadcasts
 from liveshop.shows.camera_rights import CameraRights
 from liveshop.shows.destinations import Destinations, StageOf, no_stage
@@ -28,12 +25,13 @@ from liveshop.shows.video_guard import VideoGuard
 from liveshop.storage import Database
 from liveshop.storage.outbox import Handler
 from liveshop.video import http as video_http
-from liveshop.video import recorded
+from liveshop.video import replay_http as video_replay_http
+from liveshop.video.archive import archive_of
 from liveshop.video.ingest.camera_protocol import CameraLimits
 from liveshop.video.ingest.camera_socket import CameraHosts, CameraSocketLimits
 from liveshop.video.ingest.rtmp_server import RtmpServer, RtmpServerLimits
-from liveshop.video.model import Publishing
 from liveshop.video.making import Maker
+from liveshop.video.model import Publishing
 from liveshop.video.recording import Recordings
 from liveshop.video.service import VideoService
 from liveshop.video.signing import PlaybackLinks
@@ -83,7 +81,10 @@ def assemble(
         clock=clock,
         keep_seconds=settings.video.rewind_seconds,
         least_free_bytes=int(settings.video.least_free_gib * 2**30),
+        is_kept=settings.video.replay_days > 0,
+        archive=archive_of(settings.video),
     )
+    records = bool(settings.video.rewind_seconds or settings.video.replay_days)
     simulcasts = Simulcasts(
         clock,
         most_legs=settings.video.simulcast_legs,
@@ -93,7 +94,7 @@ def assemble(
     video = VideoService(
         clock=clock,
         settings=settings.video,
-        recordings=recordings if settings.video.rewind_seconds else None,
+        recordings=recordings if records else None,
         taps=[simulcasts.tap],
     )
     stream_keys = StreamKeys(database, clock, settings, permissions_of)
@@ -112,8 +113,7 @@ def assemble(
     cameras = CameraHosts(
         CameraSocketLimits(
             protocol=CameraLimits(max_kbit_per_second=settings.video.max_kbit_per_second)
-        ),
-        transcodes=settings.video.camera_transcodes,
+        )
     )
 
     def drop(sent: Publishing) -> None:
@@ -139,9 +139,9 @@ def assemble(
         lambda new: video.restrict(new.show_id, for_customers=new.audience == "customers"),
     )
     links = PlaybackLinks(settings.server.secret, settings.video.link_hours)
-    on_disk = _OnDisk(settings.data_path / "video")
-    replays = Replays(database, clock, settings, shows, on_disk)
-    files = ReplayFiles(database, clock, on_disk, Maker(on_disk))
+    replays = Replays(database, clock, settings, shows, recordings)
+    recordings.on_ended = replays.on_ended
+    files = ReplayFiles(database, clock, recordings, Maker(recordings))
     replays.cancel = files.cancel
     return Stage(
         video=video,
@@ -159,6 +159,7 @@ def assemble(
             *stream_key_http.endpoints(stream_keys, broadcasts),
             *simulcast_http.endpoints(destinations),
             *replay_http.endpoints(replays),
+            *video_replay_http.endpoints(recordings, links, replays.window),
             *video_http.endpoints(video, links, shows.show_for),
         ],
         background={
@@ -170,31 +171,14 @@ def assemble(
             "destinations": destinations.run,
         },
         handlers={**files.handlers},
-        chores=(replays.expire,),
+        chores=(partial(_end_forgotten, database, recordings), replays.expire),
     )
 
 
-class _OnDisk:
-    """Recordings as they lie in their folders, until `Recordings` tells of them itself."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-
-    async def facts(self, show_id: ShowId) -> recorded.Facts | None:
-        return await asyncio.to_thread(recorded.facts, self._root / show_id)
-
-    async def local_folder(self, show_id: ShowId) -> Path:
-        return self._root / show_id
-
-    def file_path(self, show_id: ShowId, name: str) -> Path:
-        return self._root / show_id / "files" / name
-
-    async def keep_file(self, show_id: ShowId, name: str) -> None:
-        return None
-
-    async def remove_file(self, show_id: ShowId, name: str) -> None:
-        path = self._root / show_id / "files" / name
-        await asyncio.to_thread(path.unlink, missing_ok=True)
-
-    async def remove(self, show_id: ShowId) -> None:
-        await asyncio.to_thread(shutil.rmtree, self._root / show_id, ignore_errors=True)
+async def _end_forgotten(database: Database, recordings: Recordings) -> None:
+    """Recordings of shows that ended while no server ran, or in its last moment."""
+    for show_id in await recordings.unended():
+        async with database.read() as conn:
+            state = await store.state_of(conn, show_id)
+        if state in ("ended", "replay"):
+            recordings.end(show_id)

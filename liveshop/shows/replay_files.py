@@ -179,7 +179,11 @@ class ReplayFiles:
             return True  # nobody knows: it goes on
 
     async def _done(self, file: File, made: Made) -> None:
-        await self._kept.keep_file(file.show_id, file.name)
+        try:
+            await self._kept.keep_file(file.show_id, file.name)
+        except ShopError as error:
+            # It is complete, and read from where it lies.
+            _log.warning("file_not_archived", show=file.show_id, reason=error.detail)
         async with self._database.write() as tx:
             is_wanted = await replay_store.change_file(
                 tx.conn,

@@ -162,25 +162,39 @@ class Chapter:
     until_at: datetime
 
 
-def chapters(pins: Sequence[Pin], shown: Span) -> list[Chapter]:
+def chapters(
+    pins: Sequence[Pin], shown: Span, spans: Sequence[Span] | None = None
+) -> list[Chapter]:
     """The moments of products in what is shown, and what lies between, without a hole.
 
-    `pins` in order of time. What is too short to be meant belongs to what was before it.
+    `pins` in order of time. `spans`: what is there of it; None: all. What is too short to be meant
+    belongs to what was before it, and so does what nobody can see.
     """
     marks = [Pin(None, shown.from_at)]
     for pin in pins:
         if pin.at >= shown.until_at:
             break
         at = max(pin.at, shown.from_at)
-        if at - marks[-1].at < SLIP:
+        if _seconds_of(Span(marks[-1].at, at), spans) < SLIP.total_seconds():
             at = marks.pop().at
         if not marks or marks[-1].product_id != pin.product_id:
             marks.append(Pin(pin.product_id, at))
-    ends = [*(mark.at for mark in marks[1:]), shown.until_at]
-    if len(marks) > 1 and ends[-1] - marks[-1].at < SLIP:
+    last = Span(marks[-1].at, shown.until_at)
+    if len(marks) > 1 and _seconds_of(last, spans) < SLIP.total_seconds():
         marks.pop()
-        ends[-2:] = ends[-1:]
+    ends = [*(mark.at for mark in marks[1:]), shown.until_at]
     return [Chapter(mark.product_id, mark.at, end) for mark, end in zip(marks, ends, strict=True)]
+
+
+def _seconds_of(part: Span, spans: Sequence[Span] | None) -> float:
+    """How much of it can be seen."""
+    if spans is None:
+        return (part.until_at - part.from_at).total_seconds()
+    seen = (
+        (min(part.until_at, span.until_at) - max(part.from_at, span.from_at)).total_seconds()
+        for span in spans
+    )
+    return sum(seconds for seconds in seen if seconds > 0)
 
 
 def moment_of(product_id: ProductId, pins: Sequence[Pin], recorded: Span) -> Span:

@@ -1,4 +1,4 @@
-"""A show becomes its replay: recordings after their shows, and what viewers may play of them.
+"""A show becomes its replay: what becomes of recordings after their shows.
 
 What the disk has is `Recordings`'; what was decided about it stands in the database, so that it
 holds for every process and after a restart.
@@ -7,9 +7,9 @@ holds for every process and after a restart.
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -22,63 +22,38 @@ from liveshop.shows.model import AudienceChanged, Show, ShowEnded, UnknownShow
 from liveshop.shows.replay_files import MAKE, REMOVE, MakeFile, Remove
 from liveshop.shows.replay_model import (
     MAX_FILES,
-    NOTHING,
-    Access,
     BadFile,
     BadKeep,
     BadTrim,
     File,
     FileId,
     FileKind,
-    NoReplay,
     NothingRecorded,
     Recorded,
     Span,
     StillRunning,
     TooManyFiles,
     UnknownFile,
-    Window,
     access_of,
-    chapters,
     check_span,
     moment_of,
 )
+from liveshop.shows.replay_viewing import RecordedShows, ReplayViewing
 from liveshop.shows.service import ShowService, locked_show, room_of
 from liveshop.storage import Database, StorageUnavailable, Tx
 from liveshop.video.recorded import Facts
-from liveshop.video.signing import PlaybackLinks, replay_path
-from liveshop.web import Principal
 
 _log = structlog.get_logger("shows")
 
 _LOOK_SECONDS: Final = 15.0
 _PATIENCE: Final = timedelta(seconds=30)
-"""After so long what was recorded of an ended show is all there will be, whatever it says itself:
-the process that recorded it is gone."""
+"""After so long the process that recorded an ended show is gone: nobody else ends its recording."""
 _MOST_UNTOLD: Final = 200
-_WINDOW_SECONDS: Final = 3.0
-_MAX_WINDOWS: Final = 2000
 _MADE_AT_ONCE: Final[tuple[FileKind, ...]] = ("poster", "sprites", "mp4")
 """When a show has ended, in this order."""
 
 
-class RecordedShows(Protocol):
-    """What is on disk or in the archive; `video.recording.Recordings` is that."""
-
-    async def facts(self, show_id: ShowId) -> Facts | None: ...
-
-    async def remove_file(self, show_id: ShowId, name: str) -> None: ...
-
-    async def remove(self, show_id: ShowId) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Cached:
-    window: Window
-    until: float
-
-
-class Replays:
+class Replays(ReplayViewing):
     """`cancel` stops what is being made of files that are not wanted any more."""
 
     def __init__(
@@ -89,15 +64,9 @@ class Replays:
         shows: ShowService,
         recordings: RecordedShows,
     ) -> None:
-        self._database = database
-        self._clock = clock
+        super().__init__(database, clock, settings, shows, recordings)
         self._days = settings.video.replay_days
         self._at_once = settings.video.replay_at_once
-        self._public_url = settings.public_url
-        self._links = PlaybackLinks(settings.server.secret, settings.video.link_hours)
-        self._shows = shows
-        self._recordings = recordings
-        self._windows: dict[ShowId, _Cached] = {}
         self._without: set[ShowId] = set()
         """Shows that are over and of which nothing was recorded here."""
         self.cancel: Callable[[Collection[FileId]], Awaitable[None]] = _nothing_to_cancel
@@ -131,11 +100,13 @@ class Replays:
             if show_id in self._without:
                 continue
             facts = await self._recordings.facts(show_id)
-            is_all = now - ended_at > _PATIENCE
-            if facts is not None and (facts.is_ended or is_all):
-                await self.on_ended(show_id, facts)
-            elif is_all:
+            is_late = now - ended_at > _PATIENCE
+            if facts is None and is_late:
                 self._without.add(show_id)
+            elif facts is not None and facts.is_ended:
+                await self.on_ended(show_id, facts)
+            elif facts is not None and is_late:
+                self._recordings.end(show_id)
 
     async def expire(self) -> None:
         """Housekeeping, hourly: recordings that are kept no longer."""
@@ -143,10 +114,6 @@ class Replays:
             shows = await replay_store.expired(conn, self._clock.now(), limit=_MOST_UNTOLD)
         for show_id in shows:
             await self._delete(show_id, only_expired=True)
-
-    def forget_window(self, show_id: ShowId) -> None:
-        """Who may play it has changed."""
-        self._windows.pop(show_id, None)
 
     async def on_ended(self, show_id: ShowId, facts: Facts) -> None:
         """What the show had is on disk. Told twice is once."""
@@ -174,7 +141,7 @@ class Replays:
             state = "replay" if self._at_once and show.state == "ended" else show.state
             await self._save(tx, replace(show, state=state, is_recorded=True), now)
             await self._make(tx, [_file(show_id, kind, now) for kind in _MADE_AT_ONCE], now)
-        self._windows.pop(show_id, None)
+        self.forget_window(show_id)
 
     # -- for the show's staff
 
@@ -188,7 +155,7 @@ class Replays:
         if recorded is None:
             return _unfinished(show_id, await self._recordings.facts(show_id))
         window = access_of(found.state, found.audience, recorded)
-        named = self._named(show_id, window.access, now)
+        named = self._links.named(show_id, window.access, now)
         return replay_wire.Recording(
             show_id=show_id,
             state=recorded.state,
@@ -200,10 +167,10 @@ class Replays:
             shortage=recorded.shortage,
             trim=replay_wire.Trim(from_at=recorded.trim_from, until_at=recorded.trim_until),
             expires_at=recorded.expires_at,
-            is_archived=recorded.is_archived,
+            is_archived=await self._recordings.is_archived(show_id),
             loudness_lufs=recorded.loudness_lufs,
-            preview=None if recorded.span is None else self._preview(show_id, now),
-            files=[self._file_out(one, named) for one in files],
+            preview=None if recorded.span is None else self._links.preview(show_id, now),
+            files=[self._links.file_out(one, named) for one in files],
         )
 
     async def trim(self, show_id: ShowId, to: replay_wire.Trim) -> replay_wire.Recording:
@@ -239,7 +206,7 @@ class Replays:
                     for one in stale
                 ]
                 await self._make(tx, new, now)
-        self._windows.pop(show_id, None)
+        self.forget_window(show_id)
         await self._clear(show_id, stale)
         return await self.recording(show_id)
 
@@ -281,7 +248,7 @@ class Replays:
                     state = "ended"
                 await self._save(tx, replace(show, state=state, is_recorded=False), now)
             await tx.enqueue(REMOVE, Remove(show_id, None), now=now)
-        self._windows.pop(show_id, None)
+        self.forget_window(show_id)
         await self._clear(show_id, files, is_all=True)
 
     async def request_file(
@@ -308,7 +275,7 @@ class Replays:
                     )
                 await self._make(tx, [wanted], now)
             window = access_of(show.state, show.audience, recorded)
-        return self._file_out(wanted, self._named(show_id, window.access, now))
+        return self._links.file_out(wanted, self._links.named(show_id, window.access, now))
 
     async def _wanted(
         self,
@@ -359,71 +326,6 @@ class Replays:
             await self._drop(tx, show_id, files, now)
         await self._clear(show_id, files)
 
-    # -- for viewers
-
-    async def replay(self, show_id: ShowId, who: Principal) -> replay_wire.Replay:
-        """Raises UnknownShow, CustomersOnly, NoReplay."""
-        now = self._clock.now()
-        async with self._database.read() as conn:
-            show = await self._shows.visible(conn, show_id, who)
-            recorded = await replay_store.recording(conn, show_id)
-            shown = None if recorded is None else recorded.shown
-            window = access_of(show.state, show.audience, recorded)
-            is_open = window.access != "nobody" and not show.replay_url
-            if recorded is None or shown is None or not (is_open or who.may("shows:read")):
-                raise NoReplay("There is no recording of this show to play.")
-            files = await replay_store.files(conn, show_id)
-            parts = await self._chapters(conn, show, shown)
-        named = self._named(show_id, window.access, now)
-        poster = next((one for one in files if one.kind == "poster" and one.state == "ready"), None)
-        return replay_wire.Replay(
-            show_id=show_id,
-            hls=f"{self._public_url}{replay_path(named)}",
-            started_at=shown.from_at,
-            ended_at=shown.until_at,
-            seconds=min(recorded.seconds, (shown.until_at - shown.from_at).total_seconds()),
-            poster=None if poster is None else self._file_url(poster, named),
-            sprites=self._sprites(files, named),
-            chapters=parts,
-        )
-
-    async def access(self, show_id: ShowId) -> Access:
-        """Whom its recording plays for, as of a few seconds ago."""
-        return (await self.window(show_id)).access
-
-    async def window(self, show_id: ShowId) -> Window:
-        """The same, and what of it plays."""
-        at = asyncio.get_running_loop().time()
-        cached = self._windows.get(show_id)
-        if cached is not None and cached.until > at:
-            return cached.window
-        async with self._database.read() as conn:
-            found = await replay_store.played(conn, show_id)
-        if found is None:
-            return NOTHING
-        window = access_of(found.state, found.audience, found.recorded)
-        if len(self._windows) >= _MAX_WINDOWS:
-            self._windows.clear()
-        self._windows[show_id] = _Cached(window, at + _WINDOW_SECONDS)
-        return window
-
-    async def _chapters(
-        self, conn: AsyncConnection, show: Show, shown: Span
-    ) -> list[replay_wire.Chapter]:
-        pins = await replay_store.pins(conn, show.id, until=shown.until_at)
-        parts = chapters(pins, shown)
-        wanted = [one.product_id for one in parts if one.product_id is not None]
-        titles = await replay_store.titles(conn, wanted)
-        return [
-            replay_wire.Chapter(
-                product_id=one.product_id,
-                title=show.title if one.product_id is None else titles.get(one.product_id, ""),
-                from_at=one.from_at,
-                until_at=one.until_at,
-            )
-            for one in parts
-        ]
-
     # -- shared
 
     async def _save(self, tx: Tx, changed: Show, now: datetime) -> None:
@@ -463,53 +365,6 @@ class Replays:
                 await self._recordings.remove_file(show_id, one.name)
         except Exception:  # the job does it again, and tells what hinders it
             _log.warning("recorded_files_stay", show_id=show_id, exc_info=True)
-
-    def _named(self, show_id: ShowId, access: Access, now: datetime) -> str:
-        """The show's part of an address of its recording; what plays for nobody is for staff."""
-        if access == "everyone":
-            return show_id
-        if access == "signed":
-            return self._links.signed(show_id, now)
-        return self._links.preview(show_id, now)
-
-    def _preview(self, show_id: ShowId, now: datetime) -> str:
-        return f"{self._public_url}{replay_path(self._links.preview(show_id, now))}"
-
-    def _file_url(self, one: File, named: str) -> str:
-        return f"{self._public_url}/hls/{named}/files/{one.name}"
-
-    def _file_out(self, one: File, named: str) -> replay_wire.RecordingFile:
-        return replay_wire.RecordingFile(
-            id=one.id,
-            kind=one.kind,
-            state=one.state,
-            percent=one.percent,
-            url=self._file_url(one, named) if one.state == "ready" else None,
-            bytes=one.byte_count,
-            seconds=one.seconds,
-            width=one.width,
-            height=one.height,
-            product_id=one.product_id,
-            from_at=one.from_at,
-            until_at=one.until_at,
-            is_vertical=one.is_vertical,
-            is_loudness_normal=one.is_loudness_normal,
-            detail=one.detail,
-            created_at=one.created_at,
-        )
-
-    def _sprites(self, files: Sequence[File], named: str) -> replay_wire.Sprites | None:
-        one = next((one for one in files if one.kind == "sprites" and one.state == "ready"), None)
-        if one is None or one.data is None:
-            return None
-        return replay_wire.Sprites(
-            url=self._file_url(one, named),
-            columns=one.data["columns"],
-            width=one.data["width"],
-            height=one.data["height"],
-            starts_at=datetime.fromisoformat(one.data["starts_at"]),
-            offsets_ms=list(one.data["offsets_ms"]),
-        )
 
 
 async def _nothing_to_cancel(_: Collection[FileId]) -> None:

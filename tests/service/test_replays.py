@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import builders
@@ -28,17 +28,45 @@ PATIENCE = 10.0
 KINDS = ["poster", "sprites", "mp4"]
 
 
+@dataclass(frozen=True)
+class Stretch:
+    starts_at: datetime
+    ends_at: datetime
+
+    @property
+    def seconds(self) -> float:
+        return (self.ends_at - self.starts_at).total_seconds()
+
+
+@dataclass(frozen=True)
+class Film:
+    shown: dict[int, Stretch]
+
+
 @dataclass
 class Disk:
-    """What is recorded, and what of it lies there, by name."""
+    """What is recorded, and what of it lies there, by name. `spans`: between the gaps."""
 
     recorded: dict[ShowId, Facts] = field(default_factory=dict)
+    spans: dict[ShowId, list[tuple[datetime, datetime]]] = field(default_factory=dict)
     lying: set[tuple[ShowId, str]] = field(default_factory=set)
     removed: list[ShowId] = field(default_factory=list)
     is_away: bool = False
 
     async def facts(self, show_id: ShowId) -> Facts | None:
         return self.recorded.get(show_id)
+
+    async def is_archived(self, show_id: ShowId) -> bool:
+        return False
+
+    async def replay(self, show_id: ShowId, *_: datetime | None) -> Film:
+        facts = self.recorded[show_id]
+        at, until_at = facts.started_at, facts.ended_at
+        spans = self.spans.get(show_id, [(at, until_at)])
+        return Film({number: Stretch(*span) for number, span in enumerate(spans)})
+
+    def end(self, show_id: ShowId) -> None:
+        self.recorded[show_id] = replace(self.recorded[show_id], is_ended=True)
 
     async def keep_file(self, show_id: ShowId, name: str) -> None:
         self._check()
@@ -305,6 +333,21 @@ async def test_a_replay_has_a_chapter_for_each_moment_of_a_product(
     assert told == [("A show", None, 0.0), ("Mug", mug, 120.0), ("Lamp", lamp, 240.0)]
     assert replay.chapters[-1].until_at == replay.ended_at
     assert replay.seconds == 600.0
+
+
+async def test_a_chapter_that_fell_into_a_gap_is_not_offered(
+    house: House, mug: ProductId, lamp: ProductId
+) -> None:
+    show_id = await house.ended(mug, lamp, tell=False)
+    facts = house.disk.recorded[show_id] = replace(house.disk.recorded[show_id], gaps=1)
+    began = facts.started_at
+    house.disk.spans[show_id] = [
+        (began, began + timedelta(seconds=121)),
+        (began + timedelta(seconds=240), facts.ended_at),
+    ]
+    await house.replays.on_ended(show_id, facts)
+    replay = await house.replays.replay(show_id, ANONYMOUS)
+    assert [one.title for one in replay.chapters] == ["A show", "Lamp"]
 
 
 # Files
