@@ -60,7 +60,7 @@ export class CameraCheck extends View {
     return html`<div class="camera-checks">
         ${session.failed ? html`<p class="problem" role="alert">${icon("warn")}<span>${this.t(`camera.trouble_${session.failed}`)}
           ${this.t(`camera.trouble_${session.failed}_do`)}</span></p>` : nothing}
-        ${this.cameraField()}${this.microphoneField()}${this.shapeField()}${this.line()}
+        ${this.cameraField()}${this.microphoneField()}${this.line()}${this.shapeField()}
         ${session.chosen && session.chosen.way !== "webcodecs" ? html`<p class="note" data-testid="camera-way">${icon("info")}<span>${this.t(`camera.way_${session.chosen.way}`)}</span></p>` : nothing}
         ${session.needsForeground ? html`<p class="note">${icon("info")}<span>${this.t("camera.foreground")}</span></p>` : nothing}
         ${this.replaces ? html`<p class="note note-warn" data-testid="camera-replaces">${icon("warn")}<span>${this.t("camera.replaces")}</span></p>` : nothing}

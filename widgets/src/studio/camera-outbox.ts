@@ -7,7 +7,7 @@
 import { KIND, type Configs, type Kind, type Line } from "./camera-line";
 
 /** Later than at best by so much, and pictures are left out. */
-const SKIP_MS = 450;
+const SKIP_MS = 500;
 const GO_ON_MS = 240;
 /** Sound that is older was cut off by a dead line: on from now. */
 const OLD_MS = 2_000;

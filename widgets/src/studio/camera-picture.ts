@@ -15,8 +15,10 @@ const QUEUE_MAX = 3;
 const BUSY_SHARE = 0.15;
 const BUSY_OVER_TICKS = 90;
 /** Of the large picture's width. */
-export const INSET_SHARE = 0.28;
-export const INSET_MARGIN = 0.03;
+const INSET_SHARE = 0.28;
+/** At the right, below what stands at the top of every player: at the bottom it would be under products and chat. */
+const INSET_RIGHT = 0.03;
+const INSET_TOP = 0.12;
 const NARROWEST = 180;
 
 export interface PictureEvents {
@@ -59,7 +61,7 @@ export class Pictures {
   private overfull = 0;
   private configured = "";
   private timer: ReturnType<typeof setTimeout> | undefined;
-  private made: number[] = [];
+  private doneAt: number[] = [];
 
   constructor(
     private readonly choice: VideoChoice,
@@ -71,18 +73,25 @@ export class Pictures {
     this.isUpright = isUpright;
     this.kbit = kbit;
     this.lines = lines;
-    this.encoder = new VideoEncoder({
-      output: (chunk, metadata) => this.encoded(chunk, metadata),
-      error: (error) => events.broken(`picture: ${error.message}`),
-    });
+    this.encoder = this.made();
     this.wait();
+  }
+
+  private made(): VideoEncoder {
+    const encoder: VideoEncoder = new VideoEncoder({
+      output: (chunk, metadata) => {
+        if (this.encoder === encoder) this.encoded(chunk, metadata);
+      },
+      error: (error) => this.events.broken(`picture: ${error.message}`),
+    });
+    return encoder;
   }
 
   /** Pictures in the last second. */
   get rate(): number {
     const since = performance.now() - 1_000;
-    this.made = this.made.filter((at) => at > since);
-    return this.made.length;
+    this.doneAt = this.doneAt.filter((at) => at > since);
+    return this.doneAt.length;
   }
 
   follow(name: SourceName, stream: ReadableStream<VideoFrame>, fit: Fit): void {
@@ -215,6 +224,11 @@ export class Pictures {
     if (size.width !== this.size.width || size.height !== this.size.height) {
       this.needsKey = true;
       this.isFresh = true;
+      // One that goes on describes the old size along with the new, and whoever reads the first has the wrong one.
+      if (this.configured) {
+        this.encoder.close();
+        this.encoder = this.made();
+      }
     }
     this.configured = config;
     this.size = size;
@@ -279,8 +293,7 @@ export class Pictures {
     if (inset) {
       const w = Math.round(width * INSET_SHARE);
       const h = Math.round((w * inset.displayHeight) / inset.displayWidth);
-      const margin = Math.round(Math.min(width, height) * INSET_MARGIN);
-      place(pen, inset, width - w - margin, height - h - margin, w, h, "cover");
+      place(pen, inset, Math.round(width * (1 - INSET_RIGHT)) - w, Math.round(height * INSET_TOP), w, h, "cover");
     }
     return canvas;
   }
@@ -297,7 +310,7 @@ export class Pictures {
     }
     const bytes = new Uint8Array(chunk.byteLength);
     chunk.copyTo(bytes);
-    this.made.push(performance.now());
+    this.doneAt.push(performance.now());
     this.events.picture(chunk.timestamp, bytes, chunk.type === "key");
   }
 }

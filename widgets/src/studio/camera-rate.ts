@@ -17,19 +17,21 @@ const SOUND_KBIT = 90;
 /** Bytes that are so late say that the line is full. */
 const LATE_MS = 350;
 const CALM_MS = 220;
+/** A moment's hold-up at the server or in this machine is not the line. */
+const LATE_FOR_MS = 300;
 const DOWN_EVERY_MS = 900;
 /** Late for so long, and what was carried meanwhile is what the line carries; before, it is what there was to carry. */
 const PROVED_MS = 900;
 /** An encoder shows only after some seconds whether less is enough. */
 const BUSY_EVERY_MS = 4_000;
-const UP_AFTER_MS = 5_000;
-const UP_AFTER_MAX_MS = 40_000;
+const UP_AFTER_MS = 4_000;
+const UP_AFTER_MAX_MS = 32_000;
 /** A step up that has to be taken back so soon was one too many. */
 const REGRET_MS = 8_000;
 /** Of what was carried, so much is asked for after a fall: the rest empties what has piled up. */
 const SHARE = 0.8;
 /** Each size is a new beginning for every player: it grows only when the line has shown that it lasts. */
-const GROW_AFTER_MS = 10_000;
+const GROW_AFTER_MS = 6_000;
 
 export interface Look {
   /** Milliseconds. */
@@ -82,8 +84,9 @@ export class Rate {
 
   look({ now, lateMs, throughputKbit, isBusy }: Look): void {
     this.lateSince = lateMs > CALM_MS ? (this.lateSince ?? now) : null;
-    if (lateMs > LATE_MS) {
-      const isProved = this.lateSince !== null && now - this.lateSince >= PROVED_MS;
+    const lateFor = this.lateSince === null ? 0 : now - this.lateSince;
+    if (lateMs > LATE_MS && lateFor >= LATE_FOR_MS) {
+      const isProved = lateFor >= PROVED_MS;
       this.down(now, DOWN_EVERY_MS, isProved ? throughputKbit : Infinity);
     } else if (isBusy) this.down(now, BUSY_EVERY_MS, Infinity);
     else if (lateMs < CALM_MS) this.rest(now);
@@ -104,8 +107,9 @@ export class Rate {
   private rest(now: number): void {
     this.calmSince ??= now;
     if (now - this.calmSince < this.upAfter) return;
-    if (now - this.calmSince > UP_AFTER_MAX_MS) this.upAfter = UP_AFTER_MS;
-    if (this.step <= Math.max(this.ceiling, 0)) return;
+    // The last step up has lasted: the next one may come sooner.
+    this.upAfter = Math.max(UP_AFTER_MS, this.upAfter / 2);
+    if (this.step <= this.ceiling) return;
     this.step -= 1;
     this.upAt = now;
     this.calmSince = now;

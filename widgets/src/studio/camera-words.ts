@@ -29,6 +29,7 @@ export function standingOf(session: CameraSession, isBack: boolean, words: I18n)
     title: words.t(`camera.state_${key}`),
     hint: words.has(`camera.state_${key}_hint`) ? words.t(`camera.state_${key}_hint`) : "",
   });
+  if (isBack && (status?.state === "sending" || status?.state === "weak")) return said("good", "back");
   switch (status?.state) {
     case "weak":
       if (status.isSoundOnly) return said("warn", "sound_only");
@@ -36,7 +37,6 @@ export function standingOf(session: CameraSession, isBack: boolean, words: I18n)
     case "lost":
       return said("bad", "lost");
     case "sending":
-      if (isBack) return said("good", "back");
       return status.onAir ? said("bad", "on_air") : said("good", "preview");
     default:
       return said("idle", "connecting");

@@ -13,8 +13,12 @@ import { microseconds, type FromWorker, type Refusal, type SendState, type Start
 
 const TEND_EVERY_MS = 100;
 const STATUS_EVERY_TURNS = 5;
+/** So long without a turn, and it was this machine that stood still: what arrived meanwhile has yet to be read. */
+const STOOD_STILL_MS = 250;
 /** Without pictures for so long it is worth saying. */
 const TELL_SKIPPING_MS = 1_000;
+/** Later than this nobody waits for it: the line carries nothing, though nothing has said so yet. */
+const STUCK_MS = 2_000;
 
 const scope = self as unknown as {
   postMessage(message: FromWorker): void;
@@ -39,6 +43,7 @@ class Sender {
   private skippingSince: number | null = null;
   private late = 0;
   private turns = 0;
+  private turnedAt = performance.now();
   private run = 0;
   private everReady = false;
   private told: SendState = "connecting";
@@ -156,6 +161,7 @@ class Sender {
     this.everReady = true;
     if (maxKbit) this.rate.limit(maxKbit);
     this.outbox.restart(this.configs);
+    this.late = 0;
     if (this.sound?.isMuted) this.line.tell({ t: "muted", on: true });
     if (this.start.format === "recorder") this.record();
     this.tell();
@@ -169,6 +175,9 @@ class Sender {
   private tend(): void {
     const now = performance.now();
     const isRecorder = this.start.format === "recorder";
+    const stoodStill = now - this.turnedAt > STOOD_STILL_MS;
+    this.turnedAt = now;
+    if (stoodStill) return;
     this.line.tend(now);
     this.sound?.tend(microseconds());
     if (this.line.state === "ready") {
@@ -197,6 +206,7 @@ class Sender {
       case "over":
         return "stopped";
       case "ready":
+        if (this.late > STUCK_MS) return "lost";
         return this.rate.isReduced || this.isSoundOnly(now) ? "weak" : "sending";
       default:
         return this.everReady ? "lost" : "connecting";

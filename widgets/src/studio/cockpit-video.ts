@@ -58,9 +58,9 @@ export class CockpitVideo extends View {
     return html`<div class="video-line" data-testid="video-line" data-state=${health?.state ?? "unknown"}>
         <span class="video-dot is-${lookOf(health, live)}" aria-hidden="true"></span>
         <div class="video-line-text">${this.words(health)}</div>
-        ${this.app.can("shows:write")
-          ? html`<button class="btn btn-small ${arrives(health) ? "btn-outline" : "btn-primary"}" data-testid="camera-open" aria-haspopup="dialog"
-              ?disabled=${this.camera !== "closed"} @click=${() => void this.openCamera()}>${icon("video")}<span>${this.t("studio.camera_open")}</span></button>`
+        ${this.app.can("shows:write") && this.camera !== "open"
+          ? html`<button class="btn btn-small ${arrives(health) ? "btn-outline is-brief" : "btn-primary"}" data-testid="camera-open" aria-haspopup="dialog" title=${this.t("studio.camera_open")}
+              ?disabled=${this.camera === "loading"} @click=${() => void this.openCamera()}>${icon("video")}<span>${this.t("studio.camera_open")}</span></button>`
           : nothing}
         <button class="btn btn-small btn-outline" data-testid="send-video" aria-haspopup="dialog"
           @click=${() => (this.open = true)}>${icon("settings")}<span>${this.t(hasSent(health) ? "studio.video_details" : "studio.video_send")}</span>
