@@ -11,15 +11,17 @@ WIDGET_SOURCES := $(shell find widgets/src widgets/styles widgets/locales -type 
 GSTREAMER := gstreamer1.0-tools+gstreamer1.0-plugins-base+gstreamer1.0-plugins-good
 GSTREAMER := $(GSTREAMER)+gstreamer1.0-plugins-bad+gstreamer1.0-plugins-ugly+gstreamer1.0-libav
 COUNTERPARTS := obs=obs-studio Xvfb=xvfb ffmpeg=ffmpeg gst-launch-1.0=$(GSTREAMER) \
-	varnishd=varnish varnishstat=varnish firefox-esr=firefox-esr
+	varnishd=varnish varnishstat=varnish firefox-esr=firefox-esr \
+	nginx=nginx-light+libnginx-mod-rtmp
 
 .PHONY: demo test test-slow check bench types chromium counterparts clean
 
 demo: $(STAMP) widgets/dist/manifest.json
 	@exec $(BIN)/liveshop demo --port $(PORT)
 
-# As many workers as cores, at most four. Tests in a browser have limits of time: they run after
-# the others, alone. With paths in ARGS it is one plain run.
+# As many workers as cores, at most four. Tests in a browser run after the others: first those that
+# look at times, with nothing beside them, then the rest two at a time. With paths in ARGS it is one
+# plain run.
 ifneq ($(wildcard $(foreach arg,$(ARGS),$(firstword $(subst ::, ,$(arg))))),)
 test: $(STAMP) widgets/dist/manifest.json chromium
 	$(BIN)/pytest $(ARGS)
@@ -28,11 +30,14 @@ test: $(STAMP) widgets/dist/manifest.json chromium
 	@cores=$$(getconf _NPROCESSORS_ONLN || echo 2); \
 	$(BIN)/pytest -n $$((cores < 4 ? cores : 4)) --dist loadfile --ignore tests/e2e $(ARGS); \
 	most=$$?; \
-	$(BIN)/pytest tests/e2e $(ARGS); browser=$$?; \
-	echo "pytest ended with $$most without a browser, with $$browser in a browser."; \
-	if [ $$most = 5 ]; then exit $$browser; fi; \
-	if [ $$most = 0 ] && [ $$browser = 5 ]; then exit 0; fi; \
-	exit $$((most > browser ? most : browser))
+	$(BIN)/pytest tests/e2e -m 'alone and not slow' $(ARGS); alone=$$?; \
+	$(BIN)/pytest tests/e2e -m 'not alone and not slow' -n 2 --dist loadfile $(ARGS); browser=$$?; \
+	echo "pytest ended with $$most without a browser, with $$alone and $$browser in a browser."; \
+	worst=5; \
+	for code in $$most $$alone $$browser; do \
+		if [ $$code != 5 ] && { [ $$worst = 5 ] || [ $$code -gt $$worst ]; }; then worst=$$code; fi; \
+	done; \
+	exit $$worst
 endif
 
 test-slow: $(STAMP) widgets/dist/manifest.json chromium counterparts

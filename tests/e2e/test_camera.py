@@ -15,7 +15,7 @@ from e2e.people import Person, eventually, in_player
 from playwright.async_api import expect
 from video_house import VideoHouse, video_house
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.alone, pytest.mark.asyncio(loop_scope="session")]
 
 _SENDS_WITHIN_MS = 30_000
 _BACK_WITHIN_SECONDS = 20.0

@@ -14,7 +14,7 @@ from e2e.house import House
 from e2e.people import Person, eventually, in_player
 from playwright.async_api import Route, expect
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.alone, pytest.mark.asyncio(loop_scope="session")]
 
 MUG = "Fjord stoneware mug"
 NEAR_LIVE_SECONDS = 1.6

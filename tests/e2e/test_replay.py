@@ -13,7 +13,7 @@ from e2e.house import House
 from e2e.people import Person, eventually
 from playwright.async_api import expect
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.alone, pytest.mark.asyncio(loop_scope="session")]
 
 MUG = "Fjord stoneware mug"
 LAMP = "Opal table lamp"

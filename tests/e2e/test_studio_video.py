@@ -16,7 +16,7 @@ from e2e.house import House, Refused
 from e2e.people import SIZES, Person, eventually
 from playwright.async_api import Browser, Locator, expect
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.alone, pytest.mark.asyncio(loop_scope="session")]
 
 TEAPOT = "Fjord teapot"
 SMALL = ("--size", "640x360", "--kbit", "800", "--rate", "30")
