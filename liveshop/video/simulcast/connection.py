@@ -24,7 +24,6 @@ _READ_BYTES: Final = 65536
 _PIECE_BYTES: Final = 32768
 _ADDRESSES_TRIED: Final = 4
 _ACKS_TRUSTED: Final = 3
-_WINDOWS_UNANSWERED: Final = 3
 
 
 class LegBroken(Exception):
@@ -301,7 +300,7 @@ class Connection:
         """Raises LegBroken when the other side takes nothing any more."""
         loop = asyncio.get_running_loop()
         taken, moved_at = self.taken_bytes, loop.time()
-        acknowledged, heard_at = rtmp.acknowledged, loop.time()
+        acknowledged, due_since = rtmp.acknowledged, loop.time()
         while True:
             await asyncio.sleep(self._limits.look_seconds)
             now = loop.time()
@@ -309,13 +308,15 @@ class Connection:
             if self.taken_bytes != taken or not self._transport.get_write_buffer_size():
                 taken, moved_at = self.taken_bytes, now
             ahead = rtmp.sent_bytes - rtmp.acknowledged.total
-            is_waited_for = (
+            if rtmp.acknowledged != acknowledged or ahead <= rtmp.acknowledged.widest:
+                acknowledged, due_since = rtmp.acknowledged, now
+            # Much fits in the buffers between us and a peer that hangs; its words cease at once.
+            is_silent = (
                 rtmp.acknowledged.count >= _ACKS_TRUSTED
-                and ahead > _WINDOWS_UNANSWERED * rtmp.acknowledged.widest
+                and ahead > 2 * rtmp.acknowledged.widest
+                and now - due_since > self._limits.stall_seconds
             )
-            if rtmp.acknowledged != acknowledged or not is_waited_for:
-                acknowledged, heard_at = rtmp.acknowledged, now
-            if now - min(moved_at, heard_at) > self._limits.stall_seconds:
+            if is_silent or now - moved_at > self._limits.stall_seconds:
                 raise LegBroken("The other side hangs: it takes nothing any more.")
 
     async def _say_goodbye(

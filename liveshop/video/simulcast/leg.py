@@ -52,7 +52,7 @@ class LegLimits:
     """For the name, TCP and TLS."""
     answer_seconds: float = 5.0
     """For each step from the handshake to the answer to publish, and for asking a connection."""
-    stall_seconds: float = 4.0
+    stall_seconds: float = 3.0
     """Without the other side taking anything, a connection is given up."""
     look_seconds: float = 0.25
     first_wait_seconds: float = 1.0
