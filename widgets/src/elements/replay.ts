@@ -14,7 +14,7 @@ import type { Session } from "../state/session";
 import { icon } from "../ui/icon";
 import { picture } from "../ui/picture";
 import { baseStyles } from "../ui/styles";
-import type { Chapter, Replay, RoomEvent } from "../wire.gen";
+import type { Chapter, Image, Replay, RoomEvent } from "../wire.gen";
 import { card } from "./live-card";
 import { Part, define } from "./part";
 import { ReplayChat } from "./replay-chat";
@@ -32,9 +32,8 @@ const KEEP_EVERY_MS = 2000;
 const SETTLE_MS = 250;
 const STEP_S = 10;
 const SPEEDS = [1, 1.25, 1.5, 2];
-/** Pictures are made while the first viewers watch. */
-const ASK_AGAIN_MS = 15_000;
-const ASK_AT_MOST = 20;
+/** Pictures are made while the first viewers watch: a short show's within seconds. */
+const ASK_AGAIN_MS = [2000, 3000, 5000, 10_000, 20_000, 40_000, 80_000, 160_000];
 /** Nearer to the end than this nobody goes on from. */
 const OVER_S = 3;
 /** Pressed within the first seconds of a chapter, "back" means the one before. */
@@ -118,6 +117,7 @@ export class LsReplay extends Part {
 
   protected override firstUpdated(): void {
     for (const [name, listener] of this.listeners) this.video.addEventListener(name, listener);
+    void this.ask();
     if (!this.again) this.begin(this.firstMoment());
   }
 
@@ -166,7 +166,6 @@ export class LsReplay extends Part {
   private begin(from: number): void {
     this.begun = true;
     this.start(from);
-    void this.ask();
     this.emit("ls-start");
   }
 
@@ -202,7 +201,7 @@ export class LsReplay extends Part {
     const show = this.session.room.state?.show;
     if (!show || show.version === this.version) return;
     // It may have been cut.
-    if (this.version && this.begun) void this.ask();
+    if (this.version) void this.ask();
     this.version = show.version;
   }
 
@@ -228,9 +227,10 @@ export class LsReplay extends Part {
     } catch {
       // The recording plays without them.
     }
-    if (!this.facts?.sprites && ++this.asked < ASK_AT_MOST && this.isConnected) {
-      this.asking = setTimeout(() => void this.ask(), ASK_AGAIN_MS);
-    }
+    const again = ASK_AGAIN_MS[this.asked];
+    if ((this.facts?.sprites && this.facts.poster) || again === undefined || !this.isConnected) return;
+    this.asked += 1;
+    this.asking = setTimeout(() => void this.ask(), again * (0.75 + Math.random() / 2));
   }
 
   // As time goes on
@@ -502,10 +502,15 @@ export class LsReplay extends Part {
     </nav>`;
   }
 
+  private get cover(): Image | null | undefined {
+    const { poster } = this.facts ?? {};
+    return this.session.room.state?.show.cover ?? (poster ? { id: "", src: poster, alt: "", width: 0, height: 0, sources: [] } : null);
+  }
+
   protected override render(): TemplateResult {
     if (!this.begun) {
       return card(
-        this.session.room.state?.show.cover,
+        this.cover,
         this.t("replay.over"),
         this.t("replay.over_text"),
         html`<button class="btn" data-testid="watch-again" @click=${() => this.begin(0)}>${icon("play", true)}${this.t("replay.watch")}</button>`,
