@@ -217,6 +217,7 @@ def recording(kind: str, seconds: float, *, size: tuple[int, int] = (WIDTH, HEIG
     target = _Pipe()
     with av.open(target, "w", format="mp4" if is_mp4 else "matroska", options=options) as made:
         video = made.add_stream(names.get(codec, "libx264"), rate=RATE)
+        assert isinstance(video, av.VideoStream)
         video.width, video.height = size
         video.pix_fmt = "yuv420p"
         video.gop_size = RATE
@@ -227,6 +228,7 @@ def recording(kind: str, seconds: float, *, size: tuple[int, int] = (WIDTH, HEIG
         )
         sound_name = "aac" if codec == "aac" else "libopus"
         audio = made.add_stream(sound_name, rate=48_000, layout="mono")
+        assert isinstance(audio, av.AudioStream)
         resampler = av.AudioResampler("fltp" if codec == "aac" else "s16", "mono", 48_000)
         samples = 1024 if codec == "aac" else _OPUS_SAMPLES
         heard = 0

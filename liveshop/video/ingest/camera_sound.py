@@ -114,6 +114,8 @@ class SoundMaker:
         self._lateness = Fraction(0)
         self._off_count = 0
         self._is_drifting = False
+        self._is_placed = True
+        """Not after silence: what follows has to find its place."""
 
     @property
     def _layout(self) -> str:
@@ -128,11 +130,12 @@ class SoundMaker:
         late = start - self._end
         if self._encoder is None or abs(late) > _START_OVER:
             self._begin(start)
-        elif self._is_off(late):
+        elif not self._is_placed or self._is_off(late):
             if late < 0:
                 pcm = pcm[-late * self._width :]
             else:
                 self._append(bytes(late * self._width))
+            self._is_placed = bool(pcm)
         else:
             pcm = self._nudged(pcm, late)
         self._append(pcm)
@@ -146,6 +149,7 @@ class SoundMaker:
         if end <= self._end:
             return []
         self._append(bytes((end - self._end) * self._width))
+        self._is_placed = False
         return self._encode()
 
     def _begin(self, start: int) -> None:
@@ -160,6 +164,7 @@ class SoundMaker:
         self._encoder = encoder
         self._pcm.clear()
         self._end = start
+        self._is_placed = True
         self._in_step()
 
     def _in_step(self) -> None:
