@@ -14,6 +14,7 @@ import { explain, View } from "./view";
 export class CameraLineup extends View {
   @property({ attribute: false }) version!: RoomState;
   @state() private busy = false;
+  private pinnedWas: string | null = null;
 
   private async pin(productId: string): Promise<void> {
     if (this.busy) return;
@@ -32,8 +33,8 @@ export class CameraLineup extends View {
     const pinned = pins.at(-1)?.product_id ?? null;
     const next = products[products.findIndex(({ id }) => id === pinned) + 1]?.id ?? null;
     if (products.length === 0) return html``;
-    return html`<section class="camera-lineup" aria-label=${this.t("studio.lineup")}>
-      <ol tabindex="-1">${repeat(products, ({ id }) => id, (product) => this.one(product, product.id === pinned, product.id === next, show.state === "live"))}</ol>
+    return html`<section class="camera-lineup" tabindex="0" aria-label=${this.t("studio.lineup")}>
+      <ol>${repeat(products, ({ id }) => id, (product) => this.one(product, product.id === pinned, product.id === next, show.state === "live"))}</ol>
     </section>`;
   }
 
@@ -48,8 +49,12 @@ export class CameraLineup extends View {
   }
 
   protected override updated(): void {
-    const ol = this.querySelector("ol");
+    const id = this.version.pins.at(-1)?.product_id ?? null;
+    if (id === this.pinnedWas) return;
+    this.pinnedWas = id;
+    const strip = this.querySelector(".camera-lineup");
     const pinned = this.querySelector<HTMLElement>(".is-pinned")?.parentElement;
-    if (ol && pinned) ol.scrollTo({ left: pinned.offsetLeft - ol.offsetLeft - 8, behavior: "smooth" });
+    // The one before it stays in sight as well: hosts go back.
+    if (strip && pinned) strip.scrollTo({ left: pinned.offsetLeft - strip.clientWidth / 6, behavior: "smooth" });
   }
 }

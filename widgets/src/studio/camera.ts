@@ -69,7 +69,8 @@ export class Camera extends View {
       clearTimeout(this.backTimer);
       this.backTimer = setTimeout(() => (this.isBack = false), BACK_FOR_MS);
     }
-    if (this.wantsLive && isThrough(status)) {
+    // Viewers are let in when there is something to see.
+    if (this.wantsLive && isThrough(status) && status?.throughputKbit) {
       this.wantsLive = false;
       void this.startShow();
     }
