@@ -312,9 +312,32 @@ def _bad_video(video: VideoSettings) -> list[str]:
             ("rewind_seconds", video.rewind_seconds, 0),
             ("max_kbit_per_second", video.max_kbit_per_second, 100),
             ("link_hours", video.link_hours, 1),
+            ("replay_days", video.replay_days, 0),
         )
         if value < least
     ]
+    return [*found, *_bad_archive(video)]
+
+
+def _bad_archive(video: VideoSettings) -> list[str]:
+    """Never with the secret in it."""
+    found: list[str] = []
+    if not video.archive_url:
+        given = (video.archive_endpoint, video.archive_key_id, video.archive_secret)
+        if any(given):
+            found.append("video.archive_url: where to, such as s3://bucket/folder")
+        return found
+    parts = urlsplit(video.archive_url)
+    if parts.scheme != "s3" or not re.fullmatch("[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", parts.netloc):
+        found.append("video.archive_url: write it like s3://bucket/folder")
+    if parts.query or parts.fragment:
+        found.append("video.archive_url: nothing but a bucket and a folder")
+    if video.archive_endpoint and not _is_http(video.archive_endpoint):
+        found.append("video.archive_endpoint: write it like https://s3.example.com")
+    if bool(video.archive_key_id) != bool(video.archive_secret):
+        found.append("video.archive_secret: it goes with archive_key_id, and neither alone")
+    if video.replay_days == 0:
+        found.append("video.archive_url: with replay_days 0 there is nothing to move there")
     return found
 
 

@@ -1,15 +1,20 @@
 """Recordings in S3-compatible storage, by obstore: the object_store of Apache Arrow, which uploads
-large files in parts and works beside the event loop.
+large files in parts.
+
+Its blocking calls in threads of their own, since its awaitable ones sometimes abort a process that
+ends soon after (1 of 50 with 0.12); so that no more of them wait for a storage that hangs, and
+nothing else waits for them.
 
 Errors are told by their kind alone: what a storage writes into its answers may name keys.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import structlog
@@ -29,12 +34,15 @@ try:
 except ImportError as missing:
     raise ImportError("video.archive_url needs: pip install 'liveshop[s3]'") from missing
 
-_CONNECT: Final = timedelta(seconds=5)
 _ASK_SECONDS: Final = 15.0
+"""For an answer, or a megabyte; four times as long for five megabytes that are sent."""
 _PUT_SECONDS: Final = 600.0
-"""Of one file, many parts if it is large; recordings are put in files of some megabytes."""
+"""For a file in parts."""
+_THREADS: Final = 4
 _AT_ONCE: Final = 500
 """Keys in one request to delete."""
+
+T = TypeVar("T")
 
 _log = structlog.get_logger("archive")
 
@@ -51,72 +59,74 @@ class S3Archive:
             config["access_key_id"] = settings.archive_key_id
             config["secret_access_key"] = settings.archive_secret
         self._ask_seconds = ask_seconds
-        self._store = S3Store(
-            parts.netloc,
-            prefix=parts.path.strip("/") or None,
-            config=config,
-            client_options={
-                "allow_http": settings.archive_endpoint.startswith("http://"),
-                "connect_timeout": _CONNECT,
-                "timeout": timedelta(seconds=60),
-            },
-            retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=ask_seconds)},
-        )
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="archive")
+
+        def store(seconds: float) -> S3Store:
+            # Threads that wait for a storage that hangs are free again soon after their callers.
+            return S3Store(
+                parts.netloc,
+                prefix=parts.path.strip("/") or None,
+                config=config,
+                client_options={
+                    "allow_http": settings.archive_endpoint.startswith("http://"),
+                    "connect_timeout": timedelta(seconds=min(5.0, seconds)),
+                    "timeout": timedelta(seconds=seconds),
+                },
+                retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=seconds)},
+            )
+
+        self._store = store(ask_seconds)
+        self._put_store = store(4 * ask_seconds)
 
     async def put(self, key: str, path: Path) -> None:
         await asyncio.to_thread(path.stat)  # or its absence would be taken for the storage's
-        async with _told(_PUT_SECONDS):
-            await obstore.put_async(self._store, key, path)
+        await self._do(lambda: obstore.put(self._put_store, key, path), _PUT_SECONDS)
 
     async def read(self, key: str, start: int, stop: int) -> bytes:
-        async with _told(self._ask_seconds):
-            return bytes(await obstore.get_range_async(self._store, key, start=start, end=stop))
+        return await self._do(
+            lambda: bytes(obstore.get_range(self._store, key, start=start, end=stop))
+        )
 
     async def size(self, key: str) -> int:
-        async with _told(self._ask_seconds):
-            return int((await obstore.head_async(self._store, key))["size"])
+        return await self._do(lambda: int(obstore.head(self._store, key)["size"]))
 
     async def sizes(self, folder: str) -> Mapping[str, int]:
-        found: dict[str, int] = {}
-        async with _told(self._ask_seconds * 4):
-            async for some in obstore.list(self._store, f"{folder}/"):
-                found |= {one["path"]: one["size"] for one in some}
-        return found
+        def listed() -> dict[str, int]:
+            found = obstore.list(self._store, f"{folder}/").collect()
+            return {one["path"]: one["size"] for one in found}
+
+        return await self._do(listed, 4 * self._ask_seconds)
 
     async def remove(self, key: str) -> None:
-        async with _told(self._ask_seconds):
-            await _gone(obstore.delete_async(self._store, key))
+        await self._delete([key])
 
     async def remove_folder(self, folder: str) -> None:
         keys = list(await self.sizes(folder))
         for start in range(0, len(keys), _AT_ONCE):
-            async with _told(self._ask_seconds * 4):
-                await _gone(obstore.delete_async(self._store, keys[start : start + _AT_ONCE]))
+            await self._delete(keys[start : start + _AT_ONCE])
 
+    async def _delete(self, keys: list[str]) -> None:
+        with suppress(NotArchived):
+            await self._do(lambda: obstore.delete(self._store, keys), 4 * self._ask_seconds)
 
-async def _gone(deleting: Awaitable[None]) -> None:
-    try:
-        await deleting
-    except (NotFoundError, FileNotFoundError):
-        return
-
-
-@asynccontextmanager
-async def _told(seconds: float) -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except (NotFoundError, FileNotFoundError):
-        raise NotArchived("There is no such file of this recording.") from None
-    except (PermissionDeniedError, UnauthenticatedError) as error:
-        _log.error("archive.refused", error=type(error).__name__)
-        raise ArchiveAway(
-            "The storage of recordings refuses the server: its key or its rights are wrong.",
-            retry_after=60,
-        ) from None
-    except (BaseError, TimeoutError, OSError) as error:
-        _log.warning("archive.away", error=type(error).__name__)
-        raise ArchiveAway(
-            "The storage of recordings does not answer. Nothing is lost; try again in a moment.",
-            retry_after=10,
-        ) from None
+    async def _do(self, work: Callable[[], T], seconds: float | None = None) -> T:
+        """In a thread. Raises NotArchived, ArchiveAway."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(seconds or self._ask_seconds):
+                return await loop.run_in_executor(self._threads, work)
+        except (NotFoundError, FileNotFoundError):
+            raise NotArchived("There is no such file of this recording.") from None
+        except (PermissionDeniedError, UnauthenticatedError) as error:
+            _log.error("archive.refused", error=type(error).__name__)
+            raise ArchiveAway(
+                "The storage of recordings refuses the server: its key or its rights are wrong.",
+                retry_after=60,
+            ) from None
+        except (BaseError, TimeoutError, OSError) as error:
+            _log.warning("archive.away", error=type(error).__name__)
+            raise ArchiveAway(
+                "The storage of recordings does not answer. Nothing is lost; try again in a"
+                " moment.",
+                retry_after=10,
+            ) from None

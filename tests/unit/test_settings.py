@@ -231,3 +231,33 @@ def test_hosts_are_told_where_to_send_to(given: dict[str, Any], told: str) -> No
 def test_video_settings_that_cannot_work_are_named(given: dict[str, Any], problem: str) -> None:
     with pytest.raises(BadSettings, match=problem):
         load(file=None, environ={}, overrides={"mode": "test", "server.secret": "x" * 40} | given)
+
+
+ARCHIVE = {"video__archive_url": "s3://bucket/folder"}
+KEY = {"video__archive_key_id": "an-id", "video__archive_secret": "the-archive's-secret"}
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"video__archive_url": "https://bucket.example/folder"}, "s3://bucket/folder"),
+        ({"video__archive_url": "s3://No_Bucket"}, "s3://bucket/folder"),
+        ({"video__archive_url": "s3://bucket/folder?secret=1"}, "nothing but a bucket"),
+        ({**ARCHIVE, "video__archive_endpoint": "s3.example.com"}, "https://s3.example.com"),
+        ({**ARCHIVE, "video__archive_key_id": "an-id"}, "neither alone"),
+        ({**ARCHIVE, "video__archive_secret": "the-archive's-secret"}, "neither alone"),
+        (KEY, "video.archive_url: where to"),
+        ({**ARCHIVE, **KEY, "video__replay_days": 0}, "nothing to move"),
+        ({"video__replay_days": -1}, "video.replay_days"),
+    ],
+)
+def test_an_archive_that_cannot_work_is_named(given: dict[str, Any], problem: str) -> None:
+    [told] = problems_of(**given)
+    assert problem in told
+    assert "the-archive's-secret" not in told
+
+
+def test_an_archive_is_a_bucket_and_how_to_get_in() -> None:
+    settings = read(**ARCHIVE, **KEY, video__archive_endpoint="http://127.0.0.1:9000")
+    assert settings.video.archive_url == "s3://bucket/folder"
+    assert read(**ARCHIVE).video.archive_key_id == ""  # what the machine itself may do

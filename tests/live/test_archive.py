@@ -1,0 +1,218 @@
+"""Recordings that move to a storage: a real one with an S3 API (OpenStack Swift, in processes of
+its own), which is killed and hangs under them."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from recording_builders import Host
+from sample_builders import ORIGIN
+from structlog.testing import capture_logs
+from swift_server import KEY_ID, SECRET, SwiftServer, swift_server
+from video_builders import demux
+
+from liveshop.kernel.clock import SystemClock
+from liveshop.kernel.ids import ShowId
+from liveshop.video import recording
+from liveshop.video.archive import ArchiveAway, NotArchived
+from liveshop.video.archive_s3 import S3Archive
+from liveshop.video.model import NoRecording, NoSuchSegment
+from liveshop.video.recorded import Facts, pieces
+from liveshop.video.recording import Recordings
+
+SHOW = ShowId("shw_1")
+
+
+@pytest.fixture(scope="module")
+def swift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwiftServer]:
+    with swift_server(tmp_path_factory.mktemp("swift")) as server:
+        yield server
+
+
+@pytest.fixture
+def archive(swift: SwiftServer, request: pytest.FixtureRequest) -> S3Archive:
+    """A folder of its own for each test."""
+    return S3Archive(swift.settings(f"shop/{request.node.name}"), ask_seconds=1)
+
+
+@asynccontextmanager
+async def recordings(root: Path, archive: S3Archive | None) -> AsyncIterator[Recordings]:
+    made = Recordings(
+        root,
+        clock=SystemClock(),
+        keep_seconds=3600,
+        least_free_bytes=0,
+        is_kept=True,
+        archive=archive,
+    )
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(made.run())
+        yield made
+        task.cancel()
+
+
+async def recorded(made: Recordings, seconds: int = 20) -> Facts:
+    """A show that has ended, told once."""
+    told: asyncio.Queue[Facts] = asyncio.Queue()
+
+    async def on_ended(show_id: ShowId, what: Facts) -> None:
+        assert show_id == SHOW
+        told.put_nowait(what)
+
+    made.on_ended = on_ended
+    host = Host()
+    host.begin()
+    for segment in host.send(seconds):
+        made.of(SHOW).add(*segment)
+    made.end(SHOW)
+    return await told.get()
+
+
+async def until_archived(made: Recordings) -> None:
+    async with asyncio.timeout(20):
+        while not await made.is_archived(SHOW):
+            await asyncio.sleep(0.02)  # between two looks
+
+
+def local_chunks(root: Path) -> set[str]:
+    return {path.name for path in (root / SHOW).glob("chunk-*")}
+
+
+async def played(made: Recordings) -> bytes:
+    replay = await made.replay(SHOW, None, None)
+    return b"".join(
+        [
+            await made.chunk(SHOW, number, one.start, one.stop)
+            for number, one in replay.shown.items()
+        ]
+    )
+
+
+async def test_the_port_as_a_storage_has_it(archive: S3Archive, tmp_path: Path) -> None:
+    large = tmp_path / "large"
+    large.write_bytes(bytes(range(256)) * 50_000)  # more than one part
+    await archive.put("shw_1/large", large)
+    await archive.put("shw_1/files/a.jpg", large)
+    assert await archive.size("shw_1/large") == 12_800_000
+    assert await archive.read("shw_1/large", 12_799_998, 12_800_000) == b"\xfe\xff"
+    assert await archive.sizes("shw_1") == {
+        "shw_1/large": 12_800_000,
+        "shw_1/files/a.jpg": 12_800_000,
+    }
+    assert await archive.sizes("shw_2") == {}
+    await archive.remove("shw_1/large")
+    await archive.remove("shw_1/large")
+    for missing in (archive.size("shw_1/large"), archive.read("shw_1/large", 0, 1)):
+        with pytest.raises(NotArchived):
+            await missing
+    await archive.remove_folder("shw_1")
+    await archive.remove_folder("shw_1")
+    assert await archive.sizes("shw_1") == {}
+    with pytest.raises(OSError, match="No such file"):
+        await archive.put("shw_1/none", tmp_path / "none")
+
+
+async def test_a_show_moves_there_and_plays_and_is_worked_with_as_before(
+    archive: S3Archive, tmp_path: Path
+) -> None:
+    async with recordings(tmp_path, archive) as made:
+        known = await recorded(made)
+        before = await played(made)
+        text = await made.replay_playlist(SHOW, None, None)
+        await until_archived(made)
+        await made.drop_fetched(SHOW)
+        assert not local_chunks(tmp_path)
+        assert await made.facts(SHOW) == known
+        assert await made.replay_playlist(SHOW, None, None) == text
+        assert await played(made) == before
+        later = ORIGIN + timedelta(seconds=8), ORIGIN + timedelta(seconds=9)
+        assert "-" in (await made.replay_playlist(SHOW, *later)).partition("chunk-")[2]
+        folder = await made.local_folder(SHOW)
+        found = await asyncio.to_thread(lambda: list(pieces(folder)))
+        assert sum(piece.seconds for piece in found) == known.seconds
+        assert demux(found[0].init + found[0].data)
+        await made.drop_unused()
+        assert local_chunks(tmp_path)
+        await made.drop_unused(after_seconds=0)
+        assert not local_chunks(tmp_path)
+
+        path = made.file_path(SHOW, "rcf_1.mp4")
+        path.parent.mkdir()
+        path.write_bytes(b"0123456789" * 200_000)
+        await made.keep_file(SHOW, "rcf_1.mp4")
+        assert not path.exists()
+        assert await made.file_size(SHOW, "rcf_1.mp4") == 2_000_000
+        read = [block async for block in made.read_file(SHOW, "rcf_1.mp4", 5, 2_000_000)]
+        assert len(read) == 2
+        assert b"".join(read)[:7] == b"5678901"
+        await made.remove_file(SHOW, "rcf_1.mp4")
+        with pytest.raises(NoSuchSegment):
+            await made.file_size(SHOW, "rcf_1.mp4")
+    # After a restart nothing is told or moved anew.
+    async with recordings(tmp_path, archive) as again:
+        assert await again.facts(SHOW) == known
+        assert await played(again) == before
+        await again.remove(SHOW)
+        await again.remove(SHOW)
+        assert await again.facts(SHOW) is None
+        assert await archive.sizes(SHOW) == {}
+        with pytest.raises(NoRecording):
+            await again.local_folder(SHOW)
+
+
+async def test_a_storage_that_is_gone_loses_nothing_and_the_move_is_taken_up_again(
+    swift: SwiftServer,
+    archive: S3Archive,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recording, "_AGAIN_SECONDS", (0.2,))
+    swift.stop("proxy")
+    try:
+        with capture_logs() as logged:
+            async with recordings(tmp_path, archive) as made:
+                known = await recorded(made)
+                async with asyncio.timeout(20):
+                    while not any(line["event"] == "recording.waits" for line in logged):
+                        await asyncio.sleep(0.02)  # between two looks
+                assert await played(made)
+                made.file_path(SHOW, "rcf_1.mp4").parent.mkdir()
+                made.file_path(SHOW, "rcf_1.mp4").write_bytes(b"film")
+                with pytest.raises(ArchiveAway) as away:
+                    await made.keep_file(SHOW, "rcf_1.mp4")
+                assert away.value.retryable
+                assert await made.file_size(SHOW, "rcf_1.mp4") == 4
+                with pytest.raises(ArchiveAway):
+                    await made.remove(SHOW)
+                assert await made.facts(SHOW) == known
+    finally:
+        swift.start("proxy")
+        swift.until_ready()
+    async with recordings(tmp_path, archive) as again:
+        await until_archived(again)
+        await again.drop_fetched(SHOW)
+        assert await played(again)
+        swift.hang("proxy")
+        try:
+            with pytest.raises(ArchiveAway):
+                await played(again)
+            assert await again.facts(SHOW) == known
+        finally:
+            swift.go_on("proxy")
+        assert await played(again)
+
+
+async def test_a_wrong_key_is_told_without_being_named(
+    swift: SwiftServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    archive = S3Archive(swift.settings("wrong", secret="not-the-secret"), ask_seconds=3)
+    with capture_logs() as logged, pytest.raises(ArchiveAway, match="rights") as refused:
+        await archive.size("shw_1/chunk-1.m4s")
+    told = f"{refused.value} {logged} {caplog.text}"
+    assert not any(word in told for word in (SECRET, KEY_ID, "not-the-secret"))
+    assert refused.value.__cause__ is None
