@@ -59,7 +59,9 @@ from liveshop.orders.letters import Letters
 from liveshop.orders.model import Order
 from liveshop.orders.progress import Progress
 from liveshop.orders.returns import Returns
+from liveshop.pages import share_pictures
 from liveshop.pages.orders import OrderPages
+from liveshop.pages.share_pictures import LiveCards, SharePictures
 from liveshop.payments import http as hooks_http
 from liveshop.payments.assembly import providers_of
 from liveshop.payments.inbox import Inbox
@@ -492,13 +494,17 @@ def wire(
     if browser is not None:
         kit.error_page = partial(pages.error_page, browser.pages)
         endpoints += files.endpoints(browser.assets)
+        cards = LiveCards(stage.thumbnails.newest, settings.shop.name)
         endpoints += pages.endpoints(
             browser.pages,
             shows,
             database,
             settings,
             lambda: shop.openapi(),  # noqa: PLW0108  # shop is made below
+            SharePictures(cards, stage.replays, settings.public_url),
+            stage.replays.film,
         )
+        endpoints += share_pictures.endpoints(cards, shows, database)
         endpoints += OrderPages(
             browser.pages,
             database,

@@ -4,7 +4,7 @@ They stand above the features because they show several at once, and below the c
 """
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -14,15 +14,18 @@ import msgspec
 from aiohttp import web
 from babel.dates import format_datetime
 from babel.numbers import format_currency, get_currency_precision
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from liveshop.catalog.wire import Product, Variant
 from liveshop.kernel.errors import ShopError
 from liveshop.kernel.ids import ShowId
 from liveshop.kernel.zones import time_zones
+from liveshop.pages.share_pictures import SharePicture, SharePictures
 from liveshop.promotions.announce import price_before
 from liveshop.settings import Settings
 from liveshop.shows import wire as shows_wire
-from liveshop.shows.model import UnknownShow
+from liveshop.shows.model import Show, UnknownShow
+from liveshop.shows.replay_viewing import Film
 from liveshop.shows.service import ShowService
 from liveshop.storage import Database
 from liveshop.web import ANONYMOUS, LANGUAGES, PUBLIC, Call, Endpoint, MoneyOut, language_of
@@ -37,6 +40,9 @@ _STRIPE = {
 """What Stripe.js needs: https://docs.stripe.com/security/guide#content-security-policy."""
 _STRIPE_PERMISSIONS = 'geolocation=(), payment=(self "https://js.stripe.com"), interest-cohort=()'
 _MOMENTS = {"de": "EEEE, d. MMMM y, HH:mm (zzzz)", "en": "EEEE, d MMMM y, HH:mm (zzzz)"}
+
+
+FilmOf = Callable[[AsyncConnection, Show], Awaitable[Film | None]]
 
 
 class OembedQuery(msgspec.Struct):
@@ -129,7 +135,11 @@ def endpoints(
     database: Database,
     settings: Settings,
     openapi: Callable[[], dict[str, Any]],
+    pictures: SharePictures,
+    film_of: FilmOf,
 ) -> list[Endpoint]:
+    """`film_of`: a replay as one file, for browsers and readers without our player."""
+
     async def home(call: Call) -> web.Response:
         listed = await shows.list_shows(None, ANONYMOUS)
         product_id = call.request.query.get("product", "")
@@ -155,6 +165,8 @@ def endpoints(
             found = await shows.visible(conn, show_id, call.principal)
             show = await shows.show_out(conn, found)
             products = await shows.products_out(conn, found)
+            film = await film_of(conn, found)
+        picture = await pictures.of(found, show)
         language = _chosen_language(call.request) or _of_show(show, call.request)
         oembed = urlencode({"url": show.page, "format": "json"})
         return pages.render(
@@ -163,7 +175,9 @@ def endpoints(
             lang=language if language in LANGUAGES else "en",
             show=show,
             products=products,
-            json_ld=json_ld(show, products, settings),
+            shared=picture,
+            film=film,
+            json_ld=json_ld(show, products, settings, picture, film),
             price_before=_price_before,
             oembed_url=f"{settings.public_url}/oembed?{oembed}",
             player_lang=language,
@@ -184,7 +198,9 @@ def endpoints(
             raise OnlyJson("Only format=json is answered.")
         show_id = _show_at(query.url, settings.public_url)
         async with database.read() as conn:
-            show = await shows.show_out(conn, await shows.visible(conn, show_id, ANONYMOUS))
+            found = await shows.visible(conn, show_id, ANONYMOUS)
+            show = await shows.show_out(conn, found)
+        picture = await pictures.of(found, show)
         answer: dict[str, Any] = {
             "version": "1.0",
             "type": "rich",
@@ -198,11 +214,11 @@ def endpoints(
                 f'<liveshop-show show="{show.id}"></liveshop-show>'
             ),
         }
-        if show.cover is not None:
+        if picture is not None and picture.width is not None:
             answer |= {
-                "thumbnail_url": show.cover.src,
-                "thumbnail_width": show.cover.width,
-                "thumbnail_height": show.cover.height,
+                "thumbnail_url": picture.url,
+                "thumbnail_width": picture.width,
+                "thumbnail_height": picture.height,
             }
         return web.json_response(body=msgspec.json.encode(answer))
 
@@ -284,7 +300,13 @@ def error_page(
     )
 
 
-def json_ld(show: shows_wire.Show, products: Sequence[Product], settings: Settings) -> str:
+def json_ld(
+    show: shows_wire.Show,
+    products: Sequence[Product],
+    settings: Settings,
+    picture: SharePicture | None = None,
+    film: Film | None = None,
+) -> str:
     """schema.org BroadcastEvent with the offers of its lineup, as JSON text."""
     event: dict[str, Any] = {
         "@context": "https://schema.org",
@@ -309,11 +331,34 @@ def json_ld(show: shows_wire.Show, products: Sequence[Product], settings: Settin
         event["startDate"] = start
     if show.ended_at is not None:
         event["endDate"] = show.ended_at
-    if show.cover is not None:
-        event["image"] = [show.cover.src]
+    if picture is not None:
+        event["image"] = [picture.url]
+    if film is not None:
+        event["recordedIn"] = _video(show, film, picture)
     if show.host_name:
         event["performer"] = {"@type": "Person", "name": show.host_name}
     return msgspec.json.encode(event).decode()
+
+
+def _video(show: shows_wire.Show, film: Film, picture: SharePicture | None) -> dict[str, Any]:
+    """Its recording, with what search engines ask of one:
+    https://developers.google.com/search/docs/appearance/structured-data/video
+    """
+    video: dict[str, Any] = {
+        "@type": "VideoObject",
+        "name": show.title,
+        "description": show.description or show.title,
+        "uploadDate": show.ended_at,
+        "duration": f"PT{round(film.seconds)}S",
+        "inLanguage": show.languages,
+        "url": show.page,
+    }
+    poster = film.poster or (None if picture is None else picture.url)
+    if poster is not None:
+        video["thumbnailUrl"] = [poster]
+    if show.audience == "everyone":
+        video["contentUrl"] = film.mp4
+    return video
 
 
 def _offers(show: shows_wire.Show, product: Product) -> list[dict[str, Any]]:

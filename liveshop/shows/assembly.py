@@ -26,6 +26,7 @@ from liveshop.storage import Database
 from liveshop.storage.outbox import Handler
 from liveshop.video import http as video_http
 from liveshop.video import replay_http as video_replay_http
+from liveshop.video import thumbnail_http
 from liveshop.video.archive import archive_of
 from liveshop.video.ingest.camera_protocol import CameraLimits
 from liveshop.video.ingest.camera_socket import CameraHosts, CameraSocketLimits
@@ -37,6 +38,7 @@ from liveshop.video.service import VideoService
 from liveshop.video.signing import PlaybackLinks
 from liveshop.video.simulcast.connection import Reach
 from liveshop.video.simulcast.legs import Simulcasts
+from liveshop.video.thumbnail import Thumbnails
 from liveshop.web import Endpoint
 
 Job = Callable[[], Awaitable[None]]
@@ -49,6 +51,7 @@ class Stage:
     cameras: CameraHosts
     camera_rights: CameraRights
     recordings: Recordings
+    thumbnails: Thumbnails
     stream_keys: StreamKeys
     broadcasts: Broadcasts
     guard: VideoGuard
@@ -91,11 +94,12 @@ def assemble(
         reach=Reach(settings.syndication.private_addresses),
     )
     destinations = Destinations(database, clock, settings, simulcasts, stage_of)
+    thumbnails = Thumbnails(settings.video.thumbnail_seconds)
     video = VideoService(
         clock=clock,
         settings=settings.video,
         recordings=recordings if records else None,
-        taps=[simulcasts.tap],
+        taps=[simulcasts.tap, *([thumbnails.tap] if settings.video.thumbnail_seconds else [])],
     )
     stream_keys = StreamKeys(database, clock, settings, permissions_of)
     broadcasts = Broadcasts(
@@ -104,16 +108,18 @@ def assemble(
         next_event=video.next_event,
         grace_seconds=settings.video.grace_seconds,
     )
+    cameras = CameraHosts(
+        CameraSocketLimits(
+            protocol=CameraLimits(max_kbit_per_second=settings.video.max_kbit_per_second)
+        ),
+        transcodes=settings.video.camera_transcodes,
+    )
     rtmp = RtmpServer(
         video,
         clock,
         stream_keys.authorise,
         RtmpServerLimits(max_kbit_per_second=settings.video.max_kbit_per_second),
-    )
-    cameras = CameraHosts(
-        CameraSocketLimits(
-            protocol=CameraLimits(max_kbit_per_second=settings.video.max_kbit_per_second)
-        )
+        elsewhere=cameras.sender_to,
     )
 
     def drop(sent: Publishing) -> None:
@@ -149,6 +155,7 @@ def assemble(
         cameras=cameras,
         camera_rights=CameraRights(database),
         recordings=recordings,
+        thumbnails=thumbnails,
         stream_keys=stream_keys,
         broadcasts=broadcasts,
         guard=guard,
@@ -161,11 +168,13 @@ def assemble(
             *replay_http.endpoints(replays),
             *video_replay_http.endpoints(recordings, links, replays.window),
             *video_http.endpoints(video, links, shows.show_for),
+            *thumbnail_http.endpoints(thumbnails, video, links),
         ],
         background={
             "broadcasts": broadcasts.run,
             "video guard": guard.run,
             "recordings": recordings.run,
+            "thumbnails": thumbnails.run,
             "replays": replays.run,
             "simulcasts": simulcasts.run,
             "destinations": destinations.run,

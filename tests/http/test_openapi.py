@@ -67,6 +67,7 @@ HLS = {
     "replay_chunk",
     "recorded_film",
     "recorded_picture",
+    "thumbnail",
 }
 """Answer only where there is video: tests/live has it."""
 FEED = b"id,title,price,availability\nA1,Vase,20.00 EUR,in_stock\n"

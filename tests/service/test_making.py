@@ -48,8 +48,8 @@ def check(film: Path) -> None:
     assert kinds.index(b"moov") < kinds.index(b"mdat")
     with av.open(str(film)) as container:
         for track in container.streams:
-            packets = [one for one in container.demux(track) if one.dts is not None]
-            assert all(one.dts < other.dts for one, other in pairwise(packets))
+            times = [one.dts for one in container.demux(track) if one.dts is not None]
+            assert all(one < other for one, other in pairwise(times))
             container.seek(0)
     with av.open(str(film)) as container:
         assert {stream.type: stream.codec_context.name for stream in container.streams}.items() <= {
@@ -134,7 +134,7 @@ def test_sound_that_changes_stops_and_comes_back(
     with av.open(str(film)) as container:
         (sound,) = container.streams.audio
         assert (sound.rate, sound.layout.name) == (48_000, "stereo")
-        starts = [frame.time for frame in container.decode(sound)]
+        starts = [frame.time or 0.0 for frame in container.decode(sound)]
         assert all(other - one < 0.045 for one, other in pairwise(starts))
 
 
