@@ -300,9 +300,22 @@ async def test_new_parameters_go_on_in_the_same_connection_and_another_size_in_a
     await sender.stop()
     sender.start(video=replace(film.video, width=320, height=180))
     await sender.until(lambda leg: leg.reconnects == 1)
-    # The film's own parameter sets tell its size there; what counts is that it began anew.
-    assert type(await there.video.next_event()) in {VideoLost, VideoChanged}
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while type(event := await there.video.next_event()) is not VideoLost:
+            assert type(event) is VideoChanged, event
+    assert event.data == {"reason": "stopped"}, "goodbye was said before"
     assert sender.leg().detail is None
+
+
+async def test_another_name_disturbs_nothing(
+    opened: Callable[..., Sender], there: Platform
+) -> None:
+    sender = opened()
+    sender.to(there.target())
+    sender.start()
+    await sender.until_live()
+    sender.to(replace(there.target(), name="Our page"))
+    assert (sender.leg().name, sender.leg().state) == ("Our page", "live")
 
 
 async def test_a_publisher_that_is_back_soon_finds_the_connection_as_it_was(

@@ -108,17 +108,17 @@ async def test_what_is_switched_on_is_sent_while_the_show_is_live(shop: Liveshop
     page, club = await new(shop), await new(shop, "Club")
     show_id = await a_show(shop)
     legs = (await service.switch(show_id, page.id, is_on=True)).legs
-    assert [(leg.name, leg.is_on, leg.state) for leg in legs] == [
-        ("Page", True, "waiting"),
-        ("Club", False, "off"),
-    ]
+    assert {leg.name: (leg.is_on, leg.state) for leg in legs} == {
+        "Page": (True, "waiting"),
+        "Club": (False, "off"),
+    }
     assert simulcasts.targets(show_id) == ()
     running = asyncio.create_task(service.run())
     try:
         await shop.shows.change_state(show_id, "live")
         await eventually(lambda: simulcasts.targets(show_id))
         await service.switch(show_id, club.id, is_on=True)
-        assert [one.name for one in simulcasts.targets(show_id)] == ["Page", "Club"]
+        assert {one.name for one in simulcasts.targets(show_id)} == {"Page", "Club"}
         await service.switch(show_id, page.id, is_on=False)
         assert [one.name for one in simulcasts.targets(show_id)] == ["Club"]
         third = await new(shop, "Third")

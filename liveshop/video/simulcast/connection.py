@@ -7,7 +7,7 @@ for as long as the other side likes.
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -130,9 +130,14 @@ class Connection:
             await self._begin(rtmp, reader, writer)
             self.is_ready = self.is_taking = True
             self._on_ready()
-            await self._first_to_end(
-                self._listen(rtmp, reader, writer), self._send(rtmp, writer), self._watch(rtmp)
-            )
+            try:
+                await self._first_to_end(
+                    self._listen(rtmp, reader, writer), self._send(rtmp, writer), self._watch(rtmp)
+                )
+            except StartOver:
+                self.is_taking = False
+                await self._say_goodbye(rtmp, reader, writer)
+                raise
             await self._say_goodbye(rtmp, reader, writer)
         except ProtocolError as error:
             raise LegBroken(f"The other side does not speak RTMP as it is meant: {error}.") from (
@@ -150,14 +155,7 @@ class Connection:
             async with asyncio.timeout(self._limits.connect_seconds):
                 hosts = await self._resolved(server)
                 tls = await asyncio.to_thread(self._reach.tls) if server.is_secure else None
-                for index, host in enumerate(hosts):
-                    try:
-                        return await self._connected(host, server, tls)
-                    except ssl.SSLError:
-                        raise
-                    except OSError:
-                        if index == len(hosts) - 1:
-                            raise
+            return await self._first_connected(hosts, server, tls)
         except TimeoutError:
             raise LegBroken(f"{server.host} does not answer.") from None
         except ssl.SSLCertVerificationError as error:
@@ -172,7 +170,21 @@ class Connection:
             raise LegBroken(f"Nobody listens at port {server.port} of {server.host}.") from None
         except OSError:
             raise LegBroken(f"{server.host} cannot be reached.") from None
-        raise LegBroken(f"{server.host} has no address.")
+
+    async def _first_connected(
+        self, hosts: Sequence[str], server: Server, tls: ssl.SSLContext | None
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """One address after the other: a machine without IPv6 may be told of some."""
+        for index, host in enumerate(hosts):
+            try:
+                async with asyncio.timeout(self._limits.connect_seconds / len(hosts)):
+                    return await self._connected(host, server, tls)
+            except ssl.SSLError:
+                raise
+            except OSError:  # TimeoutError too
+                if index == len(hosts) - 1:
+                    raise
+        raise OSError
 
     async def _resolved(self, server: Server) -> list[str]:
         """Raises AddressRefused where all lead into our own network."""

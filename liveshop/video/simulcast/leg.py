@@ -25,6 +25,9 @@ class Target:
     address: Address | None = None
     connection_id: str | None = None
 
+    def is_same_place(self, other: "Target") -> bool:
+        return (self.address, self.connection_id) == (other.address, other.connection_id)
+
 
 Ask = Callable[[ShowId, Target], Awaitable[Address]]
 """Address and key, for this show, of a target that has none of its own. Raises ConnectorError,
@@ -61,8 +64,6 @@ class LegLimits:
     """A key that is mended on the platform, without a word to us, is found within that."""
     healthy_seconds: float = 30.0
     """After so long on air the next trouble counts as the first."""
-    busy_seconds: float = 60.0
-    """So long after being on air "somebody sends already" means an earlier connection of ours."""
     pause_seconds: float = 10.0
     """A publisher that is back by then finds the connections as they were."""
     goodbye_seconds: float = 2.0

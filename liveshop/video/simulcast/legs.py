@@ -98,8 +98,9 @@ class Simulcasts:
                 await asyncio.sleep(_TICK_SECONDS)
                 for show in self._shows.values():
                     show.tick()
-        finally:
+        except asyncio.CancelledError:
             await self.close()
+            raise
 
     async def close(self) -> None:
         """May be repeated."""
@@ -197,7 +198,10 @@ class ShowLegs:
             return
         wanted = {target.destination_id: target for target in targets}
         for leg_id, (pusher, task) in list(self._legs.items()):
-            if wanted.get(leg_id) != pusher.target:
+            target = wanted.get(leg_id)
+            if target is not None and target.is_same_place(pusher.target):
+                pusher.target = target  # it may have another name
+            else:
                 self._all.see_off(pusher, task)
                 del self._legs[leg_id]
         for leg_id, target in wanted.items():

@@ -68,7 +68,6 @@ class Pusher:
         self._detail: str | None = None
         self._retry_at: datetime | None = None
         self._live_since: float | None = None
-        self._last_live: float | None = None
         self._times_live = 0
         self._rate = Rate()
 
@@ -150,6 +149,7 @@ class Pusher:
         try:
             await self._connect(await self._address())
         except StartOver:
+            self._say("connecting")
             return 0.0
         except Exception as error:  # a leg's failure is that leg's alone
             return self._after(error)
@@ -160,7 +160,7 @@ class Pusher:
     def _after(self, error: Exception) -> float:
         """What is said of it, and how long to wait before the next."""
         match error:
-            case PublishRefused(is_busy=True) if self._was_live_within(self._limits.busy_seconds):
+            case PublishRefused(is_busy=True):
                 return self._retry(error.words)
             case PublishRefused():
                 return self._refused(error.words)
@@ -207,7 +207,6 @@ class Pusher:
             self._connection = None
             now = asyncio.get_running_loop().time()
             if self._live_since is not None:
-                self._last_live = now
                 if self._paused_at is None and not self._is_ended:
                     self._queue.leave_out(now)
                 if now - self._live_since >= self._limits.healthy_seconds:
@@ -236,10 +235,6 @@ class Pusher:
         self._times_live += 1
         self._say("live")
         _log.info("leg_live", show_id=self._show_id, leg=self.target.destination_id)
-
-    def _was_live_within(self, seconds: float) -> bool:
-        now = asyncio.get_running_loop().time()
-        return self._last_live is not None and now - self._last_live <= seconds
 
     def _retry(self, words: str, *, after: float | None = None) -> float:
         return self._trouble("retrying", words, max(self._backoff.next(), after or 0.0))

@@ -75,7 +75,7 @@ _OVER: Final = frozenset(
 
 class PublishRefused(Exception):
     """The other side does not want this stream. `words` are for people; `is_busy`: the name is
-    taken, perhaps by an earlier connection of ours that is not forgotten there yet."""
+    taken, which passes where it is an earlier connection of ours not forgotten there yet."""
 
     def __init__(self, words: str, *, is_busy: bool = False) -> None:
         super().__init__(words)
