@@ -1,5 +1,6 @@
 """What a browser host sends, made with real codecs: a flash and a beep each second."""
 
+import asyncio
 import base64
 import io
 import json
@@ -11,6 +12,8 @@ from fractions import Fraction
 from typing import Any
 
 import av
+from room_builders import PATIENCE
+from websockets.asyncio.client import ClientConnection
 
 from liveshop.video.ingest.camera_sound import audio_frame
 
@@ -263,3 +266,31 @@ def blobs(data: bytes, size: int = 4_000) -> Iterator[bytes]:
     for index, start in enumerate([0, *range(1, len(data), size)]):
         piece = data[start : 1 if start == 0 else start + size]
         yield Chunk(3, START_US + index * 200_000, piece).frame
+
+
+@dataclass
+class Camera:
+    """A browser host that speaks the protocol."""
+
+    ws: ClientConnection
+    heard: list[dict[str, Any]] = field(default_factory=list)
+
+    async def hear(self, kind: str) -> dict[str, Any]:
+        """The next frame of this kind; what comes before it is kept."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                frame = said(await self.ws.recv())
+                self.heard.append(frame)
+                if frame["t"] == kind:
+                    return frame
+
+    async def say(self, frame: dict[str, Any]) -> None:
+        await self.ws.send(json.dumps(frame))
+
+    async def begin(self, take: Take, **more: Any) -> dict[str, Any]:
+        await self.say(take.begin | more)
+        return await self.hear("ready")
+
+    async def show(self, take: Take, seconds: float) -> None:
+        for chunk in take.until(seconds):
+            await self.ws.send(chunk.frame)

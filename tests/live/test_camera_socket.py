@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -12,10 +12,19 @@ from typing import Any
 import m3u8
 import pytest
 from aiohttp import web
-from camera_builders import Chunk, Take, beeps, blobs, flashes, recording, said, webcodecs_take
+from camera_builders import (
+    Camera,
+    Chunk,
+    Take,
+    beeps,
+    blobs,
+    flashes,
+    recording,
+    webcodecs_take,
+)
 from room_builders import HOST, MERCHANT, OTHER_SHOW, PATIENCE, SHOW, Bouncer, close_code, until
 from video_builders import demux, of_track
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from liveshop.kernel.clock import SystemClock
@@ -50,34 +59,6 @@ OTHER_HOST = Principal("staff", "stf_01K00000000000000000000009", "Hugo", HOST.p
 @pytest.fixture(scope="module")
 def take() -> Take:
     return webcodecs_take(3.2)
-
-
-@dataclass
-class Camera:
-    """A browser host that speaks the protocol."""
-
-    ws: ClientConnection
-    heard: list[dict[str, Any]] = field(default_factory=list)
-
-    async def hear(self, kind: str) -> dict[str, Any]:
-        """The next frame of this kind; what comes before it is kept."""
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                frame = said(await self.ws.recv())
-                self.heard.append(frame)
-                if frame["t"] == kind:
-                    return frame
-
-    async def say(self, frame: dict[str, Any]) -> None:
-        await self.ws.send(json.dumps(frame))
-
-    async def begin(self, take: Take, **more: Any) -> dict[str, Any]:
-        await self.say(take.begin | more)
-        return await self.hear("ready")
-
-    async def show(self, take: Take, seconds: float) -> None:
-        for chunk in take.until(seconds):
-            await self.ws.send(chunk.frame)
 
 
 @dataclass

@@ -35,7 +35,7 @@ from liveshop.kernel.errors import Unavailable
 from liveshop.kernel.ids import ShowId
 from liveshop.video.ingest.film import Film, load_film
 from liveshop.video.ingest.intake import IntakeLimits
-from liveshop.video.ingest.rtmp_server import RtmpServer, RtmpServerLimits
+from liveshop.video.ingest.rtmp_server import RtmpServer, RtmpServerLimits, Sender
 from liveshop.video.ingest.rtmp_session import RtmpSession
 from liveshop.video.model import (
     KeyRefused,
@@ -188,11 +188,14 @@ async def opened() -> AsyncIterator[Opened]:
     servers: list[RtmpServer] = []
 
     async def opened(
-        limits: RtmpServerLimits | None = None, *, tls: ssl.SSLContext | None = None
+        limits: RtmpServerLimits | None = None,
+        *,
+        tls: ssl.SSLContext | None = None,
+        elsewhere: Callable[[ShowId], Sender | None] = lambda _: None,
     ) -> House:
         door = Doorkeeper()
         video = VideoService(clock=CLOCK)
-        server = RtmpServer(video, CLOCK, door.authorise, limits)
+        server = RtmpServer(video, CLOCK, door.authorise, limits, elsewhere=elsewhere)
         servers.append(server)
         return House(video, server, door, await server.start("127.0.0.1", 0, tls=tls))
 
@@ -496,6 +499,35 @@ async def test_two_encoders_with_one_key_do_not_take_turns_for_ever(
         await newer.show(seconds_of(film, 1, 1.5))
         await again.send(again.client.start("good"))
         await again.until("NetStream.Publish.BadName")
+
+
+async def test_an_encoder_that_a_browser_has_overtaken_waits_for_it_to_stop(
+    opened: Opened, film: Film
+) -> None:
+    """OBS connects again by itself; the host who went on from his phone would be thrown out."""
+
+    @dataclass
+    class Browser:
+        is_current: bool = False
+
+        def was_sending(self, seconds: float) -> bool:
+            return True
+
+    browser = Browser()
+    house = await opened(elsewhere=lambda _: browser if browser.is_current else None)
+    async with house.encoder() as older, house.encoder() as again:
+        await older.start("good")
+        await older.show(headers(film) + seconds_of(film, 0, 1))
+        await house.happens(VideoStarted)
+        house.video.publish(Publishing(SHOW), film.video, film.audio)
+        browser.is_current = True
+        await older.show(seconds_of(film, 1, 2))
+        await older.until_cut()
+        await again.send(again.client.start("good"))
+        await again.until("NetStream.Publish.BadName")
+        browser.is_current = False
+        async with house.encoder() as once_more:
+            await once_more.start("good")
 
 
 async def test_an_ended_show_hangs_up(house: House, film: Film) -> None:

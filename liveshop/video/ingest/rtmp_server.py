@@ -5,8 +5,9 @@ The key decides which show an encoder sends to; the newest encoder takes a show 
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
 import structlog
 
@@ -25,23 +26,39 @@ _SENDING_SECONDS: Final = 2.0
 _TLS_GOODBYE_SECONDS: Final = 2.0
 
 
+class Sender(Protocol):
+    """Somebody who sends to a show, from an encoder or a browser."""
+
+    @property
+    def is_current(self) -> bool:
+        """Whether its picture is the show's."""
+
+    def was_sending(self, seconds: float) -> bool:
+        """Whether a picture came in the last `seconds`."""
+
+
 class RtmpServer:
+    """`elsewhere`: who sends to a show without an encoder."""
+
     def __init__(
         self,
         video: VideoService,
         clock: Clock,
         authorise: Authorise,
         limits: RtmpServerLimits | None = None,
+        *,
+        elsewhere: Callable[[ShowId], Sender | None] = lambda _: None,
     ) -> None:
         self._video = video
         self._clock = clock
         self._authorise = authorise
         self._limits = limits or RtmpServerLimits()
+        self._elsewhere = elsewhere
         self._servers: list[asyncio.Server] = []
         self._is_closed = False
         self._tasks: dict[RtmpSession, asyncio.Task[None]] = {}
         """The oldest connection first."""
-        self._held_back: dict[_Encoder, RtmpSession] = {}
+        self._held_back: dict[_Encoder, Sender] = {}
         """Encoders that were sending when another took their show over, and that other. They
         connect again by themselves, and would take turns for ever; so they wait until it stops."""
 
@@ -158,7 +175,7 @@ class RtmpServer:
         newer = self._held_back.get(_Encoder.of(session, publishing))
         if newer is not None and newer.is_current and newer.was_sending(_SENDING_SECONDS):
             raise KeyRefused(
-                "Another encoder has taken this show over. Stop that one to send from here again.",
+                "Somebody else has taken this show over. Stop that one to send from here again.",
                 data={"reason": "overtaken"},
             )
 
@@ -168,12 +185,14 @@ class RtmpServer:
         publishing = session.publishing
         if publishing is None:
             return
-        newer = next((one for one in self._tasks if one.sends_to(publishing.show_id)), None)
+        show_id = publishing.show_id
+        newer: Sender | None = next((one for one in self._tasks if one.sends_to(show_id)), None)
+        newer = newer or self._elsewhere(show_id)
         self._hand_on(session, newer)
         if newer is not None:
             self._held_back[_Encoder.of(session, publishing)] = newer
 
-    def _hand_on(self, session: RtmpSession, newer: RtmpSession | None) -> None:
+    def _hand_on(self, session: RtmpSession, newer: Sender | None) -> None:
         """Who waited for `session` to stop waits for `newer` now."""
         for encoder, waited_for in list(self._held_back.items()):
             if waited_for is session:
