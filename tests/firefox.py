@@ -13,7 +13,9 @@ import asyncio
 import base64
 import itertools
 import json
+import os
 import re
+import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -23,9 +25,12 @@ from typing import Any, Final
 import aiohttp
 
 PROGRAM: Final = "firefox-esr"
+LOUDSPEAKER: Final = "pulseaudio"
+"""Without any, Firefox's clock of sound stands still."""
 _STARTS_WITHIN_SECONDS: Final = 60.0
 _ANSWERS_WITHIN_SECONDS: Final = 60.0
 _STOPS_WITHIN_SECONDS: Final = 10.0
+_LEAVES_WITHIN_SECONDS: Final = 3.0
 _LISTENS: Final = re.compile(rb"WebDriver BiDi listening on (ws://\S+)")
 _PREFERENCES: Final[Mapping[str, Any]] = {
     "media.autoplay.default": 0,
@@ -188,8 +193,41 @@ _FIND = """() => {
 
 
 @asynccontextmanager
+async def _loudspeaker() -> AsyncIterator[str]:
+    """One that nobody hears, as machines in a rack have none; yields its address."""
+    # The path of a socket has 108 bytes at most.
+    with tempfile.TemporaryDirectory(prefix="sound-") as folder:
+        path = Path(folder) / "socket"
+        process = await asyncio.create_subprocess_exec(
+            *(LOUDSPEAKER, "-n", "--daemonize=no", "--use-pid-file=no", "--exit-idle-time=-1"),
+            *("-L", "module-null-sink rate=48000"),
+            *("-L", f"module-native-protocol-unix auth-anonymous=1 socket={path}"),
+            env={**os.environ, "HOME": folder, "XDG_RUNTIME_DIR": folder},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        try:
+            async with asyncio.timeout(_STARTS_WITHIN_SECONDS):
+                while not path.exists():
+                    assert process.returncode is None, "PulseAudio ended"
+                    await asyncio.sleep(0.05)  # between two looks
+            yield f"unix:{path}"
+        finally:
+            await _end(process)
+
+
+@asynccontextmanager
 async def opened(folder: Path, **preferences: Any) -> AsyncIterator[Firefox]:
     """A started one with a profile of its own in `folder`."""
+    async with _loudspeaker() as sound, _started(folder, sound, preferences) as browser:
+        yield browser
+
+
+@asynccontextmanager
+async def _started(
+    folder: Path, sound: str, preferences: Mapping[str, Any]
+) -> AsyncIterator[Firefox]:
     profile = folder / "firefox"
     profile.mkdir(parents=True)
     prefs = {**_PREFERENCES, **preferences}
@@ -198,6 +236,7 @@ async def opened(folder: Path, **preferences: Any) -> AsyncIterator[Firefox]:
     process = await asyncio.create_subprocess_exec(
         *(PROGRAM, "--headless", "--no-remote", "--width", "1280", "--height", "900"),
         *("--remote-debugging-port", "0", "--profile", str(profile), "about:blank"),
+        env={**os.environ, "PULSE_SERVER": sound},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
@@ -230,11 +269,11 @@ async def opened(folder: Path, **preferences: Any) -> AsyncIterator[Firefox]:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    for stop in (process.terminate, process.kill):
+    for stop in (None, process.terminate, process.kill):
+        if stop is not None:
+            with suppress(ProcessLookupError):
+                stop()
         with suppress(TimeoutError):
-            async with asyncio.timeout(_STOPS_WITHIN_SECONDS):
+            async with asyncio.timeout(_STOPS_WITHIN_SECONDS if stop else _LEAVES_WITHIN_SECONDS):
                 await process.wait()
                 return
-        with suppress(ProcessLookupError):
-            stop()
-    await process.wait()

@@ -128,8 +128,9 @@ const microphone = (deviceId) => {
     samples[n] = 0.7 * Math.sin(2 * Math.PI * click.hertz * n / context.sampleRate);
   }
   const [track] = out.stream.getAudioTracks();
-  // The context's clock moves in steps, as sound is rendered: at the end of a step it is right.
-  let seen = [], planned = 0;
+  // The context's clock moves in steps, as sound is rendered: at the end of a step it is right. On
+  // a machine that is busy it may fall behind; a click that was planned is then planned anew.
+  let seen = [], planned = null;
   const turn = () => {
     if (track.readyState === "ended" && !track.hasClones) {
       context.close();
@@ -137,16 +138,23 @@ const microphone = (deviceId) => {
     }
     const now = Date.now();
     seen.push({at: now, ahead: context.currentTime * 1000 - now});
-    seen = seen.filter((one) => one.at > now - 2000);
-    const second = Math.ceil((now + 100) / 1000) * 1000;
-    if (context.state === "running" && second !== planned && second - now < 400) {
-      planned = second;
-      const ahead = Math.max(...seen.map((one) => one.ahead));
-      if (!hand.isSilent) {
-        const node = new AudioBufferSourceNode(context, {buffer: sound});
-        node.connect(out);
-        node.start((second + ahead) / 1000);
-      }
+    seen = seen.filter((one) => one.at > now - 700);
+    const ahead = Math.max(...seen.map((one) => one.ahead));
+    const place = (second) => {
+      const node = new AudioBufferSourceNode(context, {buffer: sound});
+      node.connect(out);
+      node.start((second + ahead) / 1000);
+      planned = {second, node, ahead};
+    };
+    const isSoon = planned && planned.second > now + 60;
+    if (context.state !== "running" || hand.isSilent) {
+      if (isSoon) planned.node.stop();
+      planned = null;
+    } else if (isSoon && Math.abs(planned.ahead - ahead) > 3) {
+      planned.node.stop();
+      place(planned.second);
+    } else if (!planned || planned.second <= now) {
+      place(Math.ceil((now + 60) / 1000) * 1000);
     }
     setTimeout(turn, 15);
   };

@@ -31,7 +31,7 @@ _APART_MS = 60.0
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[VideoHouse]:
-    need(firefox.PROGRAM)
+    need(firefox.PROGRAM, firefox.LOUDSPEAKER)
     async with video_house(tmp_path / "house") as started:
         yield started
 
