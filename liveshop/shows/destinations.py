@@ -327,6 +327,7 @@ def _leg(one: StoredDestination, *, is_on: bool, health: LegHealth | None) -> wi
             left_out_seconds=0.0,
             reconnects=0,
             retry_at=None,
+            reason=None,
             detail=None,
         )
     return wire.Leg(
@@ -339,5 +340,6 @@ def _leg(one: StoredDestination, *, is_on: bool, health: LegHealth | None) -> wi
         left_out_seconds=round(health.left_out_seconds, 1),
         reconnects=health.reconnects,
         retry_at=health.retry_at,
+        reason=health.reason,
         detail=health.detail,
     )

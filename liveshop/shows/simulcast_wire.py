@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
+from liveshop.video.simulcast.leg import Reason
 from liveshop.web import Wire
 
 Name = Annotated[str, Meta(min_length=1, max_length=100)]
@@ -48,7 +49,8 @@ class DestinationChange(Wire):
 class Leg(Wire):
     """One destination of a show. `off`: not wanted; `waiting`: wanted, and there is no picture to
     send; `retrying` again at `retry_at`; `refused`: the other side does not want it, which somebody
-    has to mend (it is tried again all the same). `detail` says in words what is wrong."""
+    has to mend (it is tried again all the same). `reason` and, in English, `detail` say what is
+    wrong."""
 
     destination_id: str
     name: str
@@ -59,6 +61,7 @@ class Leg(Wire):
     left_out_seconds: float
     reconnects: int
     retry_at: datetime | None
+    reason: Reason | None
     detail: str | None
 
 

@@ -178,7 +178,7 @@ def test_a_refusal_is_told_in_words_and_without_the_key(
         platform.said(platform.status(code, description))
     assert words in refused.value.words
     assert KEY not in refused.value.words
-    assert not refused.value.is_busy
+    assert refused.value.reason == "key_refused"
     with pytest.raises(ProtocolError):
         platform.publisher.receive(b"\0")
 
@@ -197,7 +197,7 @@ def test_a_name_that_is_taken_is_told_apart() -> None:
     platform.created()
     with pytest.raises(PublishRefused) as refused:
         platform.said(platform.status("NetStream.Publish.BadName", "Already publishing"))
-    assert refused.value.is_busy
+    assert refused.value.reason == "busy"
 
 
 def test_an_unknown_application_is_refused_in_words() -> None:

@@ -558,7 +558,7 @@ export interface KnownBuyer {
   pending: Order | null;
 }
 
-/** One destination of a show. `off`: not wanted; `waiting`: wanted, and there is no picture to send; `retrying` again at `retry_at`; `refused`: the other side does not want it, which somebody has to mend (it is tried again all the same). `detail` says in words what is wrong. */
+/** One destination of a show. `off`: not wanted; `waiting`: wanted, and there is no picture to send; `retrying` again at `retry_at`; `refused`: the other side does not want it, which somebody has to mend (it is tried again all the same). `reason` and, in English, `detail` say what is wrong. */
 export interface Leg {
   destination_id: string;
   name: string;
@@ -569,6 +569,7 @@ export interface Leg {
   left_out_seconds: number;
   reconnects: number;
   retry_at: string | null;
+  reason: "address" | "busy" | "certificate" | "connection" | "cut" | "hangs" | "key_refused" | "no_answer" | "not_rtmp" | "other" | "private" | "unreachable" | null;
   detail: string | null;
 }
 

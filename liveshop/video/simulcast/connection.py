@@ -15,7 +15,7 @@ from typing import Final
 from liveshop.video.ingest.rtmp_chunks import ProtocolError
 from liveshop.video.simulcast.address import Address, Server, server_of
 from liveshop.video.simulcast.flv import Run, Tag
-from liveshop.video.simulcast.leg import LegLimits
+from liveshop.video.simulcast.leg import LegLimits, Reason
 from liveshop.video.simulcast.queue import TagQueue
 from liveshop.video.simulcast.rtmp_publish import PublisherState, RtmpPublisher
 from liveshop.web import outgoing
@@ -29,9 +29,10 @@ _ACKS_TRUSTED: Final = 3
 class LegBroken(Exception):
     """The connection is of no more use; another may be. `words` are for people."""
 
-    def __init__(self, words: str) -> None:
+    def __init__(self, words: str, reason: Reason) -> None:
         super().__init__(words)
         self.words = words
+        self.reason: Reason = reason
 
 
 class StartOver(Exception):
@@ -140,11 +141,10 @@ class Connection:
                 raise
             await self._say_goodbye(rtmp, reader, writer)
         except ProtocolError as error:
-            raise LegBroken(f"The other side does not speak RTMP as it is meant: {error}.") from (
-                None
-            )
+            words = f"The other side does not speak RTMP as it is meant: {error}."
+            raise LegBroken(words, "not_rtmp") from None
         except (OSError, EOFError):
-            raise LegBroken(_cut_words(rtmp.state)) from None
+            raise _cut_in(rtmp.state) from None
         finally:
             writer.transport.abort()
 
@@ -157,19 +157,22 @@ class Connection:
                 tls = await asyncio.to_thread(self._reach.tls) if server.is_secure else None
             return await self._first_connected(hosts, server, tls)
         except TimeoutError:
-            raise LegBroken(f"{server.host} does not answer.") from None
+            raise LegBroken(f"{server.host} does not answer.", "unreachable") from None
         except ssl.SSLCertVerificationError as error:
             words = error.verify_message or "it cannot be checked"
-            raise LegBroken(f"The certificate of {server.host} is not good: {words}.") from None
+            words = f"The certificate of {server.host} is not good: {words}."
+            raise LegBroken(words, "certificate") from None
         except ssl.SSLError:
             raise LegBroken(
                 f"{server.host} does not speak TLS there: the address may have to begin with"
-                " rtmp://, or name another port."
+                " rtmp://, or name another port.",
+                "not_rtmp",
             ) from None
         except ConnectionRefusedError:
-            raise LegBroken(f"Nobody listens at port {server.port} of {server.host}.") from None
+            words = f"Nobody listens at port {server.port} of {server.host}."
+            raise LegBroken(words, "unreachable") from None
         except OSError:
-            raise LegBroken(f"{server.host} cannot be reached.") from None
+            raise LegBroken(f"{server.host} cannot be reached.", "unreachable") from None
 
     async def _first_connected(
         self, hosts: Sequence[str], server: Server, tls: ssl.SSLContext | None
@@ -192,7 +195,7 @@ class Connection:
         try:
             found = await loop.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
         except (socket.gaierror, UnicodeError):
-            raise LegBroken(f"There is no server named {server.host}.") from None
+            raise LegBroken(f"There is no server named {server.host}.", "unreachable") from None
         hosts = list(dict.fromkeys(str(one[4][0]) for one in found))
         if not self._reach.is_private_allowed:
             hosts = [host for host in hosts if outgoing.is_public(host)]
@@ -241,7 +244,7 @@ class Connection:
                         rtmp.receive(data)
             except TimeoutError:
                 raise LegBroken(
-                    "The other side took the connection and then did not answer."
+                    "The other side took the connection and then did not answer.", "no_answer"
                 ) from None
 
     # -- on air
@@ -329,7 +332,7 @@ class Connection:
                 and now - due_since > self._limits.stall_seconds
             )
             if is_silent or now - moved_at > self._limits.stall_seconds:
-                raise LegBroken("The other side hangs: it takes nothing any more.")
+                raise LegBroken("The other side hangs: it takes nothing any more.", "hangs")
 
     async def _say_goodbye(
         self, rtmp: RtmpPublisher, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -348,11 +351,14 @@ class Connection:
                     pass
 
 
-def _cut_words(state: PublisherState) -> str:
+def _cut_in(state: PublisherState) -> LegBroken:
     if state is PublisherState.PUBLISHING:
-        return "The other side cut the connection."
-    if state is PublisherState.ASKING:
-        return "The other side closed the connection when given the stream key: it may be wrong."
-    if state is PublisherState.CREATING:
-        return "The other side closed the connection when given the stream key: it may be wrong."
-    return "The other side closed the connection without a word: the address may be wrong."
+        return LegBroken("The other side cut the connection.", "cut")
+    if state in {PublisherState.CREATING, PublisherState.ASKING}:
+        return LegBroken(
+            "The other side closed the connection when given the stream key: it may be wrong.",
+            "key_refused",
+        )
+    return LegBroken(
+        "The other side closed the connection without a word: the address may be wrong.", "address"
+    )

@@ -12,6 +12,22 @@ from liveshop.video.simulcast.address import Address
 from liveshop.video.simulcast.queue import QueueLimits
 
 LegState = Literal["waiting", "connecting", "live", "retrying", "refused"]
+Reason = Literal[
+    "unreachable",
+    "no_answer",
+    "certificate",
+    "not_rtmp",
+    "hangs",
+    "cut",
+    "key_refused",
+    "busy",
+    "address",
+    "private",
+    "connection",
+    "other",
+]
+"""What is wrong, for programs with words of their own. `connection`: it does not say where to send
+to."""
 
 _RATE_SECONDS: Final = 3.0
 
@@ -46,6 +62,7 @@ class LegHealth:
     left_out_seconds: float
     reconnects: int
     retry_at: datetime | None
+    reason: Reason | None
     detail: str | None
 
 

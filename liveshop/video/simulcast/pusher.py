@@ -16,7 +16,7 @@ from liveshop.connect import ConnectorError, NeedsAttention, RetryLater
 from liveshop.kernel.clock import Clock
 from liveshop.kernel.errors import Conflict, Invalid, NotFound, ShopError
 from liveshop.kernel.ids import ShowId
-from liveshop.video.simulcast.address import Address
+from liveshop.video.simulcast.address import Address, BadDestination
 from liveshop.video.simulcast.connection import Connection, LegBroken, Reach, StartOver
 from liveshop.video.simulcast.flv import Tag
 from liveshop.video.simulcast.leg import (
@@ -26,10 +26,12 @@ from liveshop.video.simulcast.leg import (
     LegLimits,
     LegState,
     Rate,
+    Reason,
     Target,
 )
 from liveshop.video.simulcast.queue import TagQueue
 from liveshop.video.simulcast.rtmp_publish import PublishEnded, PublishRefused
+from liveshop.web.outgoing import AddressRefused
 
 _log = structlog.get_logger("simulcast")
 
@@ -65,6 +67,7 @@ class Pusher:
         self._backoff = Backoff(limits.first_wait_seconds, limits.longest_wait_seconds)
         self._state: LegState = "waiting"
         self._since = clock.now()
+        self._reason: Reason | None = None
         self._detail: str | None = None
         self._retry_at: datetime | None = None
         self._live_since: float | None = None
@@ -124,6 +127,7 @@ class Pusher:
             left_out_seconds=self._queue.left_out_until(now),
             reconnects=max(0, self._times_live - 1),
             retry_at=self._retry_at,
+            reason=self._reason,
             detail=self._detail,
         )
 
@@ -160,25 +164,29 @@ class Pusher:
     def _after(self, error: Exception) -> float:
         """What is said of it, and how long to wait before the next."""
         match error:
-            case PublishRefused(is_busy=True):
-                return self._retry(error.words)
+            case PublishRefused(reason="busy") | LegBroken():
+                return self._retry(error.words, error.reason)
             case PublishRefused():
-                return self._refused(error.words)
-            case PublishEnded() | LegBroken():
-                return self._retry(error.words)
+                return self._refused(error.words, error.reason)
+            case PublishEnded():
+                return self._retry(error.words, "cut")
+            case AddressRefused():
+                return self._refused(error.detail, "private")
+            case BadDestination():
+                return self._refused(error.detail, "address")
             case Invalid() | NotFound() | Conflict() | NeedsAttention():
-                return self._refused(error.detail)
+                return self._refused(error.detail, "connection")
             case RetryLater():
-                return self._retry(error.detail, after=error.after)
+                return self._retry(error.detail, "connection", after=error.after)
             case ConnectorError() | ShopError():
-                return self._retry(error.detail)
+                return self._retry(error.detail, "connection")
         _log.error(
             "leg_broke",
             show_id=self._show_id,
             leg=self.target.destination_id,
             exc_info=error,
         )
-        return self._retry("Something went wrong here; the log says more.")
+        return self._retry("Something went wrong here; the log says more.", "other")
 
     async def _address(self) -> Address:
         if self.target.address is not None:
@@ -187,7 +195,7 @@ class Pusher:
             async with asyncio.timeout(self._limits.answer_seconds * 3):
                 return await self._ask(self._show_id, self.target)
         except TimeoutError:
-            raise LegBroken("The platform does not say where to send to.") from None
+            raise LegBroken("The platform does not say where to send to.", "connection") from None
 
     async def _connect(self, address: Address) -> None:
         self._rate = Rate()
@@ -236,13 +244,13 @@ class Pusher:
         self._say("live")
         _log.info("leg_live", show_id=self._show_id, leg=self.target.destination_id)
 
-    def _retry(self, words: str, *, after: float | None = None) -> float:
-        return self._trouble("retrying", words, max(self._backoff.next(), after or 0.0))
+    def _retry(self, words: str, reason: Reason, *, after: float | None = None) -> float:
+        return self._trouble("retrying", words, reason, max(self._backoff.next(), after or 0.0))
 
-    def _refused(self, words: str) -> float:
-        return self._trouble("refused", words, self._limits.refused_wait_seconds)
+    def _refused(self, words: str, reason: Reason) -> float:
+        return self._trouble("refused", words, reason, self._limits.refused_wait_seconds)
 
-    def _trouble(self, state: LegState, words: str, wait: float) -> float:
+    def _trouble(self, state: LegState, words: str, reason: Reason, wait: float) -> float:
         if (self._state, self._detail) != (state, words):
             _log.warning(
                 "leg_trouble",
@@ -251,16 +259,16 @@ class Pusher:
                 state=state,
                 reason=words,
             )
-        retry_at = self._wall.now() + timedelta(seconds=wait)
-        self._say(state, detail=words, retry_at=retry_at)
+        self._say(state)
+        self._reason, self._detail = reason, words
+        self._retry_at = self._wall.now() + timedelta(seconds=wait)
         return wait
 
-    def _say(
-        self, state: LegState, *, detail: str | None = None, retry_at: datetime | None = None
-    ) -> None:
+    def _say(self, state: LegState) -> None:
         if state != self._state:
             self._since = self._wall.now()
-        self._state, self._detail, self._retry_at = state, detail, retry_at
+        self._state = state
+        self._reason = self._detail = self._retry_at = None
 
     async def _rest(self, seconds: float) -> None:
         """Until it is time again, or it has ended."""

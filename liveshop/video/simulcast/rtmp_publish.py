@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Final, Literal
 
 from liveshop.video.ingest.amf0 import BadAmf, Value, decode, encode
 from liveshop.video.ingest.rtmp_chunks import (
@@ -74,13 +74,13 @@ _OVER: Final = frozenset(
 
 
 class PublishRefused(Exception):
-    """The other side does not want this stream. `words` are for people; `is_busy`: the name is
-    taken, which passes where it is an earlier connection of ours not forgotten there yet."""
+    """The other side does not want this stream. `words` are for people. `busy`: the name is taken,
+    which passes where it is an earlier connection of ours not forgotten there yet."""
 
-    def __init__(self, words: str, *, is_busy: bool = False) -> None:
+    def __init__(self, words: str, reason: Literal["key_refused", "address", "busy"]) -> None:
         super().__init__(words)
         self.words = words
-        self.is_busy = is_busy
+        self.reason = reason
 
 
 class PublishEnded(Exception):
@@ -345,15 +345,17 @@ class RtmpPublisher:
         is_busy = code == "NetStream.Publish.BadName" and "already" in said.lower()
         if "authmod" in said:
             raise PublishRefused(
-                "The other side asks for a user name and password, which is not supported."
+                "The other side asks for a user name and password, which is not supported.",
+                "address",
             )
         if is_busy:
             words = "The other side says that somebody is sending there already"
-        elif self._state is PublisherState.CONNECTING:
+            raise PublishRefused(self._worded(words, info), "busy")
+        if self._state is PublisherState.CONNECTING:
             words = "The other side refuses the connection: the address may be wrong"
-        else:
-            words = "The other side refuses the stream key"
-        raise PublishRefused(self._worded(words, info), is_busy=is_busy)
+            raise PublishRefused(self._worded(words, info), "address")
+        words = "The other side refuses the stream key"
+        raise PublishRefused(self._worded(words, info), "key_refused")
 
     def _worded(self, words: str, info: Value) -> str:
         said = _text_of(info, "description") or _text_of(info, "code")
