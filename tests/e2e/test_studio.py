@@ -45,12 +45,12 @@ async def test_a_whole_show_from_a_phone(house: House, arrive: Arrive) -> None:
     await expect(card).to_have_count(0, timeout=20_000)
 
     await _act(host, "end-show")
-    await _until(house, show, "ended")
-    ended = viewer.page.get_by_role("heading", name="This show has ended")
-    await expect(ended).to_be_visible()
+    await _until(house, show, "replay")
+    await expect(viewer.see("watch-again")).to_be_visible()
+    await expect(host.see("recording-line")).to_have_attribute("data-state", "ended")
     await host.page.goto(f"{house.studio}#/")
     row = host.page.locator(f"[data-testid=show-row][data-show={show}]")
-    await expect(row).to_have_attribute("data-state", "ended")
+    await expect(row).to_have_attribute("data-state", "replay")
 
 
 async def _create(host: Person) -> None:

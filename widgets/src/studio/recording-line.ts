@@ -57,7 +57,7 @@ export class RecordingLine extends View {
           <p class="quiet">${recordingFacts(recording, this.app.words)}</p>`
       : html`<p class="row-title" role="status">${this.t(error ? "recording.unknown" : "recording.asking")}</p>
           ${error ? html`<p class="quiet">${explain(error, this.app.words)}</p>` : nothing}`;
-    return html`<div class="video-line" data-testid="recording-line" data-state=${recording?.state ?? "unknown"}>
+    return html`<div class="video-line recording-line" data-testid="recording-line" data-state=${recording?.state ?? "unknown"}>
         <span class="video-dot is-${recordingLook(recording, show)}" aria-hidden="true"></span>
         <div class="video-line-text">${text}</div>
         ${recording?.state === "ended"

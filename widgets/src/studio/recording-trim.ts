@@ -42,6 +42,7 @@ export class RecordingTrim extends View {
   private native: Stretch[] = [];
   private playing = "";
   private isDenied = false;
+  private isPlaced = false;
   private timer: ReturnType<typeof setInterval> | undefined;
 
   override connectedCallback(): void {
@@ -131,6 +132,10 @@ export class RecordingTrim extends View {
   private look(): void {
     const { video } = this;
     if (!video) return;
+    if (!this.isPlaced && this.length > 0 && video.readyState > 0) {
+      this.isPlaced = true;
+      if (this.saved.start > END_S) this.seek(this.saved.start);
+    }
     // What viewers do not see is not run into; who looks at it on purpose may.
     if (this.isPlaying && this.position < this.until && video.currentTime >= this.until && this.until < this.length - END_S) {
       video.pause();
