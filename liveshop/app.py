@@ -76,7 +76,7 @@ from liveshop.realtime.publisher import RoomPublisher
 from liveshop.realtime.socket import RoomSocket
 from liveshop.settings import BadSettings, Settings
 from liveshop.shows import http as shows_http
-from liveshop.shows import reminders, shelf_codes
+from liveshop.shows import reminders, replay_files, shelf_codes
 from liveshop.shows import store as shows_store
 from liveshop.shows.assembly import Stage
 from liveshop.shows.assembly import assemble as assemble_stage
@@ -449,7 +449,9 @@ def wire(
     slow_worker = Worker(database, catalog_jobs.handlers(media), clock)
     mail_worker = Worker(database, mail_jobs, clock, never_given_up=[mail_sending.TOPIC])
     reminder_worker = Worker(database, reminder_jobs, clock)
-    stage_worker = Worker(database, stage.handlers, clock, is_lasting=True)
+    stage_worker = Worker(
+        database, stage.handlers, clock, never_given_up=[replay_files.REMOVE], is_lasting=True
+    )
     export_worker = Worker(database, syndication.jobs, clock, never_given_up=list(syndication.jobs))
 
     def wake_workers() -> None:

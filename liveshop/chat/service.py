@@ -31,7 +31,7 @@ from liveshop.chat.model import (
     address_mark,
     judge_message,
 )
-from liveshop.kernel.clock import Clock, rfc3339
+from liveshop.kernel.clock import Clock, bounded, rfc3339
 from liveshop.kernel.errors import Forbidden, NotFound
 from liveshop.kernel.ids import MessageId, ShowId, ViewerId, new_id
 from liveshop.settings import ChatSettings
@@ -303,7 +303,11 @@ class ChatService:
         first of it, in order of time."""
         async with self._database.read() as conn:
             found = await store.messages_between(
-                conn, show_id, from_at=from_at, until_at=until_at, limit=REPLAY_MESSAGES
+                conn,
+                show_id,
+                from_at=from_at and bounded(from_at),
+                until_at=until_at and bounded(until_at),
+                limit=REPLAY_MESSAGES,
             )
         return [wire.ChatMessage.of(message) for message in found]
 

@@ -13,7 +13,7 @@ from liveshop.kernel.ids import ShowId
 from liveshop.realtime import Hub
 from liveshop.realtime.wire import When
 from liveshop.shows import store as shows_store
-from liveshop.shows.model import CustomersOnly, UnknownShow
+from liveshop.shows.model import PINS_REMEMBERED, PINS_REPLAYED, CustomersOnly, UnknownShow
 from liveshop.shows.service import ShowService, room_of
 from liveshop.shows.wire import Pin, Show, VideoState
 from liveshop.storage import Database
@@ -46,7 +46,8 @@ def endpoints(
             show = await shows.visible(conn, show_id, call.principal)
             out = await shows.show_out(conn, show)
             products = await shows.products_out(conn, show)
-            pins = await shows_store.recent_pins(conn, show_id)
+            remembered = PINS_REPLAYED if show.is_over else PINS_REMEMBERED
+            pins = await shows_store.recent_pins(conn, show_id, remembered)
             video = await shows.video_out(conn, show)
             said = await chat.recent(conn, show_id)
             hearts = await chat.hearts(conn, show_id)

@@ -7,6 +7,15 @@ EARLIEST_YEAR, LATEST_YEAR = 2000, 2200
 """What people may enter as a moment: further out, time zones and databases overflow."""
 
 
+def bounded(moment: datetime) -> datetime:
+    """The moment, or the nearest one that people may enter; in UTC."""
+    if moment.year < EARLIEST_YEAR:
+        return datetime(EARLIEST_YEAR, 1, 1, tzinfo=UTC)
+    if moment.year > LATEST_YEAR:
+        return datetime(LATEST_YEAR + 1, 1, 1, tzinfo=UTC)
+    return moment.astimezone(UTC)
+
+
 class Clock(Protocol):
     def now(self) -> datetime:
         """The current time, aware, UTC, cut to microseconds."""

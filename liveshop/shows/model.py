@@ -36,6 +36,8 @@ TRANSITIONS: dict[ShowState, frozenset[ShowState]] = {
 PUBLIC_STATES: frozenset[ShowState] = frozenset({"scheduled", "live", "ended", "replay"})
 PINS_REMEMBERED = 100
 """Also for viewers who go back in the show."""
+PINS_REPLAYED = 1000
+"""For those who see it again, from its beginning."""
 MAX_LINEUP = 200
 LANGUAGES = ("en", "de")
 

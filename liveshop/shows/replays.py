@@ -14,7 +14,7 @@ from typing import Any, Final
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from liveshop.kernel.clock import Clock
+from liveshop.kernel.clock import Clock, bounded
 from liveshop.kernel.ids import ProductId, ShowId, new_id
 from liveshop.settings import Settings
 from liveshop.shows import replay_store, replay_wire, store, wire
@@ -213,14 +213,15 @@ class Replays(ReplayViewing):
     async def keep(self, show_id: ShowId, keep: replay_wire.Keep) -> replay_wire.Recording:
         """Raises UnknownShow, NothingRecorded, StillRunning, BadKeep."""
         now = self._clock.now()
-        if keep.until is not None and keep.until <= now:
+        until = None if keep.until is None else bounded(keep.until)
+        if until is not None and until <= now:
             raise BadKeep(
                 "This moment has passed. To remove the recording now, delete it.",
                 data={"field": "until"},
             )
         async with self._database.write() as tx:
             _, recorded, _ = await _ended(tx.conn, show_id)
-            await replay_store.put(tx.conn, replace(recorded, expires_at=keep.until))
+            await replay_store.put(tx.conn, replace(recorded, expires_at=until))
         return await self.recording(show_id)
 
     async def delete(self, show_id: ShowId) -> None:

@@ -145,14 +145,16 @@ async def add_pin(conn: AsyncConnection, show_id: ShowId, pin: Pin) -> None:
     )
 
 
-async def recent_pins(conn: AsyncConnection, show_id: ShowId) -> list[Pin]:
+async def recent_pins(
+    conn: AsyncConnection, show_id: ShowId, limit: int = PINS_REMEMBERED
+) -> list[Pin]:
     """The last pins, oldest first."""
     rows = (
         await conn.execute(
             sa.select(show_pin.c.product_id, show_pin.c.at)
             .where(show_pin.c.show_id == show_id)
             .order_by(show_pin.c.number.desc())
-            .limit(PINS_REMEMBERED)
+            .limit(limit)
         )
     ).all()
     return [Pin(row.product_id, row.at) for row in reversed(rows)]

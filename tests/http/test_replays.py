@@ -19,7 +19,7 @@ from liveshop.app import Liveshop
 from liveshop.kernel.clock import ManualClock
 from liveshop.kernel.ids import ProductId, ShowId, VariantId
 from liveshop.promotions import wire as promotions_wire
-from liveshop.shows import wire
+from liveshop.shows import model, wire
 from liveshop.video.model import Publishing
 from liveshop.video.recorded import Facts
 
@@ -77,7 +77,7 @@ async def recorded(
 ) -> ShowId:
     """As a show that was recorded without a picture of it."""
     assert isinstance(shop.clock, ManualClock)
-    show_id = await builders.live_show(shop, products)
+    show_id = await builders.live_show(shop, list(dict.fromkeys(products)))
     began = shop.clock.now()
     for product_id in products:
         shop.clock.advance(timedelta(seconds=10))
@@ -352,6 +352,9 @@ async def test_the_chat_of_a_replay_is_read_by_time(
     for query in ("from=yesterday", "until=2026-11-22T19:00:00"):
         status, _ = await site.call("GET", f"/api/shows/{show_id}/replay/chat?{query}")
         assert status == 422
+    for query in ("until=9999-12-31T23:59:59-12:00", "from=0001-01-01T00:00:00%2B12:00"):
+        status, told = await site.call("GET", f"/api/shows/{show_id}/replay/chat?{query}")
+        assert (status, len(told["messages"])) == (200, 6)
     nothing = "shw_" + "0" * 26
     assert (await site.call("GET", f"/api/shows/{nothing}/replay/chat"))[0] == 404
 
@@ -367,6 +370,15 @@ async def test_a_page_of_chat_is_bounded(
         )
     _, told = await site.call("GET", f"/api/shows/{show_id}/replay/chat")
     assert [one["text"] for one in told["messages"]] == ["No. 0", "No. 1"]
+
+
+async def test_a_replay_knows_all_pins_of_a_long_show(site: Api, site_shop: Liveshop) -> None:
+    mug = await builders.product(site_shop)
+    show_id = await recorded(site_shop, *[mug.id] * (model.PINS_REMEMBERED + 5), seconds=2000)
+    _, snapshot = await site.call("GET", f"/api/shows/{show_id}/snapshot")
+    assert len(snapshot["pins"]) == model.PINS_REMEMBERED + 5
+    _, told = await site.call("GET", f"/api/shows/{show_id}/replay")
+    assert [one["title"] for one in told["chapters"]] == ["A show", "Mug"]
 
 
 async def test_bad_orders_are_refused_in_words(site: Api, site_shop: Liveshop, staff: Api) -> None:

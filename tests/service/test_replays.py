@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import builders
@@ -607,6 +607,9 @@ async def test_a_recording_is_removed_when_its_time_has_come(house: House) -> No
     await house.replays.keep(forever, replay_wire.Keep(until=None))
     with pytest.raises(replay_model.BadKeep):
         await house.replays.keep(kept, replay_wire.Keep(until=house.clock.now()))
+    farthest = datetime(9999, 12, 31, 23, tzinfo=timezone(-timedelta(hours=12)))
+    await house.replays.keep(kept, replay_wire.Keep(until=farthest))
+    await house.replays.keep(kept, replay_wire.Keep(until=later))
     house.clock.advance(timedelta(days=41))
     house.told.clear()
     await house.replays.expire()
