@@ -26,7 +26,8 @@ export class AudioGraph {
     if (this.mute) input.connect(this.mute);
     input.connect(this.node);
     this.inputs.set(name, input);
-    if (this.context.state !== "running") await this.context.resume();
+    // Not waited for: where the system has no loudspeaker a browser may never come to it.
+    this.wake();
   }
 
   /** For the worker: samples as they come. A port serves one run. */

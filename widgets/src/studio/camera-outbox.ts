@@ -39,6 +39,8 @@ interface OnItsWay {
 export class Outbox {
   /** Pictures are left out until the next keyframe. */
   isSkipping = false;
+  /** No picture of this connection has come from the encoder yet. */
+  isStarting = true;
   /** The recorder's bytes have piled up. */
   isOverfull = false;
   private sound: Item[] = [];
@@ -61,6 +63,7 @@ export class Outbox {
     else if (kind === KIND.delta && this.isSkipping) return;
     else {
       this.isSkipping = false;
+      this.isStarting = false;
       this.pictures.push(item);
     }
     this.pump(item.at);
@@ -75,6 +78,7 @@ export class Outbox {
     this.taken = [];
     this.delays = [];
     this.isSkipping = true;
+    this.isStarting = true;
     this.isOverfull = false;
     this.wantsKeyframe();
   }

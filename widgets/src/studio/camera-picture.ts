@@ -11,7 +11,7 @@ const TICK_US = 1e6 / FRAME_RATE;
 /** So many ticks late are made up for; more is a gap. */
 const MAKE_UP_TICKS = 3;
 /** So many pictures in the encoder, and it cannot keep up. */
-const QUEUE_MAX = 3;
+const QUEUE_MAX = 5;
 const BUSY_SHARE = 0.15;
 const BUSY_OVER_TICKS = 90;
 /** Of the large picture's width. */
@@ -49,6 +49,8 @@ export class Pictures {
   private lines: number;
   private kbit: number;
   private encoder: VideoEncoder;
+  /** Whose pictures come at the moment. */
+  private leading: VideoEncoder | null = null;
   private canvas: OffscreenCanvas | null = null;
   private pen: OffscreenCanvasRenderingContext2D | null = null;
   /** What was encoded last, for when nothing new has come. */
@@ -80,7 +82,10 @@ export class Pictures {
   private made(): VideoEncoder {
     const encoder: VideoEncoder = new VideoEncoder({
       output: (chunk, metadata) => {
-        if (this.encoder === encoder) this.encoded(chunk, metadata);
+        // What the one before still held comes out before the first of its successor, or not at all.
+        if (this.encoder === encoder) this.leading = encoder;
+        else if (this.leading !== encoder) return;
+        this.encoded(chunk, metadata);
       },
       error: (error) => this.events.broken(`picture: ${error.message}`),
     });
@@ -226,7 +231,10 @@ export class Pictures {
       this.isFresh = true;
       // One that goes on describes the old size along with the new, and whoever reads the first has the wrong one.
       if (this.configured) {
-        this.encoder.close();
+        const before = this.encoder;
+        void before.flush().catch(() => undefined).finally(() => {
+          if (before.state !== "closed") before.close();
+        });
         this.encoder = this.made();
       }
     }

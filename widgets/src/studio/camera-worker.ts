@@ -82,7 +82,8 @@ class Sender {
           picture: (timestamp, bytes, isKey) => this.outbox.put(isKey ? KIND.key : KIND.delta, timestamp, bytes, isKey ? this.configs : null),
           config: (config) => this.learn("video", config),
           broken,
-          isWanted: () => this.line.state === "ready" && !this.outbox.isSkipping,
+          // Some encoders hold dozens of pictures before they say what they make.
+          isWanted: () => !this.configs.video || (this.line.state === "ready" && !this.outbox.isSkipping),
         })
       : null;
     this.timer = setInterval(() => this.tend(), TEND_EVERY_MS);
@@ -195,7 +196,7 @@ class Sender {
       this.outbox.kbit = this.rate.kbit;
       this.pictures?.ask(this.rate.kbit, this.rate.lines);
     }
-    const skipping = this.line.state === "ready" && this.outbox.isSkipping;
+    const skipping = this.line.state === "ready" && this.outbox.isSkipping && !this.outbox.isStarting;
     this.skippingSince = skipping ? (this.skippingSince ?? now) : null;
     if (++this.turns % STATUS_EVERY_TURNS === 0 || this.state(now) !== this.told) this.tell();
   }
