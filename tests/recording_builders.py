@@ -5,9 +5,13 @@ from pathlib import Path
 
 from sample_builders import AUDIO, ORIGIN, VIDEO, interleaved, pictures, sounds
 
+from liveshop.video.ingest.film import Film, FilmCursor
 from liveshop.video.model import H264Config
 from liveshop.video.packager import Packager, Segment
 from liveshop.video.recording_files import RecordingFiles
+
+Segments = list[tuple[Segment, bytes]]
+"""With their init sections."""
 
 
 class Host:
@@ -26,7 +30,7 @@ class Host:
         self._second = 0
         return []
 
-    def send(self, seconds: int) -> list[tuple[Segment, bytes]]:
+    def send(self, seconds: int) -> Segments:
         made: list[Segment] = []
         for _ in range(seconds):
             made += self.packager.add(
@@ -39,10 +43,10 @@ class Host:
             self._second += 1
         return self._with_init(made)
 
-    def go(self) -> list[tuple[Segment, bytes]]:
+    def go(self) -> Segments:
         return self._with_init(self.packager.finish_run())
 
-    def _with_init(self, made: list[Segment]) -> list[tuple[Segment, bytes]]:
+    def _with_init(self, made: list[Segment]) -> Segments:
         return [(one, self.packager.init(one.entry.init_number)) for one in made]
 
 
@@ -54,3 +58,13 @@ def recorded(
     for segment in host.send(seconds):
         files.add(*segment)
     return files
+
+
+def film_segments(film: Film, seconds: float, *, late_seconds: float = 0.0) -> Segments:
+    """A film as a show of that length, from `ORIGIN` on or later."""
+    packager = Packager(first_number=1000 + round(100 * late_seconds))
+    packager.begin_run(film.video, film.audio)
+    samples = FilmCursor(film).take_until(seconds - 1e-6)
+    made = packager.add(samples, origin=ORIGIN + timedelta(seconds=late_seconds))
+    made += packager.finish_run()
+    return [(one, packager.init(one.entry.init_number)) for one in made]

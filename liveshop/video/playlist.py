@@ -235,6 +235,7 @@ def vod_playlist(shown: Sequence[Stretch], *, target_seconds: int) -> str:
         f"#EXT-X-VERSION:{_PLAIN_VERSION}",
         f"#EXT-X-TARGETDURATION:{target_seconds}",
         "#EXT-X-MEDIA-SEQUENCE:0",
+        "#EXT-X-DISCONTINUITY-SEQUENCE:0",
         "#EXT-X-PLAYLIST-TYPE:VOD",
     ]
     init_number: int | None = None

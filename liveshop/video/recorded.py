@@ -98,9 +98,9 @@ def pieces(
             return file.read(chunk.byte_count)
 
     for one in stretches(read_state(folder).kept, from_at, until_at, read):
-        data = read(one.chunk)
-        if not one.is_whole:
-            data = segment_type() + data[one.start : one.stop]
+        data = read(one.chunk)[one.start : one.stop]
+        if one.start:
+            data = segment_type() + data
         init = (folder / init_name(one.chunk.init_number)).read_bytes()
         yield Piece(one.starts_at, one.seconds, init, data, one.is_discontinuous)
 
@@ -204,7 +204,7 @@ def _cut(
         stops = fragments[last].starts_at_seconds - zero
     return Stretch(
         chunk,
-        fragments[first].start,
+        fragments[first].start if first else 0,
         fragments[last - 1].stop,
         chunk.starts_at + timedelta(seconds=starts),
         stops - starts,

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from sample_builders import AUDIO, ORIGIN, SMALL_VIDEO, VIDEO, Camera, interleav
 
 from liveshop.video.model import NoVideo, Rendition
 from liveshop.video.packager import Packager, PackagerLimits
-from liveshop.video.playlist import Variant, multivariant_playlist
-from liveshop.video.recording_files import RecordingFiles
+from liveshop.video.playlist import Variant, multivariant_playlist, vod_playlist
+from liveshop.video.recorded import stretches
+from liveshop.video.recording_files import TARGET_SECONDS, RecordingFiles
 
 MOMENTS = 100
 
@@ -115,6 +117,48 @@ async def test_strict_parsers_take_the_playlists_of_100_random_moments(
         assert verdict["parts"] == len(playlist.parts)
         assert verdict["hints"] == (0 if playlist.hint is None else 1)
         assert loaded.target_duration == playlist.target
+
+
+def replays(cameras: list[Camera], seconds: float, folder: Path) -> list[str]:
+    """A show with gaps, whole and trimmed at random moments."""
+    chance = random.Random(7)
+    files = RecordingFiles(folder, keep_seconds=60, is_kept=True)
+    packager = Packager(first_number=1000)
+    for number, camera in enumerate(cameras):
+        packager.begin_run(SMALL_VIDEO if number % 2 else VIDEO, AUDIO)
+        sent = interleaved(camera.shoot(seconds), sounds(seconds))
+        origin = ORIGIN + timedelta(seconds=number * (seconds + 10))
+        for segment in [*packager.add(sent, origin=origin), *packager.finish_run()]:
+            files.add(segment, packager.init(segment.entry.init_number))
+    files.end()
+    chunks = files.state.kept
+    texts = [files.playlist()]
+    for _ in range(MOMENTS):
+        begin, end = sorted(chance.uniform(-5, len(cameras) * (seconds + 10)) for _ in range(2))
+        shown = stretches(
+            chunks,
+            ORIGIN + timedelta(seconds=begin),
+            ORIGIN + timedelta(seconds=end),
+            lambda chunk: files.read(chunk.number),
+        )
+        if found := list(shown):
+            texts.append(vod_playlist(found, target_seconds=TARGET_SECONDS))
+    return texts
+
+
+@pytest.mark.parametrize("cameras", [EVEN, UNEVEN], ids=["even", "uneven"])
+async def test_strict_parsers_take_replays_trimmed_at_random(
+    validators: str, cameras: list[Camera], tmp_path: Path
+) -> None:
+    texts = await asyncio.to_thread(replays, cameras, 30, tmp_path)
+    assert len(texts) > MOMENTS * 0.8
+    for text, verdict in zip(texts, await judged(validators, texts), strict=True):
+        assert not verdict["problems"], f"{verdict['problems']}\n{text}"
+        playlist, loaded = checked(text), m3u8.loads(text)
+        assert playlist.is_ended
+        assert verdict["segments"] == len(playlist.complete) == len(loaded.segments)
+        for segment in loaded.segments:
+            assert segment.program_date_time is not None
 
 
 async def test_they_do_refuse_what_is_wrong(validators: str) -> None:

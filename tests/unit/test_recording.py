@@ -167,7 +167,7 @@ def test_recording_goes_on_after_a_restart(host: Host, tmp_path: Path) -> None:
     assert len(of_track(samples_in(files), Track.VIDEO)) == 31 * 30
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=30)
 @given(data=st.data())
 def test_whatever_a_crash_leaves_of_the_index_is_taken_up(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
@@ -175,7 +175,7 @@ def test_whatever_a_crash_leaves_of_the_index_is_taken_up(
     folder = tmp_path_factory.mktemp("show")
     host = Host()
     host.begin()
-    recorded(folder, host, 33)
+    recorded(folder, host, 21)
     index = (folder / INDEX).read_bytes()
     last = max(folder.glob("chunk-*"))
     cut = data.draw(st.integers(0, len(index)))
