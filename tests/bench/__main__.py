@@ -21,6 +21,7 @@ import builders
 import camera_ways
 import holds
 import purchase
+import replay
 import sync
 import video
 
@@ -127,6 +128,11 @@ async def browser_host(_: Liveshop) -> None:
     await camera_ways.camera(figure)
 
 
+async def replays(_: Liveshop) -> None:
+    """In this process and those that it starts, faster than time."""
+    await replay.replay(figure)
+
+
 BENCHES: dict[str, Callable[[Liveshop], Awaitable[None]]] = {
     "embed": embed_weight,
     "purchase": purchases,
@@ -138,6 +144,7 @@ BENCHES: dict[str, Callable[[Liveshop], Awaitable[None]]] = {
     "camera": browser_host,
     "hls": hls,
     "drift": drift,
+    "replay": replays,
 }
 
 
