@@ -7,6 +7,7 @@ import type { Show, VideoHealth } from "../wire.gen";
 import "./encoder-delay";
 import { icon } from "./icons";
 import { meter } from "./meter";
+import "./simulcast";
 import "./stream-key";
 import "./video-log";
 import type { VideoWatch } from "./video-watch";
@@ -75,9 +76,10 @@ export class SendVideo extends View {
       <studio-stream-key .app=${this.app} .show=${this.show}></studio-stream-key>
       ${this.steps()}
     </section>`;
+    const elsewhere = html`<studio-simulcast .app=${this.app} .show=${this.show}></studio-simulcast>`;
     return this.connecting
-      ? html`<div class="video-sheet" data-testid="video-sheet"><div class="video-column">${this.arriving()}${connect}</div><div class="video-column">${delay}${log}</div></div>`
-      : html`<div class="video-sheet" data-testid="video-sheet"><div class="video-column">${this.arriving()}${delay}</div><div class="video-column">${connect}${log}</div></div>`;
+      ? html`<div class="video-sheet" data-testid="video-sheet"><div class="video-column">${this.arriving()}${connect}</div><div class="video-column">${elsewhere}${delay}${log}</div></div>`
+      : html`<div class="video-sheet" data-testid="video-sheet"><div class="video-column">${this.arriving()}${elsewhere}${delay}</div><div class="video-column">${connect}${log}</div></div>`;
   }
 
   private arriving(): TemplateResult {
