@@ -78,6 +78,7 @@ async def test_a_show_that_ends_is_there_again_and_can_be_bought_from(
     await again.click()
     await viewer.film_runs()
     await viewer.see("tab-chat").click()
+    await viewer.page.locator("ls-video video").hover()  # the controls come with the pointer
     await viewer.see("chapters").click()
     await viewer.see("chapter").filter(has_text=LAMP).click()
     await _shows(viewer, evening, LAMP)

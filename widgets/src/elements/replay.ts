@@ -12,13 +12,14 @@ import replayCss from "../../styles/player-replay.css";
 import { clockText } from "../state/i18n";
 import type { Session } from "../state/session";
 import { icon } from "../ui/icon";
-import { picture } from "../ui/picture";
 import { baseStyles } from "../ui/styles";
-import type { Chapter, Image, Replay, RoomEvent } from "../wire.gen";
+import type { Image, Replay, RoomEvent } from "../wire.gen";
 import { card } from "./live-card";
 import { Part, define } from "./part";
+import { chapterList, placeAt, placesOf, titleOf, withEarlierPins, type Place } from "./replay-chapters";
 import { ReplayChat } from "./replay-chat";
 import { keepPlace, keptPlace } from "./replay-place";
+import { HALF_THUMB, paintShot, pictureAt, placeTip } from "./replay-tip";
 import { attach, type Figures, type Stream } from "./stream";
 import { dateOf, lengthOf, positionOf, stretchesOf, type Stretch } from "./timeline";
 
@@ -38,15 +39,8 @@ const ASK_AGAIN_MS = [2000, 3000, 5000, 10_000, 20_000, 40_000, 80_000, 160_000]
 const OVER_S = 3;
 /** Pressed within the first seconds of a chapter, "back" means the one before. */
 const JUST_BEGUN_S = 3;
-
-/** Of the round end of a slider: its middle cannot leave the bar. */
-const HALF_THUMB = 7;
-
-/** A chapter and where it begins in the recording, which may have been cut. */
-interface Place {
-  chapter: Chapter;
-  start: number;
-}
+/** Beyond any rounding: at its first frame a product is in focus. */
+const INSIDE_S = 0.02;
 
 export class LsReplay extends Part {
   @property() src = "";
@@ -211,7 +205,7 @@ export class LsReplay extends Part {
       this.start(this.head ?? this.firstMoment());
       this.emit("ls-start");
     }
-    this.placeTip();
+    this.drawTip();
     if (changed.has("listed") && this.listed) {
       const root = this.renderRoot;
       (root.querySelector<HTMLElement>("[aria-current=true]") ?? root.querySelector<HTMLElement>(".chapters li button"))?.focus();
@@ -237,7 +231,9 @@ export class LsReplay extends Part {
 
   private look(): void {
     const { head } = this;
+    const { room } = this.session;
     if (head === null) return;
+    if (room.state) room.state = withEarlierPins(room.state, this.facts?.chapters ?? []);
     this.chat ??= new ReplayChat(this.session.api, this.session.showId, this.startedAt);
     if (this.chat.at(head) || this.session.said === null) this.say(this.chat.messages);
     if (performance.now() - this.keptAt > KEEP_EVERY_MS && !this.video.paused) this.keep();
@@ -276,7 +272,7 @@ export class LsReplay extends Part {
 
   private goTo(place: Place): void {
     this.session.track("chapter", { product_id: place.chapter.product_id });
-    this.seekTo(place.start);
+    this.seekTo(place.start + INSIDE_S);
     if (this.video.paused) this.emit("ls-start");
     this.closeList();
   }
@@ -307,7 +303,7 @@ export class LsReplay extends Part {
     const now = places.findLastIndex((place) => place.start <= here);
     const back = by < 0 && here - (places[now]?.start ?? 0) > JUST_BEGUN_S ? 0 : by;
     const place = places[Math.max(0, now + back)];
-    if (place) this.seekTo(place.start);
+    if (place) this.seekTo(place.start + INSIDE_S);
   }
 
   /** Of the picture and its buttons; sliders other than ours have keys of their own. */
@@ -357,63 +353,30 @@ export class LsReplay extends Part {
   // What is seen
 
   private get places(): Place[] {
-    const { stretches, length } = this;
-    const found: Place[] = [];
-    for (const chapter of this.facts?.chapters ?? []) {
-      const start = positionOf(stretches, Date.parse(chapter.from_at));
-      if (start === null || start >= length) continue;
-      // What was cut off before the beginning all begins there: the last of them is what is seen.
-      if (start === 0) found.length = 0;
-      found.push({ chapter, start });
-    }
-    return found;
+    return placesOf(this.facts?.chapters ?? [], this.stretches);
   }
 
-  private titleOf({ chapter, start }: Place): string {
-    if (chapter.product_id === null) return this.t(start > 0 ? "replay.between" : "replay.start");
-    return this.session.product(chapter.product_id)?.title ?? chapter.title;
-  }
-
-  /** The picture of a moment: the last one not after it. */
-  private pictureAt(position: number): number | null {
-    const sprites = this.facts?.sprites;
-    const date = dateOf(this.stretches, position);
-    if (!sprites || sprites.offsets_ms.length === 0 || date === null) return null;
-    const into = date - Date.parse(sprites.starts_at);
-    return Math.max(0, sprites.offsets_ms.findLastIndex((offset) => offset <= into));
-  }
-
-  /** Styles are set here: a page's policy may forbid them in markup. */
-  private placeTip(): void {
+  private drawTip(): void {
     const { tip, shot, bar, length } = this;
     const at = this.aim ?? this.pointed;
     if (!tip || !bar || at === null || !length) return;
-    const way = bar.offsetWidth - 2 * HALF_THUMB;
-    const half = tip.offsetWidth / 2;
-    const row = bar.parentElement!;
-    const middle = HALF_THUMB + (way * at) / length;
-    const least = half - row.offsetLeft;
-    const most = row.offsetWidth + (row.parentElement!.offsetWidth - row.offsetLeft - row.offsetWidth) - half;
-    tip.style.left = `${Math.min(Math.max(middle, least), most)}px`;
+    placeTip(tip, bar, at / length);
     const sprites = this.facts?.sprites;
-    const number = shot ? this.pictureAt(at) : null;
-    if (!shot || !sprites || number === null) return;
-    const rows = Math.ceil(sprites.offsets_ms.length / sprites.columns);
-    const share = (part: number, of: number): string => `${of > 1 ? (100 * part) / (of - 1) : 0}%`;
-    shot.style.aspectRatio = `${sprites.width} / ${sprites.height}`;
-    shot.style.backgroundImage = `url("${new URL(sprites.url, this.session.base || location.href).href}")`;
-    shot.style.backgroundSize = `${sprites.columns * 100}% ${rows * 100}%`;
-    shot.style.backgroundPosition = `${share(number % sprites.columns, sprites.columns)} ${share(Math.floor(number / sprites.columns), rows)}`;
+    const number = this.pictureAt(at);
+    if (shot && sprites && number !== null) paintShot(shot, sprites, number, this.session.base);
+  }
+
+  private pictureAt(position: number): number | null {
+    return pictureAt(this.facts?.sprites, dateOf(this.stretches, position));
   }
 
   private seekBar(places: Place[], length: number): TemplateResult {
     const here = this.aim ?? this.video.currentTime;
     const at = this.aim ?? this.pointed;
-    const place = (position: number): Place | undefined => places.findLast(({ start }) => start <= position);
-    const now = place(here);
-    const tipped = at === null ? undefined : place(at);
+    const now = placeAt(places, here);
+    const tipped = at === null ? undefined : placeAt(places, at);
     const times = { time: clockText(here), length: clockText(length) };
-    const words = now ? this.t("replay.at_chapter", { ...times, title: this.titleOf(now) }) : this.t("replay.at", times);
+    const words = now ? this.t("replay.at_chapter", { ...times, title: titleOf(now, this.session) }) : this.t("replay.at", times);
     const percent = (seconds: number): string => `${Math.min(100, (100 * seconds) / length).toFixed(2)}%`;
     return html`<div class="seek">
       <svg class="track" aria-hidden="true">
@@ -438,7 +401,7 @@ export class LsReplay extends Part {
         ? nothing
         : html`<div class="tip" data-testid="replay-tip" aria-hidden="true">
             ${this.pictureAt(at) === null ? nothing : html`<i></i>`}
-            <b>${clockText(at)}</b>${tipped ? html`<span>${this.titleOf(tipped)}</span>` : nothing}
+            <b>${clockText(at)}</b>${tipped ? html`<span>${titleOf(tipped, this.session)}</span>` : nothing}
           </div>`}
     </div>`;
   }
@@ -446,7 +409,7 @@ export class LsReplay extends Part {
   private row(): TemplateResult | typeof nothing {
     const { length, places } = this;
     if (this.small || !this.begun || !length) return nothing;
-    const now = places.findLast(({ start }) => start <= this.video.currentTime);
+    const now = placeAt(places, this.video.currentTime);
     const jump = (by: number): TemplateResult => {
       const label = this.t(by < 0 ? "replay.back" : "replay.on", { count: STEP_S });
       return html`<button class="icon-btn jump" title=${label} aria-label=${label} @click=${() => this.step(by)}>
@@ -472,7 +435,7 @@ export class LsReplay extends Part {
               <path d="M9 6.5h11 M9 12h11 M9 17.5h11 M4.5 6.5v.01 M4.5 12v.01 M4.5 17.5v.01" />
             </svg>
             <span class="sr-only">${this.t("replay.chapters")}</span>
-            ${now ? html`<span class="here">${this.titleOf(now)}</span>` : nothing}
+            ${now ? html`<span class="here">${titleOf(now, this.session)}</span>` : nothing}
           </button>`
         : nothing}
     </div>`;
@@ -481,25 +444,8 @@ export class LsReplay extends Part {
   private list(): TemplateResult | typeof nothing {
     if (!this.listed || this.small) return nothing;
     const { places } = this;
-    const now = places.findLast(({ start }) => start <= this.video.currentTime);
-    return html`<nav class="chapters" aria-label=${this.t("replay.chapters")}>
-      <div class="head">
-        <b>${this.t("replay.chapters")}</b>
-        <button class="icon-btn" aria-label=${this.t("close")} @click=${this.closeList}>${icon("close")}</button>
-      </div>
-      <ol>
-        ${places.map((place) => {
-          const image = this.session.product(place.chapter.product_id)?.images[0];
-          return html`<li>
-            <button data-testid="chapter" aria-current=${place === now ? "true" : nothing} @click=${() => this.goTo(place)}>
-              <span class="shot">${image ? picture(image, { sizes: "44px", alt: "" }) : icon("play", true)}</span>
-              <span class="name">${this.titleOf(place)}</span>
-              <time>${clockText(place.start)}</time>
-            </button>
-          </li>`;
-        })}
-      </ol>
-    </nav>`;
+    const now = placeAt(places, this.video.currentTime);
+    return chapterList(places, now, this.session, (place) => this.goTo(place), () => this.closeList());
   }
 
   private get cover(): Image | null | undefined {
