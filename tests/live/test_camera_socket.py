@@ -13,6 +13,7 @@ import m3u8
 import pytest
 from aiohttp import web
 from camera_builders import (
+    START_US,
     Camera,
     Chunk,
     Take,
@@ -54,6 +55,10 @@ from liveshop.web.access import Principal, permission
 from liveshop.web.server import WebKit, mount
 
 OTHER_HOST = Principal("staff", "stf_01K00000000000000000000009", "Hugo", HOST.permissions)
+
+
+PATIENT = CameraSocketLimits(intake=CameraIntakeLimits(finish_seconds=PATIENCE, behind_seconds=60))
+"""Seconds come at once here, and the machine may be busy."""
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +128,7 @@ async def studio_with(
     bouncer = Bouncer(tokens={"hana": HOST, "hugo": OTHER_HOST, "mia": MERCHANT})
     kit = WebKit(clock=clock, authenticator=bouncer, public_origin="https://shop.test")
     video = VideoService(clock=clock)
-    hosts = CameraHosts(limits, transcodes=transcodes)
+    hosts = CameraHosts(limits or PATIENT, transcodes=transcodes)
     socket = CameraSocket(hosts, video, clock, kit, bearer=bouncer.bearer, allow=allow)
     app = web.Application()
     mount(app, kit, [])
@@ -628,3 +633,44 @@ async def test_a_camera_that_is_turned_goes_on_at_its_next_keyframe(
     changed = await studio.happens(VideoChanged)
     assert (changed.data["width"], changed.data["height"]) == (90, 160)
     assert [round(at) for at in await studio.pictures()] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(("since", "until_"), [(1.5, 2.9), (1.1, 3.9)], ids=["short", "long"])
+async def test_sound_goes_on_while_no_pictures_come(
+    studio: Studio, since: float, until_: float
+) -> None:
+    """On a poor uplink: the picture stands still, and comes again with a keyframe."""
+    take = await asyncio.to_thread(webcodecs_take, 4.8)
+    async with studio.connect() as camera:
+        await camera.begin(take)
+        for chunk in take.chunks:
+            if chunk.kind == 2 or not since <= (chunk.us - START_US) / 1e6 < until_:
+                await camera.ws.send(chunk.frame)
+        await camera.say({"t": "bye"})
+        assert await close_code(camera.ws) == 1000
+    media = await studio.media()
+    shown, heard = await asyncio.to_thread(lambda: (flashes(media), beeps(media)))
+    assert [round(at) for at in heard] == [0, 1, 2, 3, 4]
+    sounds = of_track(demux(media), Track.AUDIO)
+    assert {after.dts - one.dts for one, after in pairwise(sounds)} == {1024}
+    pictures = of_track(demux(media), Track.VIDEO)
+    assert max(one.duration for one in pictures) < 40_000
+    # A picture that stands still may be a flash, before the next one.
+    assert {round(at, 1) for at in shown} >= {0, 1}
+    await studio.happens(VideoStarted)
+    assert (await studio.happens(VideoLost)).data == {"reason": "stopped"}
+
+
+async def test_parts_of_a_steady_browser_are_even(studio: Studio, take: Take) -> None:
+    """What strict players ask for (rfc8216bis 4.4.4.9): 85 % of PART-TARGET, but for the last."""
+    async with studio.connect() as camera:
+        await camera.begin(take)
+        await camera.show(take, 3.2)
+        await until(lambda: studio.video.is_on_air(ShowId(SHOW)))
+        await camera.say({"t": "bye"})
+        assert await close_code(camera.ws) == 1000
+    playlist = m3u8.loads(await studio.video.playlist(ShowId(SHOW), Rendition.VIDEO))
+    parts = [[part.duration for part in segment.parts] for segment in playlist.segments]
+    assert sum(map(len, parts)) >= 4
+    target = playlist.part_inf.part_target
+    assert all(0.85 * target <= one <= target for of_one in parts for one in of_one[:-1])

@@ -24,7 +24,7 @@ from liveshop.video.ingest.access_units import (
 from liveshop.video.ingest.camera_protocol import CameraRefused, OpusSound
 from liveshop.video.ingest.camera_sound import AacFrame, SoundDecoder, SoundMaker, aac_of
 from liveshop.video.ingest.camera_thread import Give, Inbox, Made, Shown, Tracks
-from liveshop.video.ingest.camera_transcode import DECODERS, Slot, Transcoder
+from liveshop.video.ingest.camera_transcode import BEHIND_SECONDS, DECODERS, Slot, Transcoder
 from liveshop.video.model import AacConfig, UnsupportedMedia
 
 _SOUND_MISSED_US: Final = 2_500_000
@@ -57,9 +57,11 @@ class Blob:
     """Of `time.monotonic`."""
 
 
-def convert_recording(inbox: Inbox, give: Give, *, slot: Slot) -> None:
+def convert_recording(
+    inbox: Inbox, give: Give, *, slot: Slot, behind_seconds: float = BEHIND_SECONDS
+) -> None:
     """Blobs in; Tracks, then Shown and AacFrame out. Raises CameraRefused, BadMedia."""
-    feed = _Feed(inbox)
+    feed = _Feed(inbox, behind_seconds)
     try:
         with av.open(
             feed, "r", format=feed.format(), options=_OPTIONS, buffer_size=_BUFFER_BYTES
@@ -75,8 +77,9 @@ def convert_recording(inbox: Inbox, give: Give, *, slot: Slot) -> None:
 class _Feed:
     """The file that the demuxer reads: it waits for what has not come yet."""
 
-    def __init__(self, inbox: Inbox) -> None:
+    def __init__(self, inbox: Inbox, behind_seconds: float) -> None:
         self._inbox = inbox
+        self._behind_seconds = behind_seconds
         self._rest = memoryview(b"")
         self._blob: Blob | None = None
         self.is_over = False
@@ -88,8 +91,11 @@ class _Feed:
         return self._blob.arrived_at
 
     @property
-    def lag_seconds(self) -> float:
-        return 0.0 if self._blob is None else time.monotonic() - self._blob.seconds
+    def is_behind(self) -> bool:
+        """Whether what was read last had to wait for too long."""
+        return self._blob is not None and (
+            time.monotonic() - self._blob.seconds > self._behind_seconds
+        )
 
     def format(self) -> str:
         """Of the container, by its first bytes. Raises CameraRefused."""
@@ -249,9 +255,8 @@ class _Transcoded:
         self._config: VideoConfig | None = None
 
     def take(self, packet: "av.Packet[Any]", feed: _Feed) -> list[tuple[VideoConfig | None, Shown]]:
-        made = self._transcoder.picture(
-            _us(packet, packet.pts), bytes(packet), lag_seconds=feed.lag_seconds
-        )
+        us, data = _us(packet, packet.pts), bytes(packet)
+        made = self._transcoder.picture(us, data, is_behind=feed.is_behind)
         return [(one.config, Shown(one.us, one.picture, feed.arrived_at)) for one in made]
 
 

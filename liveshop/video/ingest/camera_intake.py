@@ -21,6 +21,7 @@ from liveshop.video.ingest.camera_container import (
     convert_recording,
     no_transcoder_free,
 )
+from liveshop.video.ingest.camera_freeze import Freeze
 from liveshop.video.ingest.camera_protocol import (
     Begun,
     CameraRefused,
@@ -41,7 +42,7 @@ from liveshop.video.ingest.camera_thread import (
     Tracks,
     convert_sound,
 )
-from liveshop.video.ingest.camera_transcode import Transcoders
+from liveshop.video.ingest.camera_transcode import BEHIND_SECONDS, Transcoders
 from liveshop.video.ingest.rates import Frequency
 from liveshop.video.ingest.runs import Idle, Runs, Unit
 from liveshop.video.model import AacConfig, Publishing
@@ -70,6 +71,8 @@ class CameraIntakeLimits:
     broken_per_minute: int = 60
     finish_seconds: float = 1.0
     """For what is being converted when the host says goodbye."""
+    behind_seconds: float = BEHIND_SECONDS
+    """Of a picture that is to be made into H.264; then some are left out."""
     waiting_bytes: int = 8 << 20
     """Not yet converted; more, and this machine cannot keep up."""
 
@@ -111,6 +114,7 @@ class CameraIntake:
         self._sound: SoundFormat | None = None
         self._audio: AacConfig | None = None
         """What is sent on."""
+        self._freeze = Freeze()
         self._heard_us: int | None = None
         """The last sound, or the end of the silence put in its place."""
         self._thread: CameraThread | None = None
@@ -162,6 +166,7 @@ class CameraIntake:
                 self._put(Blob(media.data, now, time.monotonic()), len(media.data))
             elif media.kind is Kind.SOUND:
                 self._origin.heard(now, media.us / 1_000_000)
+                self._again(self._freeze.sound(media.us), now, seconds)
                 self._hear(media, seconds)
             else:
                 self._see(media, now, seconds)
@@ -219,9 +224,20 @@ class CameraIntake:
             is_keyframe=media.kind is Kind.KEYFRAME,
             length_size=self._video.length_size,
         )
-        if picture is not None:
+        if picture is None:
+            return
+        self._last_picture = seconds
+        copies, is_shown = self._freeze.picture(media.us, picture)
+        self._again(copies, now, seconds)
+        if is_shown:
             self._show(media.us, picture, now, seconds)
-            self._fill_silence(media.us)
+        self._fill_silence(media.us)
+
+    def _again(self, copies: list[tuple[int, Picture]], now: datetime, seconds: float) -> None:
+        """While only sound comes. With parameters that have changed meanwhile they would not fit:
+        those are of the run that goes on."""
+        for us, picture in copies:
+            self._runs.add(Unit(round(us / 1000), picture, now), seconds)
 
     def _fill_silence(self, us: int) -> None:
         if self._thread is None or isinstance(self._sound, AacConfig):
@@ -238,7 +254,8 @@ class CameraIntake:
         is_foreign = any(name in mime.lower() for name in ("vp8", "vp9", "vp09"))
         if is_foreign and not self._slot.take():
             raise no_transcoder_free()
-        work = partial(convert_recording, slot=self._slot)
+        behind = self._limits.behind_seconds
+        work = partial(convert_recording, slot=self._slot, behind_seconds=behind)
         self._thread = CameraThread(work, self._made, self._failed)
 
     # -- what is made in the thread

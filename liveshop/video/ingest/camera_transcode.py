@@ -27,7 +27,7 @@ _MOST_PIXELS: Final = 4096 * 2304
 """What claims to be larger takes gigabytes to decode."""
 _MOST_REPEATS: Final = _RATE // 2
 """A longer hole stays one."""
-_BEHIND_SECONDS: Final = 0.5
+BEHIND_SECONDS: Final = 0.5
 _LEAST_EVERY: Final = _RATE * 2 // 5
 """However far behind, one picture in so many is made: the packager takes no longer ones."""
 _TIME_BASE: Final = Fraction(1, _RATE)
@@ -114,14 +114,13 @@ class Transcoder:
         self._keyframe_slot = 0
         self._last: av.VideoFrame | None = None
 
-    def picture(self, us: int, data: bytes, *, lag_seconds: float) -> list[Transcoded]:
-        """`lag_seconds`: how long it had to wait. Raises BadMedia."""
+    def picture(self, us: int, data: bytes, *, is_behind: bool = False) -> list[Transcoded]:
+        """`is_behind`: it had to wait for longer than BEHIND_SECONDS. Raises BadMedia."""
         packet = av.Packet(data)
         try:
             frames = self._decoder.decode(packet)
         except (av.error.FFmpegError, ValueError) as error:
             raise BadMedia("the picture cannot be decoded") from error
-        is_behind = lag_seconds > _BEHIND_SECONDS
         return [made for frame in frames for made in self._place(us, frame, is_behind)]
 
     def _place(self, us: int, frame: av.VideoFrame, is_behind: bool) -> list[Transcoded]:
