@@ -3,7 +3,8 @@
  * A constant rate is what low-latency players ask of a stream (parts of one length); cameras in dim light are not constant.
  */
 
-import { base64 } from "./camera-sound";
+import { repaired } from "./camera-avc";
+import { base64, bytesOf } from "./camera-bytes";
 import { FRAME_RATE, microseconds, type Arrangement, type Fit, type SourceName, type VideoChoice } from "./camera-messages";
 import type { TrackConfig } from "./camera-line";
 
@@ -311,7 +312,7 @@ export class Pictures {
     if (decoder?.description) {
       this.events.config({
         codec: decoder.codec,
-        description: base64(decoder.description),
+        description: base64(repaired(bytesOf(decoder.description))),
         width: decoder.codedWidth ?? this.size.width,
         height: decoder.codedHeight ?? this.size.height,
       });

@@ -1,5 +1,6 @@
 /** The sound: a clock of samples that never stops, and its encoder. Whatever happens to the microphone, silence goes on. */
 
+import { base64, bytesOf } from "./camera-bytes";
 import { Origin } from "./camera-clock";
 import { BLOCK_SAMPLES, microseconds, SAMPLE_RATE, type SoundBlock, type SoundChoice } from "./camera-messages";
 import type { TrackConfig } from "./camera-line";
@@ -117,7 +118,7 @@ export class Sound {
   private encoded(chunk: EncodedAudioChunk, metadata?: EncodedAudioChunkMetadata): void {
     const description = metadata?.decoderConfig?.description;
     if (this.choice.codec !== "opus" && description) {
-      this.events.config({ codec: this.choice.codec, sample_rate: SAMPLE_RATE, channels: 1, description: base64(description) });
+      this.events.config({ codec: this.choice.codec, sample_rate: SAMPLE_RATE, channels: 1, description: base64(bytesOf(description)) });
     }
     const bytes = new Uint8Array(chunk.byteLength);
     chunk.copyTo(bytes);
@@ -130,9 +131,4 @@ function pcm(samples: Float32Array): Uint8Array {
   const view = new DataView(bytes.buffer);
   samples.forEach((sample, index) => view.setInt16(index * 2, Math.max(-1, Math.min(1, sample)) * 32_767, true));
   return bytes;
-}
-
-export function base64(source: AllowSharedBufferSource): string {
-  const bytes = ArrayBuffer.isView(source) ? new Uint8Array(source.buffer, source.byteOffset, source.byteLength) : new Uint8Array(source);
-  return btoa(String.fromCharCode(...bytes));
 }
