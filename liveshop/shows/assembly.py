@@ -79,11 +79,12 @@ def assemble(
 ) -> Stage:
     """`permissions_of`: what a member of staff or a key may do. `send_away`: makes everybody in a
     room come again. `stage_of`: the opened connection that says where video is sent on to."""
+    least_free_bytes = int(settings.video.least_free_gib * 2**30)
     recordings = Recordings(
         settings.data_path / "video",
         clock=clock,
         keep_seconds=settings.video.rewind_seconds,
-        least_free_bytes=int(settings.video.least_free_gib * 2**30),
+        least_free_bytes=least_free_bytes,
         is_kept=settings.video.replay_days > 0,
         archive=archive_of(settings.video),
     )
@@ -147,7 +148,9 @@ def assemble(
     links = PlaybackLinks(settings.server.secret, settings.video.link_hours)
     replays = Replays(database, clock, settings, shows, recordings)
     recordings.on_ended = replays.on_ended
-    files = ReplayFiles(database, clock, recordings, Maker(recordings))
+    files = ReplayFiles(
+        database, clock, recordings, Maker(recordings, least_free_bytes=least_free_bytes)
+    )
     replays.cancel = files.cancel
     return Stage(
         video=video,

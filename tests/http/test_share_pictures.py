@@ -15,6 +15,7 @@ from making_builders import Take, shot
 from PIL import Image
 
 from liveshop.app import Liveshop
+from liveshop.kernel.clock import ManualClock
 from liveshop.kernel.ids import ShowId
 from liveshop.pages.share_pictures import draw
 from liveshop.shows import wire as shows_wire
@@ -176,3 +177,15 @@ def moved(samples: tuple[Sample, ...], seconds: int) -> list[Sample]:
         replace(sample, dts=sample.dts + seconds * 90_000, pts=sample.pts + seconds * 90_000)
         for sample in samples
     ]
+
+
+async def test_a_replay_is_shared_with_its_poster(
+    site: Api, site_shop: Liveshop, running: ShowId, clock: ManualClock
+) -> None:
+    await send(site_shop, running, LANDSCAPE)
+    clock.advance(timedelta(seconds=5))
+    await site_shop.shows.change_state(running, "ended")
+    async with asyncio.timeout(20):
+        while "/files/" not in (address := (await metas(site, running)).get("og:image", "")):
+            await asyncio.sleep(0.05)  # between two questions
+    assert (await loaded(site, address)).size == (640, 360)
