@@ -22,6 +22,7 @@ import camera_ways
 import holds
 import purchase
 import replay
+import simulcast
 import sync
 import video
 
@@ -133,6 +134,11 @@ async def replays(_: Liveshop) -> None:
     await replay.replay(figure)
 
 
+async def simulcasts(_: Liveshop) -> None:
+    """In this process: it is our own work that is measured."""
+    await simulcast.simulcast(figure)
+
+
 BENCHES: dict[str, Callable[[Liveshop], Awaitable[None]]] = {
     "embed": embed_weight,
     "purchase": purchases,
@@ -145,6 +151,7 @@ BENCHES: dict[str, Callable[[Liveshop], Awaitable[None]]] = {
     "hls": hls,
     "drift": drift,
     "replay": replays,
+    "simulcast": simulcasts,
 }
 
 
