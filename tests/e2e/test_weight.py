@@ -16,6 +16,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 LOADER_MAX_BYTES = 5_000
 PLAYER_MAX_BYTES = 60_000
 PAYING_MAX_BYTES = 15_000
+CAMERA_MAX_BYTES = 30_000
 LAYOUT_SHIFT_MAX = 0.01
 BOARD = "Eik serving board"
 
@@ -98,6 +99,35 @@ async def test_loader_and_player_are_light_and_hls_comes_only_for_a_stream(
     await viewer.embed(show=house.show_id)
     await viewer.film_runs()
     assert any("hls" in script.url for script in scripts)
+
+
+async def test_the_camera_of_the_studio_comes_when_it_is_opened(
+    house: House, arrive: Arrive
+) -> None:
+    show = await house.new_show("From a browser", BOARD)
+    host = await arrive()
+    scripts: list[Request] = []
+
+    def finished(request: Request) -> None:
+        if "/assets/" in request.url and request.url.endswith(".js"):
+            scripts.append(request)
+
+    host.page.on("requestfinished", finished)
+    await host.sign_in(house.studio)
+    await host.page.goto(f"{house.studio}#/shows/{show}")
+    await host.see("camera-open").wait_for()
+    before = {script.url for script in scripts}
+    assert not any("camera" in url for url in before), "nobody goes on camera yet"
+    await host.see("camera-open").click()
+    # This browser has no camera; what it says of that is in the chunk.
+    await expect(host.see("camera-trouble")).to_have_attribute("data-code", "no_camera")
+    weights = {
+        urlsplit(script.url).path: await _on_the_wire(script)
+        for script in scripts
+        if script.url not in before
+    }
+    assert any("camera" in path for path in weights)
+    assert sum(weights.values()) <= CAMERA_MAX_BYTES, weights
 
 
 async def _on_the_wire(request: Request) -> int:
