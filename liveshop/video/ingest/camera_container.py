@@ -36,6 +36,10 @@ _PACKET_US: Final = 60_000
 
 _EBML: Final = b"\x1a\x45\xdf\xa3"
 _SNIFFED: Final = 8
+_SHORT_HEADER: Final = 8
+_LONG_HEADER: Final = 16
+"""Of a box, ISO/IEC 14496-12 4.2; those that matter are longer."""
+_MOST_BOX_BYTES: Final = 1 << 20
 _BUFFER_BYTES: Final = 64 << 10
 _OPTIONS: Final = {
     # Everything is in the first blobs; waiting for more would only be late.
@@ -81,6 +85,7 @@ class _Feed:
         self._inbox = inbox
         self._behind_seconds = behind_seconds
         self._rest = memoryview(b"")
+        self._boxes: _Boxes | None = None
         self._blob: Blob | None = None
         self.is_over = False
 
@@ -102,10 +107,13 @@ class _Feed:
         head = b""
         while len(head) < _SNIFFED and not self.is_over:
             head += self.read(_SNIFFED - len(head))
-        self._rest = memoryview(head + bytes(self._rest))
+        head += bytes(self._rest)
+        self._rest = memoryview(head)
         if head.startswith(_EBML):
             return "matroska"
         if head[4:8] == b"ftyp" or self.is_over:
+            self._boxes = _Boxes()
+            self._rest = memoryview(self._boxes.whole(head))
             return "mp4"
         raise CameraRefused(
             "video_unsupported",
@@ -120,9 +128,39 @@ class _Feed:
                 self.is_over = True
                 return b""
             self._blob = blob
-            self._rest = memoryview(blob.data)
+            self._rest = memoryview(self._boxes.whole(blob.data) if self._boxes else blob.data)
         taken, self._rest = self._rest[:size], self._rest[size:]
         return bytes(taken)
+
+
+class _Boxes:
+    """MP4 in pieces that its demuxer can read: it goes back within a header, which fails where one
+    came in two reads."""
+
+    def __init__(self) -> None:
+        self._held = b""
+        self._media_left = 0
+        """Of an `mdat`, which is handed on as it comes."""
+
+    def whole(self, data: bytes) -> bytes:
+        """What can be read now. Raises BadMedia."""
+        data = self._held + data
+        position = min(self._media_left, len(data))
+        self._media_left -= position
+        while not self._media_left and len(data) - position >= _LONG_HEADER:
+            size = int.from_bytes(data[position : position + 4], "big")
+            kind = data[position + 4 : position + 8]
+            if size == 1:
+                size = int.from_bytes(data[position + 8 : position + 16], "big")
+            if size < _SHORT_HEADER or (kind != b"mdat" and size > _MOST_BOX_BYTES):
+                raise BadMedia("a box of the recording has no such size")
+            here = len(data) - position
+            if kind != b"mdat" and size > here:
+                break
+            self._media_left = max(0, size - here)
+            position += min(size, here)
+        self._held = data[position:]
+        return data[:position]
 
 
 class _Recording:
