@@ -20,7 +20,8 @@ import structlog
 from liveshop.kernel.clock import Clock
 from liveshop.kernel.errors import ShopError
 from liveshop.kernel.ids import ShowId
-from liveshop.video.archive import Archive
+from liveshop.video.archive import Archive, ArchiveAway
+from liveshop.video.model import RecordingAway
 from liveshop.video.packager import Segment
 from liveshop.video.recorded import Facts
 from liveshop.video.recording_files import RecordingFiles
@@ -164,6 +165,8 @@ class Recordings(KeptRecordings):
         self._waiting_bytes = 0
         self._over: asyncio.Queue[ShowId] = asyncio.Queue()
         """Shows that ended, for whoever is told and for the archive."""
+        self._removed: set[ShowId] = set()
+        """Of which something may be on its way to the archive."""
 
     def of(self, show_id: ShowId) -> Recording:
         """That of a show there is (not of any id from an address); what an earlier process has left
@@ -201,10 +204,19 @@ class Recordings(KeptRecordings):
     async def remove(self, show_id: ShowId) -> None:
         """Everything of a show, the archive's too. May be repeated. Raises ArchiveAway,
         RecordingAway."""
+        self._removed.add(show_id)
         await self._remove_kept(show_id)
         removed = self._recordings.pop(show_id, None)
         if removed is not None:
             removed.start_over()
+
+    async def keep_file(self, show_id: ShowId, name: str) -> None:
+        """It is complete: to the archive with it, if there is one and as soon as it answers. It can
+        be read all the while. Raises NoRecording where it is gone."""
+        try:
+            await super().keep_file(show_id, name)
+        except (ArchiveAway, RecordingAway):
+            self._over.put_nowait(show_id)
 
     async def run(self) -> None:
         """Write what was added, one after the other, tell of what has ended and move it to the
@@ -273,7 +285,7 @@ class Recordings(KeptRecordings):
         for show_id, state in await asyncio.to_thread(_folders, self._root):
             if state.is_archived:
                 self.note_fetched(show_id)
-            if state.is_ended and not (state.is_told and state.is_archived):
+            if state.is_ended and not (state.is_told and await self._is_moved(show_id, state)):
                 self._over.put_nowait(show_id)
         again: dict[ShowId, int] = {}
         async with asyncio.TaskGroup() as tasks:
@@ -296,6 +308,10 @@ class Recordings(KeptRecordings):
         self._over.put_nowait(show_id)
 
     async def _finish(self, show_id: ShowId) -> None:
+        if show_id in self._removed:
+            # What was on its way came after it was removed.
+            await self._remove_kept(show_id)
+            return
         state = await self._state(show_id)
         if not state.is_ended or not state.is_kept:
             return
@@ -304,11 +320,17 @@ class Recordings(KeptRecordings):
             if facts is not None:
                 await self.on_ended(show_id, facts)
             await self._mark(show_id, Line(told=True))
+        if self._archive is None:
+            return
         if not state.is_archived and await self.move(show_id):
             await self._mark(show_id, Line(archived=True))
             # Those who watched the show to its end still read it by its old addresses.
             self.note_fetched(show_id)
             _log.info("recording.archived", show_id=show_id)
+        await self.keep_files(show_id)
+
+    async def _is_moved(self, show_id: ShowId, state: State) -> bool:
+        return self._archive is None or (state.is_archived and not await self.local_files(show_id))
 
     async def _mark(self, show_id: ShowId, line: Line) -> None:
         """In the order of all that is written."""

@@ -151,6 +151,15 @@ class KeptRecordings:
             await self._put(show_id, f"{FILES}/{name}", path)
             await asyncio.to_thread(_unlink, path)
 
+    async def keep_files(self, show_id: ShowId) -> None:
+        """All that are complete. Raises ArchiveAway."""
+        for name in await self.local_files(show_id):
+            await self.keep_file(show_id, name)
+
+    async def local_files(self, show_id: ShowId) -> list[str]:
+        """Of those made of it, what lies on the disk."""
+        return await asyncio.to_thread(_names_in, self._root / show_id / FILES)
+
     async def file_size(self, show_id: ShowId, name: str) -> int:
         """Raises NoSuchSegment, ArchiveAway."""
         path = self.file_path(show_id, name)
@@ -340,6 +349,14 @@ class KeptRecordings:
 def _playable(state: State) -> list[Chunk]:
     """While the show runs the last chunk may still grow, and addresses are cached."""
     return state.kept if state.is_ended else state.kept[:-1]
+
+
+def _names_in(folder: Path) -> list[str]:
+    """Of files that were made; those being made have other endings."""
+    try:
+        return [path.name for path in folder.iterdir() if _FILE_NAME.fullmatch(path.name)]
+    except OSError:
+        return []
 
 
 def _stamp(path: Path) -> tuple[int, int]:
