@@ -15,7 +15,7 @@ from typing import Final
 from aiohttp import web
 from PIL import Image, ImageFilter
 
-from liveshop.kernel.errors import NotFound, ShopError
+from liveshop.kernel.errors import NotFound
 from liveshop.kernel.ids import ShowId
 from liveshop.shows import wire as shows_wire
 from liveshop.shows.model import Show
@@ -85,12 +85,10 @@ class LiveCards:
 
 @dataclass(frozen=True, slots=True)
 class SharePicture:
-    """Of a poster nobody asks for the size."""
-
     url: str
     alt: str
-    width: int | None = None
-    height: int | None = None
+    width: int
+    height: int
 
 
 class SharePictures:
@@ -104,22 +102,14 @@ class SharePictures:
         card = self._cards.path(show)
         if card is not None:
             return SharePicture(f"{self._public_url}{card}", show.title, *SIZE)
-        poster = await self._poster(show)
+        poster = await self._replays.poster(show)
         if poster is not None:
-            return SharePicture(poster, show.title)
+            return SharePicture(poster.url, show.title, poster.width, poster.height)
         cover = told.cover
         if cover is None:
             return None
         url = cover.src if "://" in cover.src else f"{self._public_url}{cover.src}"
         return SharePicture(url, cover.alt, cover.width, cover.height)
-
-    async def _poster(self, show: Show) -> str | None:
-        if show.state != "replay" or not show.is_recorded or show.audience != "everyone":
-            return None
-        try:
-            return (await self._replays.replay(show.id, ANONYMOUS)).poster
-        except ShopError:
-            return None
 
 
 def draw(picture: bytes, title: str, host_name: str, shop_name: str) -> bytes:

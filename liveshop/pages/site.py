@@ -214,7 +214,7 @@ def endpoints(
                 f'<liveshop-show show="{show.id}"></liveshop-show>'
             ),
         }
-        if picture is not None and picture.width is not None:
+        if picture is not None:
             answer |= {
                 "thumbnail_url": picture.url,
                 "thumbnail_width": picture.width,

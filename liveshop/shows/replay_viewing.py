@@ -84,6 +84,13 @@ class Film:
     poster: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Poster:
+    url: str
+    width: int
+    height: int
+
+
 class ReplayViewing:
     def __init__(
         self,
@@ -139,6 +146,17 @@ class ReplayViewing:
         named = self._links.named(show.id, access, self._clock.now())
         picture = None if poster is None else self._links.file(poster, named)
         return Film(self._links.file(mp4, named), mp4.seconds, picture)
+
+    async def poster(self, show: Show) -> Poster | None:
+        """Of a replay that everybody may see; None until it is made."""
+        is_public = show.state == "replay" and show.audience == "everyone"
+        if not (is_public and show.is_recorded) or show.replay_url:
+            return None
+        async with self._database.read() as conn:
+            one = ready(await replay_store.files(conn, show.id), "poster")
+        if one is None or one.width is None or one.height is None:
+            return None
+        return Poster(self._links.file(one, show.id), one.width, one.height)
 
     async def access(self, show_id: ShowId) -> Access:
         """Whom its recording plays for, as of a few seconds ago."""

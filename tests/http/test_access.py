@@ -320,6 +320,7 @@ def test_every_route_of_the_server_is_an_endpoint_or_a_socket(site_wired: Livesh
                 served.add(f"{route.method} {resource.canonical}")
     assert sorted(served ^ ENDPOINTS.keys()) == [
         "GET /live/{show_id}",
+        "GET /live/{show_id}/camera",
         "GET /live/{show_id}/monitor",
     ]
 

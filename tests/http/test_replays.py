@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import av
 import builders
@@ -156,6 +156,9 @@ async def test_a_show_is_watched_again_seconds_after_its_end(
     assert '"@type":"VideoObject"' in page.text
     assert f'"contentUrl":"{film["url"]}"' in page.text
     assert '"duration":"PT12S"' in page.text
+    _, embedded = await site.call("GET", f"/oembed?url={quote(show['page'], safe='')}")
+    assert embedded["thumbnail_url"] == told["poster"]
+    assert (embedded["thumbnail_width"], embedded["thumbnail_height"]) == (320, 180)
 
     # Trimmed, withdrawn, deleted: each takes effect on addresses that are known.
     trim = {"from_at": (began + 6 * SECOND).isoformat(), "until_at": None}
