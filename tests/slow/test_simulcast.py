@@ -6,14 +6,13 @@ import json
 import ssl
 import subprocess
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import publisher
 import pytest
 from e2e.people import eventually
 from slow.counterparts import need
@@ -27,9 +26,10 @@ KEYS = {"plain": "nginx-key-plain-4711", "secure": "nginx-key-secure-4712"}
 TOLD_WITHIN_SECONDS = 5.0
 BACK_WITHIN_SECONDS = 12.0
 """A leg that fails again and again waits up to 8 s by then."""
-_LONGEST_STEP_SECONDS = 0.9
-"""Between two pictures of one recording. An encoder on a busy machine skips some; a leg would leave
-out more, and the legs' own count is looked at too."""
+_LONGEST_STEP_SECONDS = 0.05
+"""Between two pictures of one recording: all of the film's 30 a second are there."""
+_FILM_SECONDS = 180
+_KBIT = 800
 
 
 @dataclass
@@ -94,12 +94,12 @@ class Viewer:
     discontinuities: int = 0
 
     async def watch(self) -> None:
-        newest, came_at = "", time.monotonic()
+        newest, came_at = [""], time.monotonic()
         while True:
             status, text = await self.house.fetch("GET", f"{self.house.hls}/video/live.m3u8")
             assert status == 200, text
             self.discontinuities += "#EXT-X-DISCONTINUITY\n" in text
-            last = [line for line in text.splitlines() if line.startswith("#EXT-X-PART:")][-1]
+            last = [line for line in text.splitlines() if line.startswith("#EXT-X-PART:")][-1:]
             now = time.monotonic()
             if last != newest:
                 newest, came_at = last, now
@@ -113,6 +113,7 @@ class Scene:
     plain: Nginx
     secure: Nginx
     ids: dict[str, str]
+    film: Path
 
     async def legs(self) -> dict[str, dict[str, Any]]:
         told = await self.house.call("GET", f"/api/shows/{self.house.show_id}/simulcast")
@@ -137,7 +138,7 @@ class Scene:
         leg = (await self.legs())[before["name"]]
         same = ("state", "since", "left_out_seconds", "reconnects")
         assert [leg[one] for one in same] == [before[one] for one in same], leg
-        assert leg["kbit_per_second"] > 200, leg
+        assert leg["kbit_per_second"] > _KBIT / 4, leg
 
 
 @pytest.fixture
@@ -146,6 +147,8 @@ async def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     (tmp_path / "tls").mkdir()
     server_tls, _ = certificate(tmp_path / "tls")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "tls" / "certificate.pem"))
+    film = tmp_path / "film.flv"
+    await asyncio.to_thread(_make_film, film)
     ports = free_ports(5)
     plain, secure = Nginx(tmp_path / "plain", ports[0]), Nginx(tmp_path / "secure", ports[1])
     front = Front(ports[2], secure.port, server_tls)
@@ -173,7 +176,7 @@ async def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
             for name, url in urls.items():
                 given = {"name": name, "url": url, "key": KEYS.get(name, "nobody-reads-this")}
                 ids[name] = (await house.call("POST", "/api/destinations", given))["id"]
-            yield Scene(house, plain, secure, ids)
+            yield Scene(house, plain, secure, ids, film)
     finally:
         mute.close()
         for nginx in (plain, secure):
@@ -188,17 +191,14 @@ async def test_each_destination_falls_and_comes_back_and_nothing_else_notices(
         path = f"/api/shows/{house.show_id}/simulcast/{id_}"
         await house.call("PUT", path, {"is_on": True})
     assert {leg["state"] for leg in (await scene.legs()).values()} == {"waiting"}
-    size = ("--size", "640x360", "--kbit", "800")
-    encoder = await asyncio.to_thread(publisher.start, await house.ingest(), *size)
-    try:
-        await asyncio.to_thread(encoder.wait_sending)
+    with _encoder(scene.film, await house.ingest()):
+        await house.until_playable()
         for name in ("plain", "secure"):
             await scene.until_state(name, "live", within=TOLD_WITHIN_SECONDS)
         dead = await scene.until_state("dead", "retrying", within=TOLD_WITHIN_SECONDS)
         assert "Nobody listens" in dead["detail"]
         mute = await scene.until_state("mute", "retrying", within=TOLD_WITHIN_SECONDS + 2)
         assert "did not answer" in mute["detail"]
-        await house.until_playable()
         viewer = Viewer(house)
         watching = asyncio.create_task(viewer.watch())
         await asyncio.sleep(4)
@@ -209,11 +209,9 @@ async def test_each_destination_falls_and_comes_back_and_nothing_else_notices(
         (ended,) = await asyncio.gather(watching, return_exceptions=True)
         assert isinstance(ended, asyncio.CancelledError), ended
         assert viewer.discontinuities == 0
-        assert viewer.longest_wait < 1.5, viewer.longest_wait
+        assert viewer.longest_wait < 2, viewer.longest_wait
         await house.call("POST", f"/api/shows/{house.show_id}/state", {"to": "ended"})
         await asyncio.sleep(2)
-    finally:
-        await asyncio.to_thread(encoder.close)
     for nginx in (scene.plain, scene.secure):
         nginx.stop()
     assert not any(key in house.log for key in KEYS.values())
@@ -239,7 +237,7 @@ async def _fall(scene: Scene, name: str, nginx: Nginx, other: str) -> None:
     assert leg["reconnects"] == reconnects + 1
     assert leg["left_out_seconds"] > 2
     assert leg["detail"] is None
-    await scene.until(name, lambda leg: (leg["kbit_per_second"] or 0) > 200, within=5)
+    await scene.until(name, lambda leg: (leg["kbit_per_second"] or 0) > _KBIT / 4, within=5)
     await asyncio.sleep(3)
 
 
@@ -253,6 +251,33 @@ async def _hang(scene: Scene, name: str, nginx: Nginx, other: str) -> None:
     await scene.until_state(name, "live", within=BACK_WITHIN_SECONDS)
     await scene.assert_undisturbed(before)
     await asyncio.sleep(3)
+
+
+def _make_film(path: Path) -> None:
+    """Encoded before the test, since a busy encoder skips pictures itself."""
+    made = _run(
+        *("ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=30"),
+        *("-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000", "-t", str(_FILM_SECONDS)),
+        *("-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "30"),
+        *("-pix_fmt", "yuv420p", "-b:v", f"{_KBIT}k", "-minrate", f"{_KBIT}k"),
+        *("-maxrate", f"{_KBIT}k", "-bufsize", f"{_KBIT}k", "-x264-params", "nal-hrd=cbr"),
+        *("-c:a", "aac", "-b:a", "96k", "-ar", "48000", str(path)),
+    )
+    assert made.returncode == 0, made.stderr
+
+
+@contextmanager
+def _encoder(film: Path, address: str) -> Iterator[None]:
+    """ffmpeg sends the film in real time."""
+    process = subprocess.Popen(
+        ["ffmpeg", "-v", "error", "-re", "-i", str(film), "-c", "copy", "-f", "flv", address],
+        stdin=subprocess.DEVNULL,
+    )
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(10)
 
 
 def _decoded(path: Path) -> str:
@@ -272,4 +297,4 @@ def _steps(path: Path) -> tuple[float, float]:
 
 
 def _run(*command: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
