@@ -13,7 +13,7 @@ import builders
 import pytest
 from builders import Api
 from letter_builders import letters
-from making_builders import Take, shot
+from making_builders import Take, record, shot
 
 from liveshop.app import Liveshop
 from liveshop.kernel.clock import ManualClock
@@ -182,6 +182,21 @@ async def test_a_show_is_watched_again_seconds_after_its_end(
         lambda: list((site_shop.settings.data_path / "video" / show_id).rglob("*.m*"))
     )
     assert left == []
+
+
+async def test_a_show_that_ended_while_the_server_was_away_is_found_when_it_starts(
+    site_shop: Liveshop,
+) -> None:
+    show_id = await builders.live_show(site_shop)
+    folder = site_shop.settings.data_path / "video" / show_id
+    await asyncio.to_thread(record, folder, Take(seconds=2), is_ended=False)
+    await site_shop.shows.change_state(show_id, "ended")  # and nothing runs that would hear it
+    site = await builders.api_of(site_shop)
+    try:
+        show = await until(site, f"/api/shows/{show_id}", lambda told: told["state"] == "replay")
+        assert (await site.fetch("GET", path_of(show["replay"]))).status == 200
+    finally:
+        await site.client.close()
 
 
 async def test_who_buys_from_a_replay_pays_todays_price(
