@@ -21,6 +21,9 @@ const INSET_SHARE = 0.28;
 const INSET_RIGHT = 0.03;
 const INSET_TOP = 0.12;
 const NARROWEST = 180;
+const FAILURES_BORNE = 5;
+/** Kinds of pictures every encoder takes; others are drawn first. */
+const PLAIN = ["I420", "NV12"];
 
 export interface PictureEvents {
   picture(timestamp: number, bytes: Uint8Array, isKey: boolean): void;
@@ -57,6 +60,8 @@ export class Pictures {
   /** What was encoded last, for when nothing new has come. */
   private last: VideoFrame | null = null;
   private isFresh = false;
+  private failures = 0;
+  private drawsAll = false;
   private tick = 0;
   private epoch = microseconds();
   private keyTick = -Infinity;
@@ -88,9 +93,22 @@ export class Pictures {
         else if (this.leading !== encoder) return;
         this.encoded(chunk, metadata);
       },
-      error: (error) => this.events.broken(`picture: ${error.message}`),
+      error: (error) => {
+        if (this.encoder === encoder) this.failed(error);
+      },
     });
     return encoder;
+  }
+
+  /** Encoders are taken away (a hardware one from a tab in the background), and stumble over pictures of a rare kind. */
+  private failed(error: DOMException): void {
+    this.failures += 1;
+    if (this.failures > FAILURES_BORNE) return this.events.broken(`picture: ${error.message}`);
+    this.drawsAll = true;
+    this.encoder = this.made();
+    this.configured = "";
+    this.needsKey = true;
+    this.isFresh = true;
   }
 
   /** Pictures in the last second. */
@@ -159,11 +177,10 @@ export class Pictures {
     return this.arrangement.inset ? this.sources.get(this.arrangement.inset) : undefined;
   }
 
+  /** Its loop lets go of what is still under way. */
   private leave(name: SourceName): void {
     const source = this.sources.get(name);
-    if (!source?.reader) return;
-    void source.reader.cancel().catch(() => undefined);
-    source.reader = null;
+    if (source) source.reader = null;
   }
 
   /** Ends with its track. The last picture stays until there is another source. */
@@ -172,8 +189,11 @@ export class Pictures {
       for (;;) {
         const { value, done } = await reader.read();
         if (done) return;
-        if (source.reader !== reader) value.close();
-        else this.renew(source, value);
+        if (source.reader === reader) this.renew(source, value);
+        else {
+          value.close();
+          return await reader.cancel();
+        }
       }
     } catch {
       // A track that was taken away ends its stream with an error; the page knows and offers another.
@@ -279,7 +299,8 @@ export class Pictures {
     const inset = this.inset?.newest;
     const { width, height } = this.size;
     let made: VideoFrame;
-    if (main && !inset && main.displayWidth === width && main.displayHeight === height && !turned(main)) {
+    const fits = main && !inset && main.displayWidth === width && main.displayHeight === height;
+    if (fits && !this.drawsAll && PLAIN.includes(main.format ?? "") && !turned(main)) {
       made = new VideoFrame(main, init);
     } else made = new VideoFrame(this.draw(main ?? null, inset ?? null), init);
     last?.close();
