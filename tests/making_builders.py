@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from functools import lru_cache
-from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -48,7 +47,8 @@ def shot(take: Take) -> tuple[H264Config, AacConfig | None, tuple[Sample, ...]]:
     """Both tracks by time. Zero of the publisher's time is that of the first picture minus
     `starts_ticks`."""
     video, pictures = _pictures(take)
-    audio, sounds = _sounds(take)
+    shown_after = min(one.pts for one in pictures) - take.starts_ticks
+    audio, sounds = _sounds(take, shown_after)
     scales = {
         Track.VIDEO: VIDEO_TIMESCALE,
         Track.AUDIO: VIDEO_TIMESCALE if audio is None else audio.timescale,
@@ -169,7 +169,7 @@ def _picture(take: Take, index: int) -> av.VideoFrame:
     return frame
 
 
-def _sounds(take: Take) -> tuple[AacConfig | None, list[Sample]]:
+def _sounds(take: Take, shown_after: int) -> tuple[AacConfig | None, list[Sample]]:
     """As late as the pictures, and with the encoder's own delay taken off."""
     if not take.sound_rate:
         return None, []
@@ -192,7 +192,7 @@ def _sounds(take: Take) -> tuple[AacConfig | None, list[Sample]]:
         frame.time_base = Fraction(1, take.sound_rate)
         packets += encoder.encode(frame)
     first = take.starts_ticks * take.sound_rate // VIDEO_TIMESCALE
-    late = _late(take) * take.sound_rate // VIDEO_TIMESCALE
+    late = shown_after * take.sound_rate // VIDEO_TIMESCALE
     lag = round(take.lag_seconds * take.sound_rate)
     return AacConfig(encoder.extradata or b""), [
         Sample(Track.AUDIO, first + late + pts, first + late + pts, 1024, True, bytes(packet))
@@ -202,28 +202,10 @@ def _sounds(take: Take) -> tuple[AacConfig | None, list[Sample]]:
     ]
 
 
-def _late(take: Take) -> int:
-    """How much later than it is decoded the first picture is shown."""
-    first = min(_pictures_of(take), key=lambda one: one.pts)
-    return first.pts - take.starts_ticks
-
-
-@lru_cache(maxsize=32)
-def _pictures_of(take: Take) -> tuple[Sample, ...]:
-    return tuple(_pictures(take)[1])
-
-
 def _pcm(take: Take) -> list[float]:
     noise = random.Random(7)
     rate = take.sound_rate
-    values = [noise.uniform(-0.01, 0.01) * take.volume for _ in range(int(take.seconds * rate))]
-    for second in range(math.ceil(take.seconds)):
-        for index in range(round(_CLICK_SECONDS * rate)):
-            position = second * rate + index
-            if position < len(values):
-                values[position] += take.volume * math.sin(2 * math.pi * 1000 * index / rate)
-    return values
-
-
-def rises(values: list[float]) -> bool:
-    return all(one < other for one, other in pairwise(values))
+    second = [noise.uniform(-0.01, 0.01) * take.volume for _ in range(rate)]
+    for index in range(round(_CLICK_SECONDS * rate)):
+        second[index] += take.volume * math.sin(2 * math.pi * 1000 * index / rate)
+    return (second * math.ceil(take.seconds))[: int(take.seconds * rate)]

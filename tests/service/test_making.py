@@ -4,6 +4,7 @@ pictures, even sound; by a process that can be killed, and says in words what we
 
 import asyncio
 import os
+import resource
 import struct
 from collections.abc import Callable
 from datetime import datetime
@@ -259,9 +260,9 @@ def test_a_clip_shorter_than_channels_take_is_refused(tmp_path: Path) -> None:
 def test_sprites_are_keyframes_with_their_moments(tmp_path: Path) -> None:
     record(
         tmp_path,
-        Take(seconds=21, rate=10, gop=10),
-        Take(seconds=4, at_seconds=60, rate=10, gop=10, width=180, height=320),
-        Take(seconds=20, at_seconds=64, rate=10, gop=40),
+        Take(seconds=21, rate=10, gop=10, sound_rate=0),
+        Take(seconds=4, at_seconds=60, rate=10, gop=10, width=180, height=320, sound_rate=0),
+        Take(seconds=20, at_seconds=64, rate=10, gop=40, sound_rate=0),
     )
     made, sheet = make(tmp_path, "sprites")
     assert made.data["starts_at"] == at(0)
@@ -372,6 +373,19 @@ def test_a_full_disk_is_named_so(tmp_path: Path) -> None:
     with pytest.raises(MakingFailed, match="not enough room"):
         do(job, lambda _: None)
     assert not (tmp_path / "x.mp4").exists()
+
+
+@pytest.mark.parametrize("wanted", [{}, {"is_loudness_normal": True}])
+def test_a_disk_that_takes_no_more_in_the_middle(tmp_path: Path, wanted: dict[str, Any]) -> None:
+    record(tmp_path, Take(seconds=6))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, before[1]))
+    try:
+        with pytest.raises(MakingFailed, match="The disk does not work"):
+            make(tmp_path, "mp4", **wanted)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list((tmp_path / "files").iterdir()) == []
 
 
 # The process
