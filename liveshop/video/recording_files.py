@@ -124,6 +124,8 @@ class RecordingFiles:
         short = (
             f"less than {self._least_free_bytes / 2**30:.3g} GiB (video.least_free_gib) would stay "
             "free on the disk of data_dir: "
+            if self._least_free_bytes
+            else "the disk of data_dir is full: "
         )
         if self.is_kept:
             return short + "the recording stands still until there is room"

@@ -26,6 +26,7 @@ from liveshop.video.recorded import Facts, facts
 from liveshop.video.recording import Recordings
 from liveshop.video.recording_files import RecordingFiles
 from liveshop.video.recording_index import INDEX
+from liveshop.video.service import VideoService
 
 SHOW = ShowId("shw_1")
 LEAST_FREE = 400_000
@@ -244,6 +245,7 @@ async def test_what_is_missing_is_said_while_it_is_and_afterwards(
     host: Host, tmp_path: Path, clock: ManualClock, disk: Disk
 ) -> None:
     made = recordings_in(tmp_path, clock)
+    service = VideoService(clock=clock, recordings=made)
     with capture_logs() as logged:
         async with running(made):
             show = made.of(SHOW)
@@ -255,7 +257,7 @@ async def test_what_is_missing_is_said_while_it_is_and_afterwards(
                 found = await made.facts(SHOW)
                 assert found is not None
                 is_short = free == LEAST_FREE
-                assert (made.shortage(SHOW) is not None) == is_short
+                assert (service.recording_shortage(SHOW) is not None) == is_short
                 assert is_short <= (found.shortage is not None)
     assert [line["event"] for line in logged] == ["recording.failing", "recording.works_again"]
     assert "until there is room" in (found.shortage or "")
