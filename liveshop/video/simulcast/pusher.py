@@ -97,7 +97,8 @@ class Pusher:
         self._queue.settle(self._paused_at)
         if self._state in {"live", "connecting"}:
             self._say("waiting")
-        loop.call_later(self._limits.pause_seconds, self._wake.set)
+        # A little later: a timer may be early by the clock's resolution, and there is no second.
+        loop.call_later(self._limits.pause_seconds + 0.05, self._wake.set)
 
     def end(self) -> None:
         """What is in the queue is sent, then `run` returns."""
