@@ -10,7 +10,7 @@ from camera_builders import recording
 
 from liveshop.video.ingest.access_units import BadMedia
 from liveshop.video.ingest.camera_container import Blob, convert_recording
-from liveshop.video.ingest.camera_protocol import CameraRefused
+from liveshop.video.ingest.camera_refused import CameraRefused
 from liveshop.video.ingest.camera_sound import AacFrame
 from liveshop.video.ingest.camera_thread import Inbox, Made, Shown, Tracks
 from liveshop.video.ingest.camera_transcode import Transcoders

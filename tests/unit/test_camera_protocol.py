@@ -8,18 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liveshop.video.ingest.camera_protocol import (
-    AacConfig,
     Begun,
     CameraLimits,
     CameraProtocol,
-    CameraRefused,
     Configured,
     Kind,
     Media,
-    OpusSound,
-    PcmSound,
     pong,
 )
+from liveshop.video.ingest.camera_refused import CameraRefused
+from liveshop.video.ingest.camera_tracks import OpusSound, PcmSound
+from liveshop.video.model import AacConfig
 
 AVCC = "AULAC//hABdnQsAL2go35IQAAAMABAAAAwDwPFCqgAEABGjOD8g="
 """By x264: baseline, 160x90."""

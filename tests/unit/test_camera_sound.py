@@ -10,8 +10,8 @@ import pytest
 from camera_builders import Chunk, opus, pcm, pcm_at
 
 from liveshop.video.ingest.access_units import BadMedia
-from liveshop.video.ingest.camera_protocol import OpusSound, PcmSound
 from liveshop.video.ingest.camera_sound import AacFrame, SoundDecoder, SoundMaker, aac_of
+from liveshop.video.ingest.camera_tracks import OpusSound, PcmSound
 
 FRAME_US = 1024 * 1_000_000 / 48_000
 MS = 1000

@@ -21,9 +21,10 @@ from liveshop.video.ingest.access_units import (
     picture_of,
     video_config,
 )
-from liveshop.video.ingest.camera_protocol import CameraRefused, OpusSound
+from liveshop.video.ingest.camera_refused import CameraRefused
 from liveshop.video.ingest.camera_sound import AacFrame, SoundDecoder, SoundMaker, aac_of
 from liveshop.video.ingest.camera_thread import Give, Inbox, Made, Shown, Tracks
+from liveshop.video.ingest.camera_tracks import OpusSound
 from liveshop.video.ingest.camera_transcode import BEHIND_SECONDS, DECODERS, Slot, Transcoder
 from liveshop.video.model import AacConfig, UnsupportedMedia
 

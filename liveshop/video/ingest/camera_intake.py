@@ -22,16 +22,8 @@ from liveshop.video.ingest.camera_container import (
     no_transcoder_free,
 )
 from liveshop.video.ingest.camera_freeze import Freeze
-from liveshop.video.ingest.camera_protocol import (
-    Begun,
-    CameraRefused,
-    Configured,
-    Kind,
-    Media,
-    OpusSound,
-    PcmSound,
-    SoundFormat,
-)
+from liveshop.video.ingest.camera_protocol import Begun, Configured, Kind, Media
+from liveshop.video.ingest.camera_refused import CameraRefused
 from liveshop.video.ingest.camera_sound import AacFrame, aac_of
 from liveshop.video.ingest.camera_thread import (
     CameraThread,
@@ -42,6 +34,7 @@ from liveshop.video.ingest.camera_thread import (
     Tracks,
     convert_sound,
 )
+from liveshop.video.ingest.camera_tracks import OpusSound, PcmSound, SoundFormat
 from liveshop.video.ingest.camera_transcode import BEHIND_SECONDS, Transcoders
 from liveshop.video.ingest.rates import Frequency
 from liveshop.video.ingest.runs import Idle, Runs, Unit

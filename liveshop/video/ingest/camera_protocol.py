@@ -5,85 +5,27 @@ host's clock, the rest as WebCodecs or MediaRecorder made it. Media is acknowled
 browser calls sent may lie in the buffers of its system for seconds.
 """
 
-import base64
-import binascii
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from liveshop.realtime.model import CloseCode
-from liveshop.video.ingest.access_units import BadMedia, VideoConfig, aac_config, video_config
+from liveshop.video.ingest.access_units import VideoConfig
+from liveshop.video.ingest.camera_refused import CameraRefused, broken
+from liveshop.video.ingest.camera_tracks import (
+    AudioTrack,
+    SoundFormat,
+    VideoTrack,
+    sound_of,
+    video_of,
+)
 from liveshop.video.ingest.rates import Rate
-from liveshop.video.model import AacConfig, UnsupportedMedia
 
 Format = Literal["webcodecs", "recorder"]
-Code = Literal[
-    "not_signed_in",
-    "forbidden",
-    "unknown_show",
-    "show_over",
-    "video_unsupported",
-    "no_transcoder_free",
-    "too_much",
-    "broken_media",
-    "replaced",
-    "idle",
-    "unavailable",
-    "going_down",
-]
-_CLOSE_CODES: Final[dict[Code, int]] = {
-    "not_signed_in": CloseCode.BAD_TOKEN,
-    "forbidden": CloseCode.NO_SUCH_SHOW,
-    "unknown_show": CloseCode.NO_SUCH_SHOW,
-    "show_over": CloseCode.NO_SUCH_SHOW,
-    "video_unsupported": CloseCode.PROTOCOL_VIOLATED,
-    "no_transcoder_free": CloseCode.UNAVAILABLE,
-    "too_much": CloseCode.PROTOCOL_VIOLATED,
-    "broken_media": CloseCode.PROTOCOL_VIOLATED,
-    "replaced": 4505,
-    "idle": CloseCode.IDLE,
-    "unavailable": CloseCode.UNAVAILABLE,
-    "going_down": CloseCode.GOING_DOWN,
-}
-"""Below 4500: come back."""
-
 _HEADER_BYTES: Final = 9
 _MOST_US: Final = 1 << 53
 """A number of JavaScript's; 285 years."""
-_OPUS_LOOKAHEAD: Final = 312
-"""What libopus, which every browser has, puts before the first sample of 48 kHz."""
-_MOST_CHANNELS: Final = 2
-_PCM_RATES: Final = range(8_000, 96_001)
-
-_CODECS: Final = {
-    "avc3": "H.264 with its parameters in the stream",
-    "hev1": "HEVC (H.265)",
-    "hvc1": "HEVC (H.265)",
-    "av01": "AV1",
-    "vp8": "VP8",
-    "vp09": "VP9",
-}
-_SOUND_CODECS: Final = {"mp3": "MP3", "flac": "FLAC", "vorbis": "Vorbis", "ulaw": "G.711"}
-
-
-class CameraRefused(Exception):
-    """The host is told so, then the connection is closed. `message` is shown to people."""
-
-    def __init__(self, code: Code, message: str, *, retry_after: float | None = None) -> None:
-        super().__init__(code)
-        self.code: Code = code
-        self.message = message
-        self.retry_after = retry_after
-
-    @property
-    def close_code(self) -> int:
-        return _CLOSE_CODES[self.code]
-
-    @property
-    def is_retryable(self) -> bool:
-        return self.close_code < CloseCode.BANNED
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,25 +52,6 @@ class Kind(IntEnum):
 
 
 # -- what a host says
-
-
-@dataclass(frozen=True, slots=True)
-class OpusSound:
-    """`delay`: samples of 48 kHz that a decoder gives before what the timestamp means."""
-
-    channels: int
-    delay: int = _OPUS_LOOKAHEAD
-
-
-@dataclass(frozen=True, slots=True)
-class PcmSound:
-    """16 bits, little-endian, interleaved."""
-
-    sample_rate: int
-    channels: int
-
-
-SoundFormat: TypeAlias = AacConfig | OpusSound | PcmSound
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,29 +98,17 @@ class Bye:
 Event: TypeAlias = Begun | Configured | Media | Pinged | Muted | Bye
 
 
-class _VideoTrack(msgspec.Struct):
-    codec: str
-    description: str | None = None
-
-
-class _AudioTrack(msgspec.Struct):
-    codec: str
-    description: str | None = None
-    sample_rate: int = 48_000
-    channels: int = 1
-
-
 class _Begin(msgspec.Struct, tag_field="t", tag="begin"):
     format: Format
     mime: str | None = None
-    video: _VideoTrack | None = None
-    audio: _AudioTrack | None = None
+    video: VideoTrack | None = None
+    audio: AudioTrack | None = None
     resume: str | None = None
 
 
 class _Config(msgspec.Struct, tag_field="t", tag="config"):
-    video: _VideoTrack | None = None
-    audio: _AudioTrack | None = None
+    video: VideoTrack | None = None
+    audio: AudioTrack | None = None
 
 
 class _Muted(msgspec.Struct, tag_field="t", tag="muted"):
@@ -317,11 +228,11 @@ class CameraProtocol:
 
     def _text(self, text: str, seconds: float) -> Event | None:
         if len(text) > self._limits.text_bytes:
-            raise _broken("a text frame is too long")
+            raise broken("a text frame is too long")
         try:
             said = _decoder.decode(text)
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
-            raise _broken("a text frame is not of this protocol") from None
+            raise broken("a text frame is not of this protocol") from None
         match said:
             case _Begin():
                 return self._begin(said)
@@ -331,7 +242,7 @@ class CameraProtocol:
                 return Pinged(said.at)
             case _Probe():
                 if self.has_begun or self._probed_since is not None:
-                    raise _broken("an uplink is tested once, and before anything is sent")
+                    raise broken("an uplink is tested once, and before anything is sent")
                 self._probed_since = seconds
                 return None
             case _Muted():
@@ -340,7 +251,7 @@ class CameraProtocol:
 
     def _begin(self, said: _Begin) -> Begun:
         if self.has_begun:
-            raise _broken("it has begun already")
+            raise broken("it has begun already")
         self._format = said.format
         self._taken_bytes = self._acked_bytes = 0
         resume = (said.resume or "")[:100]
@@ -349,34 +260,34 @@ class CameraProtocol:
             return Begun(said.format, mime, None, None, resume)
         if said.video is None:
             raise CameraRefused("video_unsupported", "There is no picture. Choose a camera.")
-        return Begun(said.format, mime, _video(said.video), _sound(said.audio), resume)
+        return Begun(said.format, mime, video_of(said.video), sound_of(said.audio), resume)
 
     def _config(self, said: _Config) -> Configured:
         if self._format != "webcodecs":
-            raise _broken("a configuration came where none belongs")
-        video = None if said.video is None else _video(said.video)
-        return Configured(video, _sound(said.audio))
+            raise broken("a configuration came where none belongs")
+        video = None if said.video is None else video_of(said.video)
+        return Configured(video, sound_of(said.audio))
 
     def _binary(self, frame: bytes, seconds: float) -> Media | None:
         if not _HEADER_BYTES < len(frame) <= self._limits.frame_bytes:
-            raise _broken(f"a frame has {len(frame)} bytes")
+            raise broken(f"a frame has {len(frame)} bytes")
         kind = _kind_of(frame[0])
         us = int.from_bytes(frame[1:_HEADER_BYTES], "big", signed=True)
         if abs(us) > _MOST_US:
-            raise _broken("a timestamp is not one")
+            raise broken("a timestamp is not one")
         if kind is Kind.PROBE:
             self._probe(len(frame), seconds)
         elif self._format is None:
-            raise _broken("media came before its description")
+            raise broken("media came before its description")
         elif (kind is Kind.CONTAINER) != (self._format == "recorder"):
-            raise _broken("media came that was not announced")
+            raise broken("media came that was not announced")
         self._taken_bytes += len(frame)
         self._taken_us = us
         return None if kind is Kind.PROBE else Media(kind, us, frame[_HEADER_BYTES:])
 
     def _probe(self, count: int, seconds: float) -> None:
         if self.has_begun or self._probed_since is None:
-            raise _broken("a test frame came where none belongs")
+            raise broken("a test frame came where none belongs")
         is_late = seconds - self._probed_since > self._limits.probe_seconds
         if is_late or self._taken_bytes + count > self._limits.probe_bytes:
             raise CameraRefused("too_much", "The test of the connection takes too long. Try again.")
@@ -386,76 +297,4 @@ def _kind_of(number: int) -> Kind:
     try:
         return Kind(number)
     except ValueError:
-        raise _broken("a frame is of a kind that is not known") from None
-
-
-def _video(track: _VideoTrack) -> VideoConfig:
-    name = track.codec.split(".", 1)[0].lower()
-    if name != "avc1":
-        raise CameraRefused(
-            "video_unsupported",
-            f"This browser sends {_CODECS.get(name, 'a kind of video that is not known here')};"
-            " only H.264 is taken this way. Choose the other way of sending, or another browser.",
-        )
-    if not track.description:
-        raise CameraRefused(
-            "video_unsupported",
-            "The browser did not say how its H.264 is to be decoded (avcC). Use another browser.",
-        )
-    try:
-        return video_config(_bytes(track.description))
-    except UnsupportedMedia as error:
-        raise CameraRefused("video_unsupported", error.detail) from None
-    except BadMedia as error:
-        raise _broken(str(error)) from None
-
-
-def _sound(track: _AudioTrack | None) -> SoundFormat | None:
-    if track is None:
-        return None
-    name = track.codec.split(".", 1)[0].lower()
-    if name not in {"opus", "mp4a", "pcm"}:
-        raise CameraRefused(
-            "video_unsupported",
-            f"This browser sends {_SOUND_CODECS.get(name, 'a kind of sound not known here')};"
-            " Opus, AAC and PCM are taken. Use another browser.",
-        )
-    if not 1 <= track.channels <= _MOST_CHANNELS:
-        raise CameraRefused(
-            "video_unsupported",
-            f"The microphone has {track.channels} channels; one or two are taken.",
-        )
-    if name == "opus":
-        return OpusSound(track.channels, _opus_delay(track.description))
-    if name == "pcm":
-        if track.sample_rate not in _PCM_RATES:
-            raise _broken("sound has no such sample rate")
-        return PcmSound(track.sample_rate, track.channels)
-    if not track.description:
-        raise CameraRefused(
-            "video_unsupported",
-            "The browser did not say how its AAC is to be decoded. Use another browser.",
-        )
-    try:
-        return aac_config(_bytes(track.description))
-    except UnsupportedMedia as error:
-        raise CameraRefused("video_unsupported", error.detail) from None
-
-
-def _opus_delay(description: str | None) -> int:
-    """From an OpusHead (RFC 7845 5.1), where the browser gives one."""
-    head = _bytes(description) if description else b""
-    if len(head) < 12 or not head.startswith(b"OpusHead"):
-        return _OPUS_LOOKAHEAD
-    return min(int.from_bytes(head[10:12], "little"), 4_800)
-
-
-def _bytes(text: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise _broken("a description is not base64") from None
-
-
-def _broken(what: str) -> CameraRefused:
-    return CameraRefused("broken_media", f"This browser sends what is not understood: {what}.")
+        raise broken("a frame is of a kind that is not known") from None

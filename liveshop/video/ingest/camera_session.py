@@ -22,13 +22,13 @@ from liveshop.video.ingest.camera_protocol import (
     Bye,
     CameraLimits,
     CameraProtocol,
-    CameraRefused,
     Configured,
     Event,
     Media,
     Muted,
     Pinged,
 )
+from liveshop.video.ingest.camera_refused import CameraRefused
 from liveshop.video.ingest.camera_transcode import Transcoders
 from liveshop.video.ingest.runs import Idle
 from liveshop.video.model import PublisherGone, Publishing, ShowOver, UnsupportedMedia

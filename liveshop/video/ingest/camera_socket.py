@@ -16,7 +16,7 @@ from liveshop.kernel.errors import Forbidden
 from liveshop.kernel.ids import ShowId, new_secret
 from liveshop.realtime.handshake import Bearer, Handshake, check_handshake
 from liveshop.realtime.model import SUBPROTOCOL
-from liveshop.video.ingest.camera_protocol import CameraRefused
+from liveshop.video.ingest.camera_refused import CameraRefused
 from liveshop.video.ingest.camera_session import CameraSession, CameraSocketLimits
 from liveshop.video.ingest.camera_transcode import Transcoders
 from liveshop.video.model import Publishing

@@ -12,7 +12,7 @@ from typing import Final
 import av
 
 from liveshop.video.ingest.access_units import BadMedia
-from liveshop.video.ingest.camera_protocol import OpusSound, PcmSound
+from liveshop.video.ingest.camera_tracks import OpusSound, PcmSound
 from liveshop.video.model import AAC_FRAME_LENGTH, AacConfig
 
 SAMPLE_RATE: Final = 48_000

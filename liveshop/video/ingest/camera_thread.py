@@ -16,8 +16,9 @@ from typing import Any, Final, TypeAlias
 import structlog
 
 from liveshop.video.ingest.access_units import BadMedia, Picture, VideoConfig
-from liveshop.video.ingest.camera_protocol import CameraRefused, OpusSound, PcmSound
+from liveshop.video.ingest.camera_refused import CameraRefused
 from liveshop.video.ingest.camera_sound import AacFrame, SoundDecoder, SoundMaker
+from liveshop.video.ingest.camera_tracks import OpusSound, PcmSound
 from liveshop.video.model import AacConfig
 
 _log = structlog.get_logger("camera")
