@@ -497,6 +497,7 @@ async def test_a_slow_destination_gets_what_it_can_take(opened: Callable[..., Se
 
     limits = replace(
         HASTY,
+        stall_seconds=5,
         send_buffer_bytes=4096,
         write_buffer_bytes=32768,
         queue=QueueLimits(max_bytes=4 << 20, max_seconds=0.5),
