@@ -15,13 +15,13 @@ const LAST = STEPS.length - 1;
 /** What sound and framing take of the line. */
 const SOUND_KBIT = 90;
 /** Bytes that are so late say that the line is full. */
-const LATE_MS = 350;
+const LATE_MS = 400;
 const CALM_MS = 220;
 /** A moment's hold-up at the server or in this machine is not the line. */
-const LATE_FOR_MS = 300;
+const LATE_FOR_MS = 500;
 const DOWN_EVERY_MS = 900;
 /** Late for so long, and what was carried meanwhile is what the line carries; before, it is what there was to carry. */
-const PROVED_MS = 900;
+const PROVED_MS = 1_000;
 /** An encoder shows only after some seconds whether less is enough. */
 const BUSY_EVERY_MS = 4_000;
 const UP_AFTER_MS = 4_000;
