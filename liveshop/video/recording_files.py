@@ -13,7 +13,6 @@ instead. It is one list of chunks all the same: what rewinding shows of a kept o
 import errno
 import os
 import shutil
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +24,14 @@ from liveshop.video.fmp4 import segment_type
 from liveshop.video.model import NoSuchSegment, NoVideo
 from liveshop.video.packager import Segment
 from liveshop.video.playlist import Chunk, Entry, rewind_playlist
+from liveshop.video.recording_disk import (
+    append,
+    number_of,
+    shorten,
+    size_of,
+    unlink,
+    write_whole,
+)
 from liveshop.video.recording_index import (
     INDEX,
     Line,
@@ -154,7 +161,7 @@ class RecordingFiles:
         if self._state.kept and not self._state.is_archived:
             # Of what was being written when the server died, no line tells.
             last = self._state.kept[-1]
-            _shorten(self._chunk_path(last.number), last.byte_count)
+            shorten(self._chunk_path(last.number), last.byte_count)
         self._remove_strangers()
         self._forget_old()
         self._make_text()
@@ -257,7 +264,7 @@ class RecordingFiles:
         if chunk is None:
             chunk = self._new_chunk(segment)
             if chunk.init_number not in self._inits:
-                _replace(self._init_path(chunk.init_number), init)
+                write_whole(self._init_path(chunk.init_number), init)
                 self._inits.add(chunk.init_number)
             if self.is_kept and not self._state.is_kept:
                 self.mark(Line(kept=True))
@@ -271,13 +278,13 @@ class RecordingFiles:
             byte_count=chunk.byte_count + sum(map(len, fragments)),
         )
         try:
-            _append(path, fragments, chunk.byte_count)
+            append(path, fragments, chunk.byte_count)
             self._append(_line_of(longer))
         except OSError as error:
             if is_new:
-                _unlink(path)
+                unlink(path)
             else:
-                _shorten(path, chunk.byte_count)
+                shorten(path, chunk.byte_count)
             if error.errno in _FULL and not self.is_kept:
                 self._make_way(segment.byte_count)
             raise
@@ -338,9 +345,9 @@ class RecordingFiles:
         data = msgspec.json.encode(line) + b"\n"
         path = self.folder / INDEX
         try:
-            _append(path, [data], self._index_size)
+            append(path, [data], self._index_size)
         except OSError:
-            _shorten(path, self._index_size)
+            shorten(path, self._index_size)
             raise
         self._index_size += len(data)
 
@@ -369,7 +376,7 @@ class RecordingFiles:
     def _forget_bytes(self, byte_count: int) -> int:
         """Forget the oldest chunks until these are free, and return how many are."""
         kept = self._state.kept
-        freed = sum(_size(self._chunk_path(number)) for number in self._leaving)
+        freed = sum(size_of(self._chunk_path(number)) for number in self._leaving)
         seconds = sum(chunk.duration_seconds for chunk in kept)
         count = 0
         for chunk in kept:
@@ -408,21 +415,21 @@ class RecordingFiles:
         while len(self._leaving) > late_readers:
             number = self._leaving.pop(0)
             self._chunks.discard(number)
-            _unlink(self._chunk_path(number))
+            unlink(self._chunk_path(number))
         # Whoever still reads a chunk that is leaving has its init section.
         first = state.kept[0] if state.kept else self._open
         for number in [one for one in self._inits if first and one < first.init_number]:
             self._inits.discard(number)
-            _unlink(self._init_path(number))
+            unlink(self._init_path(number))
 
     def _remove_strangers(self) -> None:
         """Files that the index does not name."""
         for path in self.folder.glob("*.m4s*"):
-            if path.suffix != ".m4s" or _number_of(path) not in self._chunks:
-                _unlink(path)
+            if path.suffix != ".m4s" or number_of(path) not in self._chunks:
+                unlink(path)
         for path in self.folder.glob("init-*"):
-            if path.suffix != ".mp4" or _number_of(path) not in self._inits:
-                _unlink(path)
+            if path.suffix != ".mp4" or number_of(path) not in self._inits:
+                unlink(path)
 
 
 def _line_of(chunk: Chunk) -> Line:
@@ -444,51 +451,3 @@ def _read(path: Path | None, otherwise: str) -> bytes:
         return path.read_bytes()
     except FileNotFoundError:
         raise NoSuchSegment(otherwise) from None
-
-
-def _append(path: Path, parts: Sequence[bytes], size: int) -> None:
-    """To a file of `size` bytes. Raises OSError, having taken some of it perhaps."""
-    with path.open("wb" if size == 0 else "ab", buffering=0) as file:
-        if file.tell() != size:
-            raise OSError(errno.EIO, f"{path.name} is not as it was left")
-        for part in parts:
-            if file.write(part) != len(part):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """All of it or nothing. Raises OSError."""
-    unfinished = path.with_name(path.name + ".new")
-    try:
-        with unfinished.open("wb") as file:
-            file.write(data)
-        unfinished.replace(path)
-    except OSError:
-        _unlink(unfinished)
-        raise
-
-
-def _shorten(path: Path, size: int) -> None:
-    """Drop what stands behind."""
-    with suppress(OSError):  # the next one to append finds it
-        if path.stat().st_size > size:
-            os.truncate(path, size)
-
-
-def _size(path: Path) -> int:
-    """0 for a file that is not there."""
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
-
-
-def _unlink(path: Path) -> None:
-    with suppress(OSError):  # it takes room, nothing else
-        path.unlink()
-
-
-def _number_of(path: Path) -> int:
-    """-1 for a file that has none."""
-    digits = path.stem.rpartition("-")[2]
-    return int(digits) if digits.isascii() and digits.isdecimal() else -1

@@ -38,7 +38,7 @@ class Disk:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.free = 10**9
         self.is_full = False
-        append = recording_files._append
+        append = recording_files.append
 
         def appended(path: Path, parts: list[bytes], size: int) -> None:
             if self.is_full:
@@ -46,7 +46,7 @@ class Disk:
                 raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
             append(path, parts, size)
 
-        monkeypatch.setattr(recording_files, "_append", appended)
+        monkeypatch.setattr(recording_files, "append", appended)
         monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(self.free))
 
 
