@@ -49,7 +49,8 @@ export class RecordingLine extends View {
       // While it goes on only what is wrong is worth a line.
       return show.state === "live" && recording?.shortage
         ? html`<p class="recording-stopped note note-warn" role="status" data-testid="recording-stopped">${icon("warn")}
-            <span><strong>${this.t("recording.stopped")}</strong> ${this.shortage(recording.shortage)} ${this.t("recording.stopped_text")}</span></p>`
+            <span><strong>${this.t(this.watch.grows === false ? "recording.stopped" : "recording.short")}</strong>
+              ${this.shortage(recording.shortage)} ${this.t(this.watch.grows ? "recording.goes_on" : "recording.stopped_text")}</span></p>`
         : nothing;
     }
     const text = recording

@@ -14,6 +14,8 @@ export class RecordingWatch extends EventTarget {
   /** Of what viewers see of it. */
   chapters: readonly Chapter[] = [];
   error: unknown = null;
+  /** Whether more of it came since it was asked before; null: not known yet. */
+  grows: boolean | null = null;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private isRunning = false;
   private isOver = false;
@@ -69,6 +71,8 @@ export class RecordingWatch extends EventTarget {
     try {
       const recording = document.hidden ? this.recording : await this.api.get<Recording>(`${this.path}/recording`);
       if (turn !== this.turn) return;
+      const before = this.recording?.bytes;
+      if (recording && before !== undefined) this.grows = recording.bytes > before;
       this.recording = recording;
       this.error = null;
       await this.findChapters();
