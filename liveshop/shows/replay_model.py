@@ -81,7 +81,6 @@ class Recorded:
     trim_from: datetime | None = None
     trim_until: datetime | None = None
     expires_at: datetime | None = None
-    is_archived: bool = False
     loudness_lufs: float | None = None
 
     @property

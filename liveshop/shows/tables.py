@@ -117,7 +117,6 @@ show_recording = sa.Table(
     sa.Column("trim_until", UtcDateTime),
     # Null: until somebody deletes it.
     sa.Column("expires_at", UtcDateTime, index=True),
-    sa.Column("is_archived", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("loudness_lufs", sa.Float),
 )
 

@@ -29,7 +29,6 @@ def upgrade() -> None:
         sa.Column("trim_from", UtcDateTime(), nullable=True),
         sa.Column("trim_until", UtcDateTime(), nullable=True),
         sa.Column("expires_at", UtcDateTime(), nullable=True),
-        sa.Column("is_archived", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("loudness_lufs", sa.Float(), nullable=True),
         sa.ForeignKeyConstraint(
             ["show_id"], ["show.id"], name=op.f("fk_show_recording_show_id_show")
