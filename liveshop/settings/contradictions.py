@@ -313,6 +313,7 @@ def _bad_video(video: VideoSettings) -> list[str]:
             ("max_kbit_per_second", video.max_kbit_per_second, 100),
             ("link_hours", video.link_hours, 1),
             ("replay_days", video.replay_days, 0),
+            ("recording_hours", video.recording_hours, 1),
         )
         if value < least
     ]

@@ -252,6 +252,10 @@ class VideoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     they are refused."""
     replay_days: int = 90
     """How long the recording of a show is kept after it; 0: nothing but what rewinding needs."""
+    recording_hours: int = 12
+    """A recording that is kept ends after so much of a show, so that a show that nobody ends does
+    not fill the disk (about 1 GB an hour at 2.5 Mbit/s). The show goes on; viewers can go back to
+    what was recorded, but not to what comes later."""
     replay_at_once: bool = True
     """Whether a show becomes its replay when it ends, without anybody asking for it."""
     thumbnail_seconds: int = 30

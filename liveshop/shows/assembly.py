@@ -86,6 +86,7 @@ def assemble(
         keep_seconds=settings.video.rewind_seconds,
         least_free_bytes=least_free_bytes,
         is_kept=settings.video.replay_days > 0,
+        longest_seconds=settings.video.recording_hours * 3600,
         archive=archive_of(settings.video),
     )
     records = bool(settings.video.rewind_seconds or settings.video.replay_days)

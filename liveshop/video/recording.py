@@ -6,6 +6,7 @@ back so far, or something of the recording is missing, and the log and the studi
 """
 
 import asyncio
+import math
 import shutil
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -140,8 +141,8 @@ class Recordings(KeptRecordings):
     """All shows'. `run` in a supervised task. A show's folder is `root / show_id`.
 
     `least_free_bytes`: what is left of the disk for others. `is_kept`: recordings stay after their
-    shows, until `remove`. `on_ended` is told of each of those, once all of it is on disk; again
-    where it raised, and maybe again after a restart.
+    shows, until `remove`; they end after `longest_seconds`. `on_ended` is told of each of those,
+    once all of it is on disk; again where it raised, and maybe again after a restart.
     """
 
     def __init__(
@@ -152,6 +153,7 @@ class Recordings(KeptRecordings):
         keep_seconds: int,
         least_free_bytes: int,
         is_kept: bool = False,
+        longest_seconds: float = math.inf,
         archive: Archive | None = None,
     ) -> None:
         super().__init__(root, archive)
@@ -160,6 +162,7 @@ class Recordings(KeptRecordings):
         self._keep_seconds = keep_seconds
         self._least_free_bytes = least_free_bytes
         self._is_kept = is_kept
+        self._longest_seconds = longest_seconds
         self._recordings: dict[ShowId, Recording] = {}
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue()
         self._waiting_bytes = 0
@@ -178,6 +181,7 @@ class Recordings(KeptRecordings):
                 keep_seconds=self._keep_seconds,
                 least_free_bytes=self._least_free_bytes,
                 is_kept=self._is_kept,
+                longest_seconds=self._longest_seconds,
             )
             recording = self._recordings[show_id] = Recording(show_id, files, self)
         return recording

@@ -11,6 +11,7 @@ instead. It is one list of chunks all the same: what rewinding shows of a kept o
 """
 
 import errno
+import math
 import os
 import shutil
 from contextlib import suppress
@@ -59,7 +60,8 @@ _LEAST_SECONDS: Final = 3 * TARGET_SECONDS
 class RecordingFiles:
     """One show's folder. `keep_seconds`: how far back viewers can go. `least_free_bytes`: what is
     left of the disk for others, since orders are written to it too. `is_kept`: nothing is
-    forgotten; a recording that was begun so goes on so.
+    forgotten; a recording that was begun so goes on so. `longest_seconds`: one that is kept ends
+    after so much.
 
     `load`, `add`, `close`, `end` and `mark` one at a time; the others whenever.
     """
@@ -71,11 +73,13 @@ class RecordingFiles:
         keep_seconds: int,
         least_free_bytes: int = 0,
         is_kept: bool = False,
+        longest_seconds: float = math.inf,
     ) -> None:
         self.folder = folder
         self._keep_seconds = max(keep_seconds, _LEAST_SECONDS)
         self._least_free_bytes = least_free_bytes
         self._is_to_be_kept = is_kept
+        self._longest_seconds = longest_seconds
         self._state = State()
         self._index_size = 0
         self._open: Chunk | None = None
@@ -107,6 +111,7 @@ class RecordingFiles:
             keep_seconds=self._keep_seconds,
             least_free_bytes=self._least_free_bytes,
             is_kept=self._is_to_be_kept,
+            longest_seconds=self._longest_seconds,
         )
 
     @property
@@ -170,8 +175,13 @@ class RecordingFiles:
     def add(self, segment: Segment, init: bytes) -> None:
         """The next segment, with its init section. Raises OSError, with nothing taken; then the
         next chunk is a discontinuity. Where room is short, the oldest chunks are forgotten for it,
-        unless they are to be kept."""
+        unless they are to be kept. Nothing is taken of what comes after `longest_seconds`, which is
+        told as `trouble`."""
         self.load()
+        if self._is_long_enough:
+            hours = self._longest_seconds / 3600
+            self.miss(f"Recordings end after {hours:g} hours (video.recording_hours).")
+            return
         if not self._continues(segment.entry):
             self.close()
             self._is_torn = True
@@ -244,6 +254,15 @@ class RecordingFiles:
         return _read(path, f"there is no init section {number} in this show")
 
     # -- chunks
+
+    @property
+    def _is_long_enough(self) -> bool:
+        if not self.is_kept or math.isinf(self._longest_seconds):
+            return False
+        seconds = sum(chunk.duration_seconds for chunk in self._state.kept)
+        if self._open is not None:
+            seconds += self._open.duration_seconds
+        return seconds >= self._longest_seconds
 
     def _continues(self, entry: Entry) -> bool:
         last = self._last

@@ -126,6 +126,33 @@ def test_without_room_it_stands_still_and_goes_on_by_itself(
     assert checked(again.playlist()).complete[0].discontinuity == 0
 
 
+def test_one_that_is_kept_ends_after_its_hours_and_says_so(host: Host, tmp_path: Path) -> None:
+    files = RecordingFiles(tmp_path, keep_seconds=60, is_kept=True, longest_seconds=20)
+    for segment in host.send(31):
+        files.add(*segment)
+    assert files.trouble == "Recordings end after 0.00555556 hours (video.recording_hours)."
+    assert files.shortage is None, "the disk has room: nothing else is removed for it"
+    assert files.is_idle, "all there is can be watched"
+    assert (known(tmp_path).started_at, known(tmp_path).seconds) == (ORIGIN, 20)
+    again = RecordingFiles(tmp_path, keep_seconds=60, is_kept=True, longest_seconds=20)
+    late = Host(90_000, late_seconds=31)
+    late.begin()
+    for segment in late.send(10):
+        again.add(*segment)
+    again.end()
+    ended = known(tmp_path)
+    assert (ended.seconds, ended.gaps, ended.is_ended) == (20, 0, True)
+    assert "video.recording_hours" in (ended.shortage or "")
+
+
+def test_what_is_recorded_for_rewinding_alone_goes_on_for_ever(host: Host, tmp_path: Path) -> None:
+    files = RecordingFiles(tmp_path, keep_seconds=60, longest_seconds=20)
+    for segment in host.send(31):
+        files.add(*segment)
+    assert files.trouble is None
+    assert known(tmp_path).seconds == 30
+
+
 def test_a_folder_that_vanishes_is_said_and_begun_anew(host: Host, tmp_path: Path) -> None:
     folder = tmp_path / "show"
     files = recorded(folder, host, 20, is_kept=True)

@@ -249,6 +249,7 @@ KEY = {"video__archive_key_id": "an-id", "video__archive_secret": "the-archive's
         (KEY, "video.archive_url: where to"),
         ({**ARCHIVE, **KEY, "video__replay_days": 0}, "nothing to move"),
         ({"video__replay_days": -1}, "video.replay_days"),
+        ({"video__recording_hours": 0}, "video.recording_hours"),
     ],
 )
 def test_an_archive_that_cannot_work_is_named(given: dict[str, Any], problem: str) -> None:
