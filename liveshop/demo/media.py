@@ -72,7 +72,15 @@ def prepare(folder: Path, progress: Progress) -> None:
                 future.result()
 
 
-_NOT_DRAWING = ("run.py", "seed.py", "deals.py", "autopilot.py", "__init__.py", "media.py")
+_NOT_DRAWING = (
+    "run.py",
+    "seed.py",
+    "past.py",
+    "deals.py",
+    "autopilot.py",
+    "__init__.py",
+    "media.py",
+)
 _Job = tuple[str, str, str] | tuple[int]
 
 

@@ -93,6 +93,7 @@ def prepare(
         # A first start that was interrupted left half a shop behind; begin again.
         for half in data.glob("liveshop.sqlite3*"):
             half.unlink()
+        shutil.rmtree(data / "video", ignore_errors=True)
         state = seed.DemoState(secret=new_secret(32))
         seed.write_state(state_path, state)
     cache = media.cache_folder()
@@ -125,6 +126,8 @@ def prepare(
         "mail.folder": str(data / "mail"),
         "video.rtmp_port": rtmp_port,
         "video.least_free_gib": 0.5,
+        # A demo that is left running takes no more of the disk than this.
+        "video.recording_hours": 2,
         # What somebody tries out with the demo runs on the same machine.
         "syndication.private_addresses": True,
     }
@@ -176,9 +179,9 @@ async def run(plan: Plan, ready: Callable[[Addresses], None]) -> None:
     host, port = plan.settings.server.host, plan.settings.server.port
     async with opened(plan.settings, plan.browser) as shop:
         if plan.state.is_complete:
-            await seed.refresh(shop, plan.state)
+            await seed.refresh(shop, plan.state, plan.film)
         else:
-            await seed.seed(shop, plan.state, dict(plan.pictures), plan.storefront)
+            await seed.seed(shop, plan.state, dict(plan.pictures), plan.film, plan.storefront)
         await asyncio.to_thread(seed.write_state, plan.state_path, plan.state)
         show_id = ShowId(plan.state.live_show_id)
         camera = _Camera(plan.film, shop)

@@ -16,6 +16,7 @@ from liveshop.catalog.tables import variant_price
 from liveshop.demo import deals
 from liveshop.demo import shop as lindholm
 from liveshop.demo.media import cover_name, picture_name
+from liveshop.demo.past import add_past_show
 from liveshop.demo.places import locations
 from liveshop.demo.shop import DemoProduct, DemoShow
 from liveshop.kernel.ids import MediaId, ProductId, ShowId, VariantId
@@ -42,6 +43,8 @@ class DemoState(msgspec.Struct):
     cover_ids: list[str] = []
     live_show_id: str = ""
     scheduled_show_id: str = ""
+    past_show_id: str = ""
+    """Empty also where there was no room for one."""
 
     @property
     def is_complete(self) -> bool:
@@ -63,7 +66,7 @@ def write_state(path: Path, state: DemoState) -> None:
 
 
 async def seed(
-    shop: Liveshop, state: DemoState, pictures: dict[str, bytes], storefront: str
+    shop: Liveshop, state: DemoState, pictures: dict[str, bytes], film: Path, storefront: str
 ) -> None:
     """Everything a fresh demo needs. `pictures` are the drawn files by name; `storefront` is where
     its products are at home."""
@@ -81,13 +84,15 @@ async def seed(
         cover = await shop.media.store_image(pictures[cover_name(index)], alt=show.cover_alt)
         state.cover_ids.append(cover.media_id)
     await _add_staff(shop, state)
+    state.past_show_id = await add_past_show(shop, film, state.product_ids) or ""
     state.live_show_id = await go_live(shop, state)
     state.scheduled_show_id = await _add_show(shop, state, lindholm.SHOWS[1])
     await shop.shows.change_state(ShowId(state.scheduled_show_id), "scheduled")
 
 
-async def refresh(shop: Liveshop, state: DemoState) -> None:
-    """Make an earlier demo worth seeing again: one show live, one still ahead."""
+async def refresh(shop: Liveshop, state: DemoState, film: Path) -> None:
+    """Make an earlier demo worth seeing again: one show live, one still ahead, one to look back
+    on."""
     async with shop.database.read() as conn:
         live = await shows_store.by_id(conn, ShowId(state.live_show_id))
         ahead = await shows_store.by_id(conn, ShowId(state.scheduled_show_id))
@@ -96,6 +101,8 @@ async def refresh(shop: Liveshop, state: DemoState) -> None:
     if ahead is not None and ahead.state == "scheduled" and _has_passed(ahead, shop):
         start = _start(lindholm.SHOWS[1], shop.clock.now())
         await shop.shows.change_show(ahead.id, shows_wire.ShowChange(starts_at=start))
+    if not state.past_show_id:
+        state.past_show_id = await add_past_show(shop, film, state.product_ids) or ""
 
 
 async def go_live(shop: Liveshop, state: DemoState) -> str:
