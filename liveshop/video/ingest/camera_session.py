@@ -51,6 +51,9 @@ class CameraSocketLimits:
     look_seconds: float = 1.0
     """How often a host is told whether the show is live, if that has changed."""
     send_seconds: float = 10.0
+    silent_seconds: float = 3.0
+    """A browser pings each second: when it says nothing for so long while it sends, its line is
+    gone, and viewers are told."""
     connections: int = 50
     connections_per_show: int = 6
     """One sends; others are on their way out, or come to take over."""
@@ -105,6 +108,8 @@ class CameraSession:
         self._protocol = CameraProtocol(limits.protocol, self._seconds())
         self._intake: CameraIntake | None = None
         self._has_sent = False
+        self._heard_at: float | None = None
+        self._is_silent = False
         self._door = _Door()
         self._doubt = asyncio.Event()
         self._cut: CameraRefused | None = None
@@ -198,6 +203,7 @@ class CameraSession:
             if self._cut is not None:
                 raise self._cut
             now, seconds = self._clock.now(), self._seconds()
+            self._listen(frame, seconds)
             if frame is not None:
                 event = self._protocol.receive(frame, seconds)
                 if isinstance(event, Bye):
@@ -206,6 +212,16 @@ class CameraSession:
                     return
                 await self._take(event, now, seconds)
             await self._look(seconds)
+
+    def _listen(self, frame: str | bytes | None, seconds: float) -> None:
+        """Raises _Closed when the line is gone, though nobody has said so."""
+        if frame is not None or self._heard_at is None:
+            self._heard_at, self._is_silent = seconds, False
+        elif self._has_sent and seconds - self._heard_at > self._limits.silent_seconds:
+            # Not the first time: what came while this server was held up is read before.
+            if self._is_silent:
+                raise _Closed
+            self._is_silent = True
 
     async def _next_frame(self) -> str | bytes | None:
         """None: time to look at the rest."""
