@@ -216,12 +216,13 @@ export class Pictures {
     if (late > MAKE_UP_TICKS) this.tick += late - 1;
     if (late >= 1) {
       this.tick += 1;
-      this.make();
+      this.make(late > 1 && late <= MAKE_UP_TICKS);
     }
     this.wait();
   }
 
-  private make(): void {
+  /** `isMadeUp`: for a tick that is over. The newest picture was taken after it, and would be seen before its sound. */
+  private make(isMadeUp: boolean): void {
     if (!this.main?.newest || this.encoder.state === "closed") return;
     if (!this.events.isWanted() && !this.needsKey) return;
     const full = this.encoder.encodeQueueSize >= QUEUE_MAX;
@@ -231,7 +232,7 @@ export class Pictures {
     if (!this.configure()) return;
     // What is seen between two ticks was taken half a tick before the later one, on average.
     const timestamp = Math.round(this.epoch + this.tick * TICK_US - TICK_US / 2);
-    const frame = this.compose(timestamp);
+    const frame = this.compose(timestamp, isMadeUp);
     const isKey = this.needsKey || this.tick - this.keyTick >= FRAME_RATE;
     if (isKey) {
       this.keyTick = this.tick;
@@ -291,13 +292,14 @@ export class Pictures {
     return this.isUpright ? { width: lines, height: long } : { width: long, height: lines };
   }
 
-  private compose(timestamp: number): VideoFrame {
+  private compose(timestamp: number, isMadeUp: boolean): VideoFrame {
     const init = { timestamp, duration: Math.round(TICK_US) };
     const { last } = this;
-    if (last && !this.isFresh) return new VideoFrame(last, init);
+    const { width, height } = this.size;
+    const fitsLast = last?.displayWidth === width && last.displayHeight === height;
+    if (last && (!this.isFresh || (isMadeUp && fitsLast))) return new VideoFrame(last, init);
     const main = this.main?.newest;
     const inset = this.inset?.newest;
-    const { width, height } = this.size;
     let made: VideoFrame;
     const fits = main && !inset && main.displayWidth === width && main.displayHeight === height;
     if (fits && !this.drawsAll && PLAIN.includes(main.format ?? "") && !turned(main)) {
