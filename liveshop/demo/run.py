@@ -202,7 +202,7 @@ async def run(plan: Plan, ready: Callable[[Addresses], None]) -> None:
             camera.rolling(show_id),
         ):
             piloting = asyncio.create_task(supervised("autopilot", pilot.run))
-            camera.start(source, first=True)
+            camera.start(source)
             await source.wait_until_started()
             ready(_addresses(plan, shop))
             await until_stopped()
@@ -227,19 +227,17 @@ class _Camera:
             head_start_seconds=_HEAD_START_SECONDS,
         )
 
-    def start(self, source: LoopSource, *, first: bool = False) -> None:
-        """`first`: nobody else can be sending yet."""
-        task = asyncio.create_task(supervised("film", partial(self._roll, source, first=first)))
+    def start(self, source: LoopSource) -> None:
+        task = asyncio.create_task(supervised("film", partial(self._roll, source)))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _roll(self, source: LoopSource, *, first: bool) -> None:
-        """Play while the show is live and no encoder sends; come back some time after it went."""
+    async def _roll(self, source: LoopSource) -> None:
+        """Play while the show is live and nobody sends; come back some time after he went."""
         video = self._shop.stage.video
         while await self._is_live(source.show_id):
-            if first or not video.has_publisher(source.show_id):
+            if not video.has_publisher(source.show_id):
                 await source.run()
-            first = False
             await asyncio.sleep(_ENCODER_GONE_SECONDS)
 
     async def _is_live(self, show_id: ShowId) -> bool:
