@@ -7,11 +7,10 @@ back so far, or something of the recording is missing, and the log and the studi
 
 import asyncio
 import math
-import shutil
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -26,7 +25,14 @@ from liveshop.video.model import RecordingAway
 from liveshop.video.packager import Segment
 from liveshop.video.recorded import Facts
 from liveshop.video.recording_files import RecordingFiles
-from liveshop.video.recording_index import INDEX, Line, State, read_end, read_state
+from liveshop.video.recording_folders import (
+    Remove,
+    folders,
+    kept_and_over,
+    remove_ended,
+    remove_old,
+)
+from liveshop.video.recording_index import Line, State
 from liveshop.video.recording_kept import KeptRecordings
 
 MOST_WAITING_BYTES: Final = 64 * 1024 * 1024
@@ -36,6 +42,8 @@ _KEPT_WHERE_SHORT: Final = timedelta(minutes=10)
 """After the show's end: by then nobody watches it, and a running one needs the room."""
 _FETCHED_WHERE_SHORT: Final = 900.0
 """What the archive has too: whoever reads it is done by then."""
+_ROOM_SECONDS: Final = 60.0
+"""After which it is looked anew for what can go, where nothing could."""
 _LOOK_SECONDS: Final = 3600.0
 """How often old recordings are looked for."""
 _AGAIN_SECONDS: Final = (1.0, 5.0, 30.0, 120.0, 600.0)
@@ -168,6 +176,7 @@ class Recordings(KeptRecordings):
         self._waiting_bytes = 0
         self._over: asyncio.Queue[ShowId] = asyncio.Queue()
         """Shows that ended, for whoever is told and for the archive."""
+        self._looks_for_room_at = 0.0
         self._removed: set[ShowId] = set()
         """Of which something may be on its way to the archive."""
 
@@ -197,8 +206,12 @@ class Recordings(KeptRecordings):
 
     async def unended(self) -> list[ShowId]:
         """Recordings that wait for the end of their show."""
-        found = await asyncio.to_thread(_folders, self._root)
+        found = await asyncio.to_thread(folders, self._root)
         return [show_id for show_id, state in found if not state.is_ended]
+
+    async def ended_before(self, moment: datetime) -> list[ShowId]:
+        """Recordings that are kept, and ended before then: the longest ago first."""
+        return await asyncio.to_thread(kept_and_over, self._root, moment)
 
     async def facts(self, show_id: ShowId) -> Facts | None:
         facts = await super().facts(show_id)
@@ -273,8 +286,7 @@ class Recordings(KeptRecordings):
         if job.is_end and failed is None:
             self._after_end(recording)
         if files.shortage is not None:
-            await self.drop_unused(after_seconds=_FETCHED_WHERE_SHORT)
-            await self._remove(_remove_ended_folder, self._clock.now() - _KEPT_WHERE_SHORT)
+            await self._make_room()
 
     def _after_end(self, recording: Recording) -> None:
         state = recording.files.state
@@ -286,7 +298,7 @@ class Recordings(KeptRecordings):
     # -- when shows are over
 
     async def _attend(self) -> None:
-        for show_id, state in await asyncio.to_thread(_folders, self._root):
+        for show_id, state in await asyncio.to_thread(folders, self._root):
             if state.is_archived:
                 self.note_fetched(show_id)
             if state.is_ended and not (state.is_told and await self._is_moved(show_id, state)):
@@ -345,23 +357,32 @@ class Recordings(KeptRecordings):
 
     # -- removing
 
+    async def _make_room(self) -> None:
+        """What running shows need more. Not with each of their segments where there is nothing."""
+        now = asyncio.get_running_loop().time()
+        if now < self._looks_for_room_at:
+            return
+        await self.drop_unused(after_seconds=_FETCHED_WHERE_SHORT)
+        if not await self._remove(remove_ended, self._clock.now() - _KEPT_WHERE_SHORT):
+            self._looks_for_room_at = now + _ROOM_SECONDS
+
     async def _remove_old(self) -> None:
         """What is kept goes by `remove` alone."""
-        await self._remove(_remove_old_folders, self._clock.now() - _KEPT_AFTER_LAST_CHUNK)
+        await self._remove(remove_old, self._clock.now() - _KEPT_AFTER_LAST_CHUNK)
         await self.drop_unused()
         for show_id, recording in list(self._recordings.items()):
             if recording.is_ended:
                 del self._recordings[show_id]  # it is read again when somebody asks for it
 
-    async def _remove(
-        self, remove: Callable[[Path, datetime, set[ShowId]], list[str]], before: datetime
-    ) -> None:
+    async def _remove(self, remove: Remove, since: datetime) -> list[str]:
         busy = {show_id for show_id, one in self._recordings.items() if not one.is_idle}
-        for name in await asyncio.to_thread(remove, self._root, before, busy):
+        names = await asyncio.to_thread(remove, self._root, since, busy)
+        for name in names:
             removed = self._recordings.get(ShowId(name))
             if removed is not None:
                 removed.start_over()
             _log.info("recording.removed", show_id=name)
+        return names
 
 
 def _answer(job: _Job, failed: OSError | None) -> None:
@@ -371,60 +392,3 @@ def _answer(job: _Job, failed: OSError | None) -> None:
         job.done.set_result(None)
     else:
         job.done.set_exception(failed)
-
-
-def _folders(root: Path) -> list[tuple[ShowId, State]]:
-    """All recordings, and how far they are; without their chunks."""
-    found: list[tuple[ShowId, State]] = []
-    for folder in _inside(root):
-        with suppress(OSError):
-            found.append((ShowId(folder.name), read_end(folder)))
-    return found
-
-
-def _inside(root: Path) -> list[Path]:
-    """Empty where it cannot be read, which is found out by whoever writes."""
-    try:
-        return [folder for folder in root.iterdir() if folder.is_dir()]
-    except OSError:
-        return []
-
-
-def _remove_old_folders(root: Path, before: datetime, busy: set[ShowId]) -> list[str]:
-    removed: list[str] = []
-    for folder in _unchanged(root, before, busy):
-        if not _is_kept(folder):
-            shutil.rmtree(folder, ignore_errors=True)
-            removed.append(folder.name)
-    return removed
-
-
-def _remove_ended_folder(root: Path, before: datetime, busy: set[ShowId]) -> list[str]:
-    """Only the one that ended first: it may be enough."""
-    for folder in _unchanged(root, before, busy):
-        with suppress(OSError):
-            if read_end(folder).is_ended and not _is_kept(folder):
-                shutil.rmtree(folder, ignore_errors=True)
-                return [folder.name]
-    return []
-
-
-def _is_kept(folder: Path) -> bool:
-    """Also where nobody can tell."""
-    try:
-        return read_state(folder).is_kept
-    except OSError:
-        return True
-
-
-def _unchanged(root: Path, since: datetime, busy: set[ShowId]) -> list[Path]:
-    """Folders of recordings, oldest first."""
-    found: list[tuple[datetime, Path]] = []
-    for folder in _inside(root):
-        try:
-            changed_at = datetime.fromtimestamp((folder / INDEX).stat().st_mtime, UTC)
-        except OSError:
-            continue
-        if changed_at < since and folder.name not in busy:
-            found.append((changed_at, folder))
-    return [folder for _, folder in sorted(found)]

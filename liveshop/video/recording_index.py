@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -32,8 +32,8 @@ class Line(msgspec.Struct, omit_defaults=True):
 
     number: int = -1
     init: int = -1
-    at: datetime | None = None
-    seconds: float = 0.0
+    at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    seconds: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 0.0
     torn: bool = False
     keyless: bool = False
     bytes: int = 0
@@ -100,6 +100,22 @@ def read_end(folder: Path) -> State:
         data = data.partition(b"\n")[2]
     state, _ = replayed(data, lambda _: True)
     return state
+
+
+def is_kept_there(folder: Path) -> bool:
+    """Whether it is kept and there is something of it. Raises OSError.
+
+    Decodes nothing: it is asked of all recordings there are, and most say it in their first two
+    lines. In a text of ours, such as `short`, these quotes would be escaped.
+    """
+    is_kept = has_chunk = False
+    with (folder / INDEX).open("rb") as file:
+        for line in file:
+            is_kept |= b'"kept":true' in line
+            has_chunk |= b'"at":' in line
+            if is_kept and has_chunk:
+                return True
+    return False
 
 
 def read_state(folder: Path) -> State:

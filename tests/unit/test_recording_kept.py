@@ -5,7 +5,7 @@ import asyncio
 import errno
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ from liveshop.kernel.clock import ManualClock
 from liveshop.kernel.errors import Unavailable
 from liveshop.kernel.ids import ShowId
 from liveshop.video import recording, recording_files
-from liveshop.video.model import NoRecording, NoSuchSegment
+from liveshop.video.model import NoRecording, NoSuchSegment, RecordingAway
 from liveshop.video.recorded import Facts, facts
 from liveshop.video.recording import Recordings
 from liveshop.video.recording_files import RecordingFiles
@@ -314,6 +314,56 @@ async def test_age_removes_nothing_that_is_kept_and_a_short_disk_neither(
     assert await made.facts(ShowId("shw_old")) is None
 
 
+async def test_a_short_disk_is_searched_for_room_once_a_minute(
+    host: Host, tmp_path: Path, clock: ManualClock, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = await asyncio.to_thread(recorded, tmp_path / "shw_old", host, 20, is_kept=True)
+    await asyncio.to_thread(files.end)
+    long_ago = ((clock.now() - timedelta(days=400)).timestamp(),) * 2
+    await asyncio.to_thread(os.utime, tmp_path / "shw_old" / INDEX, long_ago)
+    looked = 0
+    remove_ended = recording.remove_ended
+
+    def counted(root: Path, since: datetime, busy: Collection[str]) -> list[str]:
+        nonlocal looked
+        looked += 1
+        return remove_ended(root, since, busy)
+
+    monkeypatch.setattr(recording, "remove_ended", counted)
+    made = recordings_in(tmp_path, clock)
+    disk.free = LEAST_FREE
+    async with running(made):
+        other = Host()
+        other.begin()
+        for segment in other.send(30):
+            made.of(SHOW).add(*segment)
+        await made.wait_until_written()
+    assert looked == 1
+
+
+async def test_what_is_kept_and_of_no_use_is_found(
+    host: Host, tmp_path: Path, clock: ManualClock
+) -> None:
+    files = await asyncio.to_thread(recorded, tmp_path / "shw_ended", host, 20, is_kept=True)
+    await asyncio.to_thread(files.end)
+    other = Host()
+    other.begin()
+    await asyncio.to_thread(recorded, tmp_path / "shw_paused", other, 20, is_kept=True)
+    # A crash came between the promise to keep it and its first chunk.
+    (tmp_path / "shw_empty").mkdir()
+    (tmp_path / "shw_empty" / INDEX).write_bytes(b'{"kept":true}\n')
+    for name in ("shw_ended", "shw_paused", "shw_empty"):
+        long_ago = ((clock.now() - timedelta(days=40)).timestamp(),) * 2
+        await asyncio.to_thread(os.utime, tmp_path / name / INDEX, long_ago)
+    made = recordings_in(tmp_path, clock)
+    assert await made.ended_before(clock.now() - timedelta(days=30)) == ["shw_ended"]
+    assert await made.ended_before(clock.now() - timedelta(days=50)) == []
+    async with running(made):
+        while (tmp_path / "shw_empty").exists():
+            await asyncio.sleep(0.01)  # between two looks
+        assert await made.facts(ShowId("shw_paused")) is not None
+
+
 async def test_a_running_show_can_be_worked_with_as_far_as_it_will_not_change(
     host: Host, tmp_path: Path, clock: ManualClock
 ) -> None:
@@ -332,6 +382,29 @@ async def test_a_running_show_can_be_worked_with_as_far_as_it_will_not_change(
         await made.wait_until_written()
         after = await made.replay(SHOW, None, None)
         assert after.text.startswith(before.text.removesuffix("#EXT-X-ENDLIST\n"))
+
+
+async def test_one_that_cannot_be_read_is_told_as_such(
+    host: Host, tmp_path: Path, clock: ManualClock
+) -> None:
+    await asyncio.to_thread(recorded, tmp_path / SHOW, host, 20, is_kept=True)
+    made = recordings_in(tmp_path, clock)
+    before = await made.facts(SHOW)
+    index = tmp_path / SHOW / INDEX
+    lines = index.read_bytes()
+    for damage in (
+        b'{"number":9,"init":1,"at":"2026-01-01T00:00:00","seconds":1.0,"bytes":1}\n',
+        b'{"number":9,"init":1,"at":"2026-01-01T00:00:00Z","seconds":1e300,"bytes":1}\n',
+        b"\xff\n",
+    ):
+        index.write_bytes(lines + damage)
+        assert await made.facts(SHOW) == before
+    index.unlink()
+    index.mkdir()
+    with pytest.raises(RecordingAway):
+        await made.facts(SHOW)
+    assert await made.ended_before(clock.now() + timedelta(days=1)) == []
+    assert await made.unended() == []
 
 
 async def test_names_that_are_none_lead_nowhere(tmp_path: Path, clock: ManualClock) -> None:
