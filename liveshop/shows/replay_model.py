@@ -144,12 +144,15 @@ class Window:
 NOTHING: Final = Window("nobody")
 
 
-def access_of(state: ShowState, audience: Audience, recorded: Recorded | None) -> Window:
-    """What viewers may play of a show's recording."""
-    if state != "replay" or recorded is None or recorded.state != "ended":
+def access_of(
+    state: ShowState, audience: Audience, recorded: Recorded | None, *, is_replaced: bool
+) -> Window:
+    """What viewers may play of a show's recording. `is_replaced`: another film is shown instead."""
+    shown = None if recorded is None else recorded.shown
+    if state != "replay" or is_replaced or recorded is None or shown is None:
         return NOTHING
     access: Access = "everyone" if audience == "everyone" else "signed"
-    return Window(access, recorded.trim_from, recorded.trim_until)
+    return Window(access, shown.from_at, recorded.trim_until)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from liveshop.catalog.store import in_chunks
 from liveshop.catalog.tables import product
 from liveshop.kernel.ids import ProductId, ShowId
 from liveshop.shows.model import Audience, Pin, ShowState
-from liveshop.shows.replay_model import File, FileId, FileState, Recorded
+from liveshop.shows.replay_model import File, FileId, FileState, Recorded, Window, access_of
 from liveshop.shows.tables import recording_file, show, show_pin, show_recording
 from liveshop.storage import insert
 
@@ -62,14 +62,24 @@ class Played:
 
     state: ShowState
     audience: Audience
+    replay_url: str | None
     recorded: Recorded | None
+
+    @property
+    def window(self) -> Window:
+        """What viewers may play."""
+        return access_of(
+            self.state, self.audience, self.recorded, is_replaced=bool(self.replay_url)
+        )
 
 
 async def played(conn: AsyncConnection, show_id: ShowId) -> Played | None:
     """None: there is no such show."""
     row = (
         await conn.execute(
-            sa.select(show.c.state.label("stage"), show.c.audience, show_recording)
+            sa.select(
+                show.c.state.label("stage"), show.c.audience, show.c.replay_url, show_recording
+            )
             .select_from(show.outerjoin(show_recording, _RECORDED.show_id == show.c.id))
             .where(show.c.id == show_id)
         )
@@ -78,7 +88,9 @@ async def played(conn: AsyncConnection, show_id: ShowId) -> Played | None:
         return None
     values = dict(row._mapping)
     stage, audience = values.pop("stage"), values.pop("audience")
-    return Played(stage, audience, Recorded(**values) if values["show_id"] else None)
+    replay_url = values.pop("replay_url")
+    recorded = Recorded(**values) if values["show_id"] else None
+    return Played(stage, audience, replay_url, recorded)
 
 
 async def untold(

@@ -114,8 +114,10 @@ class ReplayViewing:
             show = await self._shows.visible(conn, show_id, who)
             recorded = await replay_store.recording(conn, show_id)
             shown = None if recorded is None else recorded.shown
-            window = access_of(show.state, show.audience, recorded)
-            is_open = window.access != "nobody" and not show.replay_url
+            window = access_of(
+                show.state, show.audience, recorded, is_replaced=bool(show.replay_url)
+            )
+            is_open = window.access != "nobody"
             if recorded is None or shown is None or not (is_open or who.may("shows:read")):
                 raise NoReplay("There is no recording of this show to play.")
             files = await replay_store.files(conn, show_id)
@@ -158,12 +160,8 @@ class ReplayViewing:
             return None
         return Poster(self._links.file(one, show.id), one.width, one.height)
 
-    async def access(self, show_id: ShowId) -> Access:
-        """Whom its recording plays for, as of a few seconds ago."""
-        return (await self.window(show_id)).access
-
     async def window(self, show_id: ShowId) -> Window:
-        """The same, and what of it plays."""
+        """What of its recording plays, and for whom, as of a few seconds ago."""
         at = asyncio.get_running_loop().time()
         cached = self._windows.get(show_id)
         if cached is not None and cached.until > at:
@@ -172,7 +170,7 @@ class ReplayViewing:
             found = await replay_store.played(conn, show_id)
         if found is None:
             return NOTHING
-        window = access_of(found.state, found.audience, found.recorded)
+        window = found.window
         if len(self._windows) >= _MAX_WINDOWS:
             self._windows.clear()
         self._windows[show_id] = _Cached(window, at + _WINDOW_SECONDS)

@@ -154,8 +154,7 @@ class Replays(ReplayViewing):
         recorded = found.recorded
         if recorded is None:
             return _unfinished(show_id, await self._recordings.facts(show_id))
-        window = access_of(found.state, found.audience, recorded)
-        named = self._links.named(show_id, window.access, now)
+        named = self._links.named(show_id, found.window.access, now)
         return replay_wire.Recording(
             show_id=show_id,
             state=recorded.state,
@@ -275,7 +274,9 @@ class Replays(ReplayViewing):
                         f"There are {MAX_FILES} files of this show. Delete one first."
                     )
                 await self._make(tx, [wanted], now)
-            window = access_of(show.state, show.audience, recorded)
+            window = access_of(
+                show.state, show.audience, recorded, is_replaced=bool(show.replay_url)
+            )
         return self._links.file_out(wanted, self._links.named(show_id, window.access, now))
 
     async def _wanted(

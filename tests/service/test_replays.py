@@ -222,7 +222,7 @@ async def test_a_show_that_ends_is_its_replay_and_the_room_hears_it(house: House
     assert show.replay is not None
     assert show.replay.endswith(f"/hls/{show_id}/replay/index.m3u8")
     assert house.heard()[-2:] == [("ended", None), ("replay", show.replay)]
-    assert await house.replays.access(show_id) == "everyone"
+    assert (await house.replays.window(show_id)).access == "everyone"
     recording = await house.replays.recording(show_id)
     assert (recording.state, recording.seconds, recording.bytes) == ("ended", 600.0, 5_000_000)
     ended_at = house.disk.recorded.get(show_id)
@@ -266,7 +266,7 @@ async def test_a_running_show_is_not_replayed_and_tells_how_it_is_recorded(house
         29.5,
         "The disk is full.",
     )
-    assert await house.replays.access(show_id) == "nobody"
+    assert (await house.replays.window(show_id)).access == "nobody"
     for refused in (
         house.replays.trim(show_id, replay_wire.Trim(from_at=None, until_at=None)),
         house.replays.keep(show_id, replay_wire.Keep(until=None)),
@@ -286,7 +286,7 @@ async def test_nothing_is_published_by_itself_where_the_shop_does_not_want_it(
     show_id = await house.ended()
     show = await house.show(show_id)
     assert (show.state, show.replay) == ("ended", None)
-    assert await house.replays.access(show_id) == "nobody"
+    assert (await house.replays.window(show_id)).access == "nobody"
     preview = (await house.replays.replay(show_id, builders.ALL_RIGHTS)).hls
     assert "~preview-" in preview
     with pytest.raises(replay_model.NoReplay):
@@ -297,19 +297,19 @@ async def test_nothing_is_published_by_itself_where_the_shop_does_not_want_it(
 
 async def test_a_withdrawn_replay_plays_for_nobody(house: House) -> None:
     show_id = await house.ended()
-    assert await house.replays.access(show_id) == "everyone"
+    assert (await house.replays.window(show_id)).access == "everyone"
     await house.shop.shows.change_state(show_id, "ended")
     house.replays.forget_window(show_id)  # or a few seconds later
-    assert await house.replays.access(show_id) == "nobody"
-    assert await house.replays.access(ShowId("shw_" + "0" * 26)) == "nobody"
+    assert (await house.replays.window(show_id)).access == "nobody"
+    assert (await house.replays.window(ShowId("shw_" + "0" * 26))).access == "nobody"
 
 
 async def test_a_show_for_customers_has_a_signed_replay(house: House) -> None:
     show_id = await house.ended()
     change = wire.ShowChange(audience="customers")
-    assert await house.replays.access(show_id) == "everyone"
+    assert (await house.replays.window(show_id)).access == "everyone"
     await house.shop.shows.change_show(show_id, change)
-    assert await house.replays.access(show_id) == "signed"
+    assert (await house.replays.window(show_id)).access == "signed"
     with pytest.raises(CustomersOnly):
         await house.replays.replay(show_id, ANONYMOUS)
     hls = (await house.replays.replay(show_id, builders.ALL_RIGHTS)).hls
@@ -633,7 +633,7 @@ async def test_a_deleted_recording_is_gone_and_stays_so(house: House) -> None:
     for _ in range(2):
         await house.replays.delete(show_id)
     assert house.disk.lying == set()
-    assert await house.replays.access(show_id) == "nobody"
+    assert (await house.replays.window(show_id)).access == "nobody"
     with pytest.raises(replay_model.NoReplay):
         await house.replays.replay(show_id, builders.ALL_RIGHTS)
     await house.replays.on_ended(show_id, facts)
@@ -663,6 +663,9 @@ async def test_an_address_of_ones_own_outlives_the_recording(house: House) -> No
     await house.shop.shows.change_show(show_id, wire.ShowChange(replay_url=url))
     with pytest.raises(replay_model.NoReplay):
         await house.replays.replay(show_id, ANONYMOUS)
+    house.replays.forget_window(show_id)  # or a few seconds later
+    assert (await house.replays.window(show_id)).access == "nobody"
+    assert "~preview-" in (await house.replays.replay(show_id, builders.ALL_RIGHTS)).hls
     await house.replays.delete(show_id)
     show = await house.show(show_id)
     assert (show.state, show.replay) == ("replay", url)
