@@ -107,12 +107,13 @@ async def switch_off(conn: AsyncConnection, show_id: ShowId, destination_id: str
 async def of_live_shows(
     conn: AsyncConnection,
 ) -> dict[ShowId, list[StoredDestination]]:
-    """Of every show that is live where its video is wanted; shows without that are left out."""
+    """Of every show that is live, and for everyone, where its video is wanted; shows without that
+    are left out."""
     rows = await conn.execute(
         sa.select(show_destination.c.show_id, destination)
         .join(destination, destination.c.id == show_destination.c.destination_id)
         .join(show, show.c.id == show_destination.c.show_id)
-        .where(show.c.state == "live")
+        .where(show.c.state == "live", show.c.audience == "everyone")
         .order_by(show_destination.c.added_at, destination.c.id)
     )
     found: dict[ShowId, list[StoredDestination]] = {}

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import msgspec
 import structlog
 from msgspec import UNSET
 
@@ -23,7 +24,7 @@ from liveshop.shows import destination_store as store
 from liveshop.shows import simulcast_wire as wire
 from liveshop.shows import store as shows_store
 from liveshop.shows.destination_store import StoredDestination
-from liveshop.shows.model import ShowEnded, ShowStarted, UnknownShow, WrongState
+from liveshop.shows.model import AudienceChanged, ShowEnded, ShowStarted, UnknownShow, WrongState
 from liveshop.shows.service import locked_show
 from liveshop.storage import Database, StorageUnavailable
 from liveshop.storage.sealing import SealedOtherwise, TextSealer
@@ -36,6 +37,9 @@ _log = structlog.get_logger("simulcast")
 
 _CHECK_SECONDS: Final = 5.0
 _MOST: Final = 100
+_FOR_CUSTOMERS: Final = (
+    "This show is for customers only, and other platforms show to everyone: it is not sent on."
+)
 
 StageOf = Callable[[str], Awaitable[Stage]]
 """The opened connection of that id. Raises ConnectorError, ShopError."""
@@ -49,6 +53,12 @@ class TooManyDestinations(Conflict):
     """`data.most`: how many there may be."""
 
     code = "too_many_destinations"
+
+
+class ShowForCustomers(Conflict):
+    """Other platforms show to everyone."""
+
+    code = "show_for_customers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +97,7 @@ class Destinations:
         simulcasts.ask = self.address_of
         for kind in (ShowStarted, ShowEnded, DestinationsChanged):
             database.listen(kind, self._heard)
+        database.listen(AudienceChanged, self._heard_of_audience)
 
     # -- destinations
 
@@ -121,7 +132,8 @@ class Destinations:
         return _out(one)
 
     async def change(self, destination_id: str, given: wire.DestinationChange) -> wire.Destination:
-        """What is sent there now starts anew with another address or key. Raises
+        """What is sent there now starts anew with another address or key. Another address needs
+        its key with it: the stored one is shown to nobody, so to no other server either. Raises
         UnknownDestination, BadDestination, BadText."""
         values: dict[str, Any] = {}
         if given.name is not UNSET:
@@ -136,6 +148,12 @@ class Destinations:
                 raise _unknown()
             if before.connection_id is not None and values.keys() - {"name"}:
                 raise BadDestination("Its connection supplies address and key.")
+            is_moved = "url" in values and server_of(values["url"]) != server_of(before.url)
+            if is_moved and "sealed_key" not in values:
+                raise BadDestination(
+                    "Another address needs its stream key with it. Enter the key again.",
+                    data={"field": "key"},
+                )
             if values:
                 await store.change(tx.conn, destination_id, **values)
                 tx.notify(DestinationsChanged())
@@ -158,17 +176,25 @@ class Destinations:
     async def simulcast(self, show_id: ShowId) -> wire.Simulcast:
         """Every destination, those that are switched off too. Raises UnknownShow."""
         async with self._database.read() as conn:
-            if await shows_store.state_of(conn, show_id) is None:
+            show = await shows_store.by_id(conn, show_id)
+            if show is None:
                 raise UnknownShow("There is no such show. Check the address.")
             found = await store.all_of(conn)
             wanted = set(await store.switched_on(conn, show_id))
         health = {one.destination_id: one for one in self._simulcasts.legs(show_id)}
-        legs = [_leg(one, is_on=one.id in wanted, health=health.get(one.id)) for one in found]
-        return wire.Simulcast(legs=legs)
+        is_kept_back = show.audience == "customers" and not show.is_over
+        return wire.Simulcast(
+            legs=[
+                _kept_back(one)
+                if is_kept_back and one.id in wanted
+                else _leg(one, is_on=one.id in wanted, health=health.get(one.id))
+                for one in found
+            ]
+        )
 
     async def switch(self, show_id: ShowId, destination_id: str, *, is_on: bool) -> wire.Simulcast:
         """Counts at once, also in mid-show. Raises UnknownShow, UnknownDestination, WrongState,
-        TooManyDestinations."""
+        ShowForCustomers, TooManyDestinations."""
         async with self._database.write() as tx:
             show = await locked_show(tx.conn, show_id)
             if await store.by_id(tx.conn, destination_id, for_update=True) is None:
@@ -178,6 +204,8 @@ class Destinations:
                     "This show is over; nothing of it is sent any more.",
                     data={"state": show.state, "allowed": ["draft", "scheduled", "live"]},
                 )
+            if show.audience == "customers" and is_on:
+                raise ShowForCustomers(_FOR_CUSTOMERS)
             if is_on:
                 others = set(await store.switched_on(tx.conn, show_id)) - {destination_id}
                 if len(others) >= self._most_legs:
@@ -299,6 +327,11 @@ class Destinations:
         self._news += 1
         self._wake.set()
 
+    def _heard_of_audience(self, changed: AudienceChanged) -> None:
+        if changed.audience == "customers":
+            self._simulcasts.set_targets(changed.show_id, ())
+        self._heard(changed)
+
 
 def _unknown() -> UnknownDestination:
     return UnknownDestination("There is no such destination. It may have been removed.")
@@ -313,6 +346,12 @@ def _out(one: StoredDestination) -> wire.Destination:
         connection_id=one.connection_id,
         created_at=one.created_at,
     )
+
+
+def _kept_back(one: StoredDestination) -> wire.Leg:
+    """It goes on by itself once the show is for everyone again."""
+    leg = _leg(one, is_on=True, health=None)
+    return msgspec.structs.replace(leg, state="refused", reason="customers", detail=_FOR_CUSTOMERS)
 
 
 def _leg(one: StoredDestination, *, is_on: bool, health: LegHealth | None) -> wire.Leg:

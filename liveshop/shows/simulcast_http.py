@@ -2,7 +2,12 @@
 
 from liveshop.kernel.ids import ShowId
 from liveshop.shows import simulcast_wire as wire
-from liveshop.shows.destinations import Destinations, TooManyDestinations, UnknownDestination
+from liveshop.shows.destinations import (
+    Destinations,
+    ShowForCustomers,
+    TooManyDestinations,
+    UnknownDestination,
+)
 from liveshop.shows.model import UnknownShow, WrongState
 from liveshop.video.simulcast.address import BadDestination
 from liveshop.web import Call, Endpoint, permission
@@ -57,7 +62,7 @@ def endpoints(destinations: Destinations) -> list[Endpoint]:
             "/api/destinations/{destination_id}",
             change_destination,
             write,
-            "Change a destination; what is sent there starts anew",
+            "Change a destination; another address needs its key with it",
             "shows",
             body=wire.DestinationChange,
             answer=wire.Destination,
@@ -92,7 +97,13 @@ def endpoints(destinations: Destinations) -> list[Endpoint]:
             "shows",
             body=wire.LegSwitch,
             answer=wire.Simulcast,
-            errors=(UnknownShow, UnknownDestination, WrongState, TooManyDestinations),
+            errors=(
+                UnknownShow,
+                UnknownDestination,
+                WrongState,
+                ShowForCustomers,
+                TooManyDestinations,
+            ),
         ),
     ]
 

@@ -39,7 +39,8 @@ class DestinationInput(Wire):
 
 
 class DestinationChange(Wire):
-    """What is left out stays as it is."""
+    """What is left out stays as it is. With another `url` comes its `key`: a stored key is sent to
+    no other server."""
 
     name: Name | UnsetType = UNSET
     url: Url | UnsetType = UNSET
@@ -49,8 +50,8 @@ class DestinationChange(Wire):
 class Leg(Wire):
     """One destination of a show. `off`: not wanted; `waiting`: wanted, and there is no picture to
     send; `retrying` again at `retry_at`; `refused`: the other side does not want it, which somebody
-    has to mend (it is tried again all the same). `reason` and, in English, `detail` say what is
-    wrong."""
+    has to mend (it is tried again all the same), or with reason `customers` the show is not for
+    everyone. `reason` and, in English, `detail` say what is wrong."""
 
     destination_id: str
     name: str

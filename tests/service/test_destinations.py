@@ -21,7 +21,12 @@ from liveshop.kernel.clock import ManualClock
 from liveshop.kernel.ids import ShowId
 from liveshop.shows import simulcast_wire
 from liveshop.shows import wire as shows_wire
-from liveshop.shows.destinations import Destinations, TooManyDestinations, UnknownDestination
+from liveshop.shows.destinations import (
+    Destinations,
+    ShowForCustomers,
+    TooManyDestinations,
+    UnknownDestination,
+)
 from liveshop.shows.model import UnknownShow, WrongState
 from liveshop.shows.tables import destination
 from liveshop.storage import Database
@@ -101,6 +106,51 @@ async def test_a_key_is_sealed_and_never_shown(shop: Liveshop) -> None:
     )
     (target,) = shop.stage.simulcasts.targets(show_id)
     assert target.address == Address("rtmp://127.0.0.1:9/live", "another-key-42")
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_stored_key_goes_to_no_other_address(shop: Liveshop) -> None:
+    service = shop.stage.destinations
+    made = await new(shop, url="rtmps://127.0.0.1/live")
+    for elsewhere in (
+        "rtmps://127.0.0.2/live",
+        "rtmps://127.0.0.1:444/live",
+        "rtmps://127.0.0.1/other",
+        "rtmp://127.0.0.1:443/live",  # in clear
+    ):
+        with pytest.raises(BadDestination, match="Enter the key again") as refused:
+            await service.change(made.id, simulcast_wire.DestinationChange(url=elsewhere))
+        assert refused.value.data == {"field": "key"}
+    same = simulcast_wire.DestinationChange(url="rtmps://127.0.0.1:443/live/", name="Ours")
+    assert (await service.change(made.id, same)).name == "Ours"
+    moved = simulcast_wire.DestinationChange(url="rtmps://127.0.0.2/live", key="another-42")
+    assert (await service.change(made.id, moved)).url == "rtmps://127.0.0.2/live"
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_show_for_customers_is_sent_nowhere_and_says_so(shop: Liveshop) -> None:
+    service, simulcasts = shop.stage.destinations, shop.stage.simulcasts
+    page, club = await new(shop), await new(shop, "Club")
+    show_id = await a_show(shop, "live")
+    await service.switch(show_id, page.id, is_on=True)
+    assert simulcasts.targets(show_id)
+    narrowed = shows_wire.ShowChange(audience="customers")
+    await shop.shows.change_show(show_id, narrowed)
+    await eventually(lambda: not simulcasts.targets(show_id))
+    await service.check()
+    assert not simulcasts.targets(show_id)
+    kept_back, off = (await service.simulcast(show_id)).legs
+    assert (kept_back.state, kept_back.reason, kept_back.is_on) == ("refused", "customers", True)
+    assert "for customers only" in (kept_back.detail or "")
+    assert (off.state, off.reason) == ("off", None)
+    with pytest.raises(ShowForCustomers, match="for customers only"):
+        await service.switch(show_id, club.id, is_on=True)
+    await shop.shows.change_show(show_id, shows_wire.ShowChange(audience="everyone"))
+    await service.check()
+    assert [one.name for one in simulcasts.targets(show_id)] == ["Page"]
+    await shop.shows.change_show(show_id, narrowed)
+    legs = (await service.switch(show_id, page.id, is_on=False)).legs
+    assert [leg.state for leg in legs] == ["off", "off"]
 
 
 async def test_what_is_switched_on_is_sent_while_the_show_is_live(shop: Liveshop) -> None:

@@ -165,6 +165,8 @@ def test_commands_come_in_the_order_of_encoders() -> None:
         ("NetStream.Publish.BadName", "Bad name.", "refuses the stream key: Bad name."),
         ("NetStream.Publish.Unauthorized", "", "refuses the stream key: NetStream.Publish.Un"),
         ("NetStream.Publish.Rejected", f"no {KEY}!", "refuses the stream key: no …!."),
+        ("NetStream.Publish.Rejected", f"no {KEY.upper()}", "refuses the stream key: no …."),
+        ("NetStream.Publish.Rejected", f"no {KEY[:8]}...", "refuses the stream key: no …."),
         ("NetStream.Publish.Denied", "\x1b[31mno\n", "refuses the stream key: [31mno."),
         ("Something.Else", "Full", "refuses the stream key: Full."),
     ],

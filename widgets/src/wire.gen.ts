@@ -311,7 +311,7 @@ export interface Destination {
   created_at: string;
 }
 
-/** What is left out stays as it is. */
+/** What is left out stays as it is. With another `url` comes its `key`: a stored key is sent to no other server. */
 export interface DestinationChange {
   name?: string;
   url?: string;
@@ -558,7 +558,7 @@ export interface KnownBuyer {
   pending: Order | null;
 }
 
-/** One destination of a show. `off`: not wanted; `waiting`: wanted, and there is no picture to send; `retrying` again at `retry_at`; `refused`: the other side does not want it, which somebody has to mend (it is tried again all the same). `reason` and, in English, `detail` say what is wrong. */
+/** One destination of a show. `off`: not wanted; `waiting`: wanted, and there is no picture to send; `retrying` again at `retry_at`; `refused`: the other side does not want it, which somebody has to mend (it is tried again all the same), or with reason `customers` the show is not for everyone. `reason` and, in English, `detail` say what is wrong. */
 export interface Leg {
   destination_id: string;
   name: string;
@@ -569,7 +569,7 @@ export interface Leg {
   left_out_seconds: number;
   reconnects: number;
   retry_at: string | null;
-  reason: "address" | "busy" | "certificate" | "connection" | "cut" | "hangs" | "key_refused" | "no_answer" | "not_rtmp" | "other" | "private" | "unreachable" | null;
+  reason: "address" | "busy" | "certificate" | "connection" | "customers" | "cut" | "hangs" | "key_refused" | "no_answer" | "not_rtmp" | "other" | "private" | "unreachable" | null;
   detail: string | null;
 }
 

@@ -9,13 +9,14 @@ import socket
 import ssl
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from liveshop.video.ingest.rtmp_chunks import ProtocolError
 from liveshop.video.simulcast.address import Address, Server, server_of
 from liveshop.video.simulcast.flv import Run, Tag
 from liveshop.video.simulcast.leg import LegLimits, Reason
+from liveshop.video.simulcast.names import Names
 from liveshop.video.simulcast.queue import TagQueue
 from liveshop.video.simulcast.rtmp_publish import PublisherState, RtmpPublisher
 from liveshop.web import outgoing
@@ -45,6 +46,7 @@ class Reach:
 
     is_private_allowed: bool
     tls: Callable[[], ssl.SSLContext] = ssl.create_default_context
+    names: Names = field(default_factory=Names)
 
 
 class Clock:
@@ -191,12 +193,10 @@ class Connection:
 
     async def _resolved(self, server: Server) -> list[str]:
         """Raises AddressRefused where all lead into our own network."""
-        loop = asyncio.get_running_loop()
         try:
-            found = await loop.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
+            hosts = list(await self._reach.names.addresses(server.host, server.port))
         except (socket.gaierror, UnicodeError):
             raise LegBroken(f"There is no server named {server.host}.", "unreachable") from None
-        hosts = list(dict.fromkeys(str(one[4][0]) for one in found))
         if not self._reach.is_private_allowed:
             hosts = [host for host in hosts if outgoing.is_public(host)]
             if not hosts:

@@ -24,10 +24,11 @@ Reason = Literal[
     "address",
     "private",
     "connection",
+    "customers",
     "other",
 ]
 """What is wrong, for programs with words of their own. `connection`: it does not say where to send
-to."""
+to. `customers`: the show is for customers only, and platforms show to everyone."""
 
 _RATE_SECONDS: Final = 3.0
 

@@ -6,6 +6,7 @@ says is shown to people only without it.
 """
 
 import secrets
+import string
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -48,6 +49,10 @@ _PING_REQUEST: Final = 6
 _PING_RESPONSE: Final = 7
 _CONNECT, _RELEASE, _FC_PUBLISH, _CREATE, _PUBLISH = 1.0, 2.0, 3.0, 4.0, 5.0
 _LONGEST_WORDS: Final = 200
+_MOST_SAID: Final = 1000
+_PIECE_OF_KEY: Final = 6
+"""Letters in a row that give something of a key away."""
+_SMALL: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _LIMITS: Final = RtmpLimits(
     max_message_bytes=64 << 10, max_buffered_bytes=256 << 10, max_unsent_bytes=64 << 10
 )
@@ -360,9 +365,7 @@ class RtmpPublisher:
     def _worded(self, words: str, info: Value) -> str:
         said = _text_of(info, "description") or _text_of(info, "code")
         said = "".join(letter for letter in said if letter.isprintable())
-        for secret in (self._key, self._key.partition("?")[0]):
-            said = said.replace(secret, "…")
-        said = said.strip(" .")[:_LONGEST_WORDS]
+        said = _without(self._key, said[:_MOST_SAID]).strip(" .")[:_LONGEST_WORDS]
         return f"{words}: {said}." if said else f"{words}."
 
     def _call(self, name: str, transaction: float, *values: Value) -> None:
@@ -380,6 +383,25 @@ class RtmpPublisher:
 
 def _short(number: int) -> bytes:
     return number.to_bytes(2, "big")
+
+
+def _without(key: str, said: str) -> str:
+    """Platforms repeat keys cut short, or in other case: any longer piece of one is left out."""
+    least = min(_PIECE_OF_KEY, len(key))
+    hidden, text = key.translate(_SMALL), said.translate(_SMALL)
+    out: list[str] = []
+    at = 0
+    while at < len(said):
+        end = at + least
+        if least and end <= len(text) and text[at:end] in hidden:
+            while end < len(text) and text[at : end + 1] in hidden:
+                end += 1
+            out.append("…")
+            at = end
+        else:
+            out.append(said[at])
+            at += 1
+    return "".join(out)
 
 
 def _text_of(info: Value, name: str) -> str:

@@ -32,7 +32,8 @@ export function legTrouble(leg: Leg, words: I18n): string {
   const known = leg.reason ? words.t(`simulcast.reason_${leg.reason}`) : "";
   // The server words it more exactly, and in English.
   const told = words.lang.startsWith("en") ? (leg.detail ?? known) : known;
-  return leg.state === "refused" ? `${told} ${words.t("simulcast.again")}` : told;
+  // What its own show forbids is not tried.
+  return leg.state === "refused" && leg.reason !== "customers" ? `${told} ${words.t("simulcast.again")}` : told;
 }
 
 /** Why an address cannot be one, before the server is asked. */

@@ -17,8 +17,20 @@ interface Draft {
   name: string;
   url: string;
   key: string;
+  /** The address that is stored, which the stored key belongs to. */
+  savedUrl: string;
   /** Its connection supplies address and key. */
   byConnection: boolean;
+}
+
+/** The stored key is sent to no other address, so it has to be entered again. */
+function isMoved(draft: Draft): boolean {
+  return draft.id !== "" && !draft.byConnection && draft.url.trim() !== draft.savedUrl;
+}
+
+function keyHint(draft: Draft): string {
+  if (!draft.id) return "simulcast.key_hint";
+  return isMoved(draft) ? "simulcast.key_moved" : "simulcast.key_kept";
 }
 
 @customElement("studio-simulcast")
@@ -108,7 +120,7 @@ export class SimulcastCard extends LoadingView<Simulcast> {
     this.whys = {};
     this.shown = false;
     if (leg === null) {
-      this.draft = { id: "", name: "", url: "", key: "", byConnection: false };
+      this.draft = { id: "", name: "", url: "", key: "", savedUrl: "", byConnection: false };
     } else {
       let found: Destination | undefined;
       try {
@@ -118,7 +130,7 @@ export class SimulcastCard extends LoadingView<Simulcast> {
         this.complain(error);
       }
       if (!found) return;
-      this.draft = { id: found.id, name: found.name, url: found.url, key: "", byConnection: found.connection_id !== null };
+      this.draft = { id: found.id, name: found.name, url: found.url, key: "", savedUrl: found.url, byConnection: found.connection_id !== null };
     }
     await this.updateComplete;
     this.querySelector<HTMLElement>("#destination-name")?.focus();
@@ -129,7 +141,10 @@ export class SimulcastCard extends LoadingView<Simulcast> {
     if (!draft.name.trim()) why["name"] = this.t("simulcast.name_missing");
     const url = draft.byConnection ? "" : addressWhy(draft.url, this.app.words);
     if (url) why["url"] = url;
-    if (!draft.id && !draft.key.trim()) why["key"] = this.t("simulcast.key_missing");
+    if (!draft.key.trim()) {
+      if (!draft.id) why["key"] = this.t("simulcast.key_missing");
+      else if (isMoved(draft)) why["key"] = this.t("simulcast.key_moved");
+    }
     return why;
   }
 
@@ -258,7 +273,7 @@ export class SimulcastCard extends LoadingView<Simulcast> {
           data-testid="destination-key" .value=${draft.key} aria-invalid=${why ? "true" : nothing} aria-describedby=${why ? "destination-key-hint destination-key-why" : "destination-key-hint"}
           @input=${(event: Event) => set({ key: (event.target as HTMLInputElement).value })} />
         <button type="button" class="icon-btn" aria-pressed=${this.shown ? "true" : "false"} aria-label=${label} title=${label} @click=${() => (this.shown = !this.shown)}>${icon("eye")}</button></span>
-      <p class="hint" id="destination-key-hint">${this.t(draft.id ? "simulcast.key_kept" : "simulcast.key_hint")}</p>
+      <p class="hint" id="destination-key-hint">${this.t(keyHint(draft))}</p>
       ${why ? html`<p class="error" id="destination-key-why">${why}</p>` : nothing}</div>`;
   }
 }
