@@ -23,10 +23,11 @@ class NotArchived(NotFound):
 
 class Archive(Protocol):
     """Files under keys such as `shw_1/chunk-7.m4s`. All of it raises ArchiveAway, soon rather than
-    late."""
+    late: only `put` may take hours, as long as the storage takes something of the file."""
 
     async def put(self, key: str, path: Path) -> None:
-        """As a whole or not at all. Raises OSError where the file cannot be read."""
+        """As a whole or not at all, and keeps nobody from reading. Raises OSError where the file
+        cannot be read."""
         ...
 
     async def read(self, key: str, start: int, stop: int) -> bytes:

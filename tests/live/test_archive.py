@@ -3,6 +3,8 @@ its own), which is killed and hangs under them."""
 
 import asyncio
 import logging
+import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -20,7 +22,8 @@ from liveshop.kernel.ids import ShowId
 from liveshop.settings import VideoSettings
 from liveshop.video import recording
 from liveshop.video.archive import ArchiveAway, NotArchived
-from liveshop.video.archive_s3 import S3Archive
+from liveshop.video.archive_s3 import S3Archive, _Upload
+from liveshop.video.archive_threads import Threads
 from liveshop.video.model import NoRecording, NoSuchSegment
 from liveshop.video.recorded import Facts, pieces
 from liveshop.video.recording import Recordings
@@ -240,6 +243,108 @@ async def test_what_is_deleted_while_it_moves_is_deleted_there_too(
         async with asyncio.timeout(10):
             while await archive.sizes(SHOW):
                 await asyncio.sleep(0.02)  # between two looks
+
+
+class Ponderous(S3Archive):
+    """Its storage takes no upload before it may, and counts how many are sent at once."""
+
+    def __init__(self, settings: VideoSettings) -> None:
+        super().__init__(settings, ask_seconds=3)
+        self.may_go_on = threading.Event()
+        self.sending: list[str] = []
+        self.most_of_one = 0
+
+    def _sent(self, key: str, path: Path, stopped: threading.Event) -> None:
+        self.sending.append(key)
+        self.most_of_one = max(self.most_of_one, self.sending.count(key))
+        assert self.may_go_on.wait(20)
+        try:
+            super()._sent(key, path, stopped)
+        finally:
+            self.sending.remove(key)
+
+
+async def test_uploads_that_take_long_keep_nobody_from_reading_and_are_not_begun_twice(
+    swift: SwiftServer, tmp_path: Path
+) -> None:
+    there = S3Archive(swift.settings("ponderous"), ask_seconds=3)
+    path = tmp_path / "film"
+    path.write_bytes(b"film")
+    await there.put("shw_1/film", path)
+    archive = Ponderous(swift.settings("ponderous"))
+    try:
+        async with asyncio.timeout(20):
+            for _ in range(3):
+                put = asyncio.create_task(archive.put("shw_1/film", path))
+                await asyncio.sleep(0.05)  # it is sent, or waits
+                put.cancel()
+                await asyncio.wait({put})
+            last = asyncio.create_task(archive.put("shw_1/film", path))
+            others = [
+                asyncio.create_task(archive.put(f"shw_1/film-{number}", path))
+                for number in range(6)
+            ]
+            assert await archive.read("shw_1/film", 0, 4) == b"film"
+            assert await archive.size("shw_1/film") == 4
+            archive.may_go_on.set()
+            await asyncio.gather(last, *others)
+    finally:
+        archive.may_go_on.set()
+    assert archive.most_of_one == 1
+    assert len(await archive.sizes("shw_1")) == 7
+
+
+async def test_an_upload_that_nobody_waits_for_ends_in_the_middle(
+    archive: S3Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "film"
+    path.write_bytes(bytes(16 * 2**20))
+    has_begun = threading.Event()
+    read = _Upload.read
+
+    def slowly(file: _Upload, size: int | None = -1, /) -> bytes:
+        data = read(file, size)
+        has_begun.set()
+        assert file.stopped.wait(10)
+        return data
+
+    monkeypatch.setattr(_Upload, "read", slowly)
+    put = asyncio.create_task(archive.put("shw_1/film", path))
+    await asyncio.to_thread(has_begun.wait, 10)
+    put.cancel()
+    async with asyncio.timeout(10):
+        while archive._uploading:
+            await asyncio.sleep(0.01)  # between two looks
+    assert await archive.sizes("shw_1") == {}
+
+
+async def test_readers_in_a_crowd_are_all_served_and_too_many_turned_away() -> None:
+    threads = Threads("crowd", most=2, most_waiting=18, seconds=5)
+
+    def read() -> bool:
+        time.sleep(0.05)
+        return True
+
+    # The last ones wait longer than an answer may take.
+    served = [asyncio.create_task(threads.do(read, 0.3)) for _ in range(20)]
+    await asyncio.sleep(0)  # they stand in line
+    for _ in range(2):
+        with pytest.raises(TimeoutError):
+            await threads.do(read, 0.3)
+    assert await asyncio.gather(*served) == [True] * 20
+    assert await threads.do(read, 0.3)
+    # What hangs keeps its threads for as long, and nobody else is let in.
+    ended = threading.Event()
+    try:
+        for _ in range(2):
+            with pytest.raises(TimeoutError):
+                await threads.do(lambda: ended.wait(10), 0.02)
+        hurried = asyncio.create_task(threads.do(read, 0.3))
+        await asyncio.sleep(0.05)  # time in which nothing happens
+        assert not hurried.done()
+    finally:
+        ended.set()
+    assert await hurried
 
 
 async def test_a_wrong_key_is_told_without_being_named(
