@@ -1,4 +1,5 @@
-"""Who may send video to a show from a browser: staff who may change shows, signed in and no key."""
+"""Who may send video to a show over `/live/{show_id}/camera`: whoever may change shows, be
+it staff by their session or an API key with shows:write (a page or program of the shop's own)."""
 
 from typing import Final
 

@@ -11,6 +11,8 @@ from liveshop.video.model import BadTrack
 
 _MAX_SPS_BYTES: Final = 4096
 """Usually thirty. Scaling lists and HRD parameters stay far below."""
+_IDS_BYTES: Final = 24
+"""Of a slice or parameter set: its first three numbers are in there."""
 _CHROMA_PROFILES: Final = frozenset({44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 244})
 """Profiles whose SPS says how colour is sampled; for the others it is 4:2:0 in 8 bits."""
 
@@ -40,8 +42,56 @@ class Avcc:
 
 
 def sps_of(avcc: bytes) -> Sps:
-    """The first sequence parameter set of an AVCDecoderConfigurationRecord. Raises BadTrack."""
-    return parse_sps(parse_avcc(avcc).sequence_sets[0])
+    """The sequence parameter set of an AVCDecoderConfigurationRecord that its last picture
+    parameter set names: encoders that change their size may leave the old ones in front. Raises
+    BadTrack."""
+    parsed = parse_avcc(avcc)
+    return parse_sps(_named_by(parsed, parsed.picture_sets[-1]))
+
+
+def narrowed(avcc: bytes) -> dict[int, bytes]:
+    """By the id of each picture parameter set: the record with the one sequence parameter set it
+    names, and all that name it too. Raises BadTrack."""
+    parsed = parse_avcc(avcc)
+    named = {_ids(one, 2)[0]: _named_by(parsed, one) for one in parsed.picture_sets}
+    latest = {_ids(one, 2)[0]: one for one in parsed.picture_sets}
+    return {
+        wanted: _record(avcc, sps, [one for key, one in latest.items() if named[key] == sps])
+        for wanted, sps in named.items()
+    }
+
+
+def picture_set_id(slice_unit: bytes) -> int:
+    """The picture parameter set a slice is decoded with (7.3.3). Raises BadTrack."""
+    return _ids(slice_unit, 3)[2]
+
+
+def _named_by(parsed: Avcc, picture_set: bytes) -> bytes:
+    """The last sequence parameter set of that id, as a decoder takes them; the last one of all
+    where there is none."""
+    if len(parsed.sequence_sets) == 1:
+        return parsed.sequence_sets[0]
+    wanted = _ids(picture_set, 2)[1]
+    sets = {_sequence_set_id(one): one for one in parsed.sequence_sets}
+    return sets.get(wanted, parsed.sequence_sets[-1])
+
+
+def _sequence_set_id(nal_unit: bytes) -> int:
+    return _ids(nal_unit[:1] + nal_unit[4:], 1)[0]  # after profile, constraints and level
+
+
+def _ids(nal_unit: bytes, count: int) -> list[int]:
+    """The first numbers of a parameter set or a slice."""
+    bits = _Bits(nal_unit[1:_IDS_BYTES].replace(b"\0\0\3", b"\0\0"))
+    return [bits.unsigned() for _ in range(count)]
+
+
+def _record(avcc: bytes, sps: bytes, picture_sets: list[bytes]) -> bytes:
+    sets = b"".join(len(one).to_bytes(2, "big") + one for one in picture_sets)
+    # Chroma and depth, which follow for some profiles, are as the standard wants: 4:2:0, 8 bits.
+    tail = b"\xfd\xf8\xf8\0" if sps[1] in {100, 110, 122, 144} else b""
+    head = avcc[:1] + sps[1:4] + avcc[4:5] + b"\xe1" + len(sps).to_bytes(2, "big") + sps
+    return head + bytes([len(picture_sets)]) + sets + tail
 
 
 def parse_avcc(avcc: bytes) -> Avcc:

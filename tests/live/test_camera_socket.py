@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -59,6 +60,7 @@ OTHER_HOST = Principal("staff", "stf_01K00000000000000000000009", "Hugo", HOST.p
 
 PATIENT = CameraSocketLimits(intake=CameraIntakeLimits(finish_seconds=PATIENCE, behind_seconds=60))
 """Seconds come at once here, and the machine may be busy."""
+HASTY = replace(PATIENT, silent_seconds=0.5, look_seconds=0.05)
 
 
 @pytest.fixture(scope="module")
@@ -341,6 +343,66 @@ async def test_a_line_that_breaks_in_mid_frame_is_a_host_that_left(
         camera.ws.transport.write(b"\x82\xfe\x03\xe8" + bytes(50))
         camera.ws.transport.abort()
         assert (await studio.happens(VideoLost)).data == {"reason": "closed"}
+
+
+async def until_lost_for_silence(studio: Studio, camera: Camera, take: Take) -> None:
+    await camera.begin(take)
+    await camera.show(take, 1)
+    await studio.happens(VideoStarted)
+    assert (await studio.happens(VideoLost)).data == {"reason": "timeout"}
+    assert not studio.video.has_publisher(ShowId(SHOW))
+
+
+async def test_a_silent_host_is_away_and_goes_on_over_the_same_line(take: Take) -> None:
+    async with studio_with(HASTY) as studio, studio.connect() as camera:
+        await until_lost_for_silence(studio, camera, take)
+        for chunk in take.chunks:
+            if chunk.us >= START_US + 1_000_000:
+                await camera.ws.send(chunk.frame)
+        started = await studio.happens(VideoStarted)
+        assert started.data["person_name"] == HOST.name
+        await camera.say({"t": "bye"})
+        assert await close_code(camera.ws) == 1000
+        media = await studio.media()
+        shown, heard = await asyncio.to_thread(lambda: (flashes(media), beeps(media)))
+        assert len(shown) == len(heard) == 3
+        assert all(abs(a - b) <= 0.045 for a, b in zip(shown, heard, strict=True))
+
+
+async def test_a_silent_host_goes_on_in_nobodys_place(take: Take) -> None:
+    async with studio_with(HASTY) as studio, studio.connect() as camera:
+        await until_lost_for_silence(studio, camera, take)
+        async with studio.connect("hugo") as other:
+            await other.begin(take)
+            await other.show(take, 1)
+            assert (await studio.happens(VideoStarted)).data["person_name"] == "Hugo"
+            assert (await camera.hear("refused"))["code"] == "replaced"
+            assert await close_code(camera.ws) == 4505
+
+
+async def test_a_silent_host_is_sent_away_in_the_end(take: Take) -> None:
+    hasty = replace(HASTY, intake=CameraIntakeLimits(idle_seconds=0.8))
+    async with studio_with(hasty) as studio, studio.connect() as camera:
+        await until_lost_for_silence(studio, camera, take)
+        assert (await camera.hear("refused"))["code"] == "idle"
+        assert await close_code(camera.ws) == 4010
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_INFO"), reason="the system does not tell")
+async def test_a_frame_that_takes_long_on_a_slow_line_is_no_silence(take: Take) -> None:
+    async with studio_with(HASTY) as studio, studio.connect() as camera:
+        await camera.begin(take)
+        await camera.show(take, 1)
+        await studio.happens(VideoStarted)
+        keyframe = next(one for one in take.pictures if one.us >= START_US + 1_000_000)
+        body = keyframe.frame
+        # Masked with zeros, in pieces.
+        camera.ws.transport.write(b"\x82\xfe" + len(body).to_bytes(2, "big") + bytes(4))
+        size = len(body) // 14 + 1
+        for start in range(0, len(body), size):
+            await asyncio.sleep(0.1)
+            camera.ws.transport.write(body[start : start + size])
+            assert studio.video.has_publisher(ShowId(SHOW))
 
 
 async def test_an_end_of_the_show_sends_its_host_away(studio: Studio, take: Take) -> None:

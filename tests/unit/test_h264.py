@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liveshop.video.h264 import Sps, parse_avcc, parse_sps, sps_of
+from liveshop.video.ingest.access_units import Picture, video_config
 from liveshop.video.model import BadTrack
 
 
@@ -55,6 +56,42 @@ def test_colours_are_told(pix_fmt: str, chroma_format: int, bit_depth: int) -> N
     sps = sps_of(encoded_avcc(200, 100, pix_fmt=pix_fmt))
     assert (sps.width, sps.height) == (200, 100)
     assert (sps.chroma_format, sps.bit_depth) == (chroma_format, bit_depth)
+
+
+def record_of(*records: bytes) -> bytes:
+    """Their parameter sets in one, as Chromium's encoder leaves them after a change of size."""
+    parsed = [parse_avcc(one) for one in records]
+    sets = [one for each in parsed for one in each.sequence_sets]
+    picture_sets = [one for each in parsed for one in each.picture_sets]
+
+    def said(units: list[bytes]) -> bytes:
+        return b"".join(len(one).to_bytes(2, "big") + one for one in units)
+
+    head = records[0][:5] + bytes([0xE0 | len(sets)])
+    return head + said(sets) + bytes([len(picture_sets)]) + said(picture_sets)
+
+
+def test_of_several_sizes_the_one_counts_that_a_keyframe_names() -> None:
+    small = encoded_avcc(320, 180, params="sps-id=0")
+    large = encoded_avcc(640, 360, params="sps-id=1")
+    # The id of the last picture parameter set is the newer one's in either order.
+    assert (sps_of(record_of(small, large)).width, sps_of(record_of(large, small)).width) == (
+        640,
+        320,
+    )
+    config = video_config(record_of(small, large))
+    assert (config.config.width, config.config.height) == (640, 360)
+    # First macroblock 0, slice type 7, then the id: 1 0001000 1, 010 or 00110.
+    of_small, of_large, of_none = (
+        Picture(0, True, bytes.fromhex(f"00000002 0910 00000003 6588{last}"))
+        for last in ("80", "40", "30")
+    )
+    assert (config.config_of(of_small).width, config.config_of(of_large).width) == (320, 640)
+    assert config.config_of(of_none) == config.config
+    for one in config.choices.values():
+        parsed = parse_avcc(one.avcc)
+        assert (len(parsed.sequence_sets), len(parsed.picture_sets)) == (1, 1)
+        assert one.avcc[1:4] == parsed.sequence_sets[0][1:4]
 
 
 def test_parts_of_the_record_are_found() -> None:

@@ -4,10 +4,11 @@ Pure. RTMP, WebCodecs and the containers of MediaRecorder all carry them as MP4 
 configuration apart, NAL units with their length before them, raw AAC frames.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
-from liveshop.video.h264 import parse_avcc, parse_sps
+from liveshop.video.h264 import narrowed, parse_avcc, picture_set_id, sps_of
 from liveshop.video.model import AacConfig, BadTrack, H264Config, UnsupportedMedia
 
 _MAX_NAL_UNITS: Final = 2048
@@ -22,11 +23,20 @@ class BadMedia(Exception):
 class VideoConfig:
     """`config.avcc` says four bytes before each NAL unit, as pictures are handed on.
 
-    `length_size`: what the encoder puts there. Give it to `picture_of` from then on.
+    `length_size`: what the encoder puts there. Give it to `picture_of` from then on. `choices`:
+    with several sequence parameter sets, the configuration for each picture parameter set.
     """
 
     config: H264Config
     length_size: int = 4
+    choices: Mapping[int, H264Config] = field(default_factory=dict)
+
+    def config_of(self, keyframe: "Picture") -> H264Config:
+        """What this one is decoded with: Chromium's encoder leaves the parameters of an earlier
+        size in the record after a change."""
+        if not self.choices:
+            return self.config
+        return self.choices.get(keyframe.parameters, self.config)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +46,20 @@ class Picture:
     composition_ms: int
     is_keyframe: bool
     data: bytes
+
+    @property
+    def parameters(self) -> int:
+        """The id of the picture parameter set of the first slice; -1 where that is broken."""
+        position, data = 0, self.data
+        while position < len(data):
+            start = position + 4
+            position = start + int.from_bytes(data[position:start], "big")
+            if data[start] & 31 in {1, 5}:
+                try:
+                    return picture_set_id(data[start:position])
+                except BadTrack:
+                    break
+        return -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +74,11 @@ def video_config(avcc: bytes) -> VideoConfig:
     browser shows."""
     try:
         parsed = parse_avcc(avcc)
-        sps = parse_sps(parsed.sequence_sets[0])
+        sps = sps_of(avcc)
         # lengthSizeMinusOne = 3 below six reserved ones, see picture_of.
-        config = H264Config(avcc[:4] + b"\xff" + avcc[5:], sps.width, sps.height)
+        avcc = avcc[:4] + b"\xff" + avcc[5:]
+        config = H264Config(avcc, sps.width, sps.height)
+        choices = _choices(avcc) if len(parsed.sequence_sets) > 1 else {}
     except BadTrack as error:
         raise BadMedia(error.detail) from None
     if sps.chroma_format != 1 or sps.bit_depth != 8:
@@ -61,7 +87,17 @@ def video_config(avcc: bytes) -> VideoConfig:
             f" (4:{('0:0', '2:0', '2:2', '4:4')[sps.chroma_format]} in {sps.bit_depth} bits)."
             " Choose the colour format NV12 or I420 and the profile high, main or baseline."
         )
-    return VideoConfig(config, parsed.length_size)
+    return VideoConfig(config, parsed.length_size, choices)
+
+
+def _choices(avcc: bytes) -> dict[int, H264Config]:
+    """Raises BadTrack."""
+    found: dict[int, H264Config] = {}
+    for picture_set, record in narrowed(avcc).items():
+        sps = sps_of(record)
+        if (sps.chroma_format, sps.bit_depth) == (1, 8):
+            found[picture_set] = H264Config(record, sps.width, sps.height)
+    return found
 
 
 def picture_of(

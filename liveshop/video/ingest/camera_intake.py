@@ -15,7 +15,13 @@ from typing import Final
 
 import structlog
 
-from liveshop.video.ingest.access_units import BadMedia, Picture, Sound, picture_of
+from liveshop.video.ingest.access_units import (
+    BadMedia,
+    Picture,
+    Sound,
+    VideoConfig,
+    picture_of,
+)
 from liveshop.video.ingest.camera_container import (
     Blob,
     convert_recording,
@@ -104,6 +110,8 @@ class CameraIntake:
             origin=self._origin,
         )
         self._video = begun.video
+        self._begun_with: VideoConfig | None = None
+        """What the last keyframe came with."""
         self._sound: SoundFormat | None = None
         self._audio: AacConfig | None = None
         """What is sent on."""
@@ -122,8 +130,13 @@ class CameraIntake:
 
     @property
     def publisher(self) -> Publisher | None:
-        """None until the first picture has come."""
+        """None until the first picture has come, and after `pause`."""
         return self._runs.publisher
+
+    @property
+    def is_replaced(self) -> bool:
+        """Whether somebody else sends to the show now, or it is over."""
+        return self._runs.is_replaced
 
     @property
     def last_picture(self) -> float:
@@ -132,16 +145,20 @@ class CameraIntake:
 
     @property
     def deadline(self) -> float:
-        if self.publisher is None:
-            return self._since + self._limits.first_picture_seconds
-        return self._last_picture + self._limits.idle_seconds
+        if self._has_sent:
+            return self._last_picture + self._limits.idle_seconds
+        return self._since + self._limits.first_picture_seconds
+
+    @property
+    def _has_sent(self) -> bool:
+        return self.publisher is not None or self._runs.is_paused
 
     def check(self, seconds: float) -> None:
         if self._error is not None:
             raise self._error
         if seconds < self.deadline:
             return
-        if self.publisher is not None:
+        if self._has_sent:
             raise Idle
         raise CameraRefused(
             "idle", "No picture has come from this browser. Check its camera and try again."
@@ -167,6 +184,12 @@ class CameraIntake:
             self._note_broken(error, seconds)
         self._runs.write()
         self.check(seconds)
+
+    def pause(self) -> None:
+        """Its line says nothing: viewers are told. It goes on with the next keyframe that comes."""
+        self._runs.pause("timeout")
+        self._freeze = Freeze()
+        self._heard_us = None
 
     async def finish(self) -> None:
         """The host stops on purpose: what it has sent is converted and sent on. `close` after."""
@@ -291,13 +314,14 @@ class CameraIntake:
 
     def _show(self, us: int, picture: Picture, now: datetime, seconds: float) -> None:
         self._last_picture = seconds
-        video, audio = self._video, self._audio
-        if video is None:
+        if self._video is None:
             return
-        tracks = self._runs.tracks
-        if picture.is_keyframe and tracks != (video.config, audio):
-            self._runs.begin(video.config, audio, seconds)
-        elif tracks is None or tracks[0] != video.config:
+        tracks, audio = self._runs.tracks, self._audio
+        if picture.is_keyframe:
+            config, self._begun_with = self._video.config_of(picture), self._video
+            if tracks != (config, audio):
+                self._runs.begin(config, audio, seconds)
+        elif tracks is None or self._begun_with != self._video:
             return
         self._runs.add(Unit(round(us / 1000), picture, now), seconds)
 

@@ -52,8 +52,8 @@ class CameraSocketLimits:
     """How often a host is told whether the show is live, if that has changed."""
     send_seconds: float = 10.0
     silent_seconds: float = 3.0
-    """A browser pings each second: when it says nothing for so long while it sends, its line is
-    gone, and viewers are told."""
+    """A browser pings each second: when nothing arrives for so long while it sends, viewers are
+    told that it is away. Its connection stays, and when it says something again it goes on."""
     connections: int = 50
     connections_per_show: int = 6
     """One sends; others are on their way out, or come to take over."""
@@ -77,6 +77,10 @@ class House(Protocol):
         """Its first picture is the show's."""
 
 
+Quiet = Callable[[], float | None]
+"""For how many seconds not a byte has come over a line; None: that is not known."""
+
+
 class _Closed(Exception):
     """The host is gone."""
 
@@ -94,6 +98,7 @@ class CameraSession:
         authorise: Authorise,
         house: House,
         limits: CameraSocketLimits,
+        quiet: Quiet = lambda: None,
     ) -> None:
         self.show_id = show_id
         self.publishing: Publishing | None = None
@@ -105,6 +110,7 @@ class CameraSession:
         self._authorise = authorise
         self._house = house
         self._limits = limits
+        self._quiet = quiet
         self._protocol = CameraProtocol(limits.protocol, self._seconds())
         self._intake: CameraIntake | None = None
         self._has_sent = False
@@ -214,14 +220,24 @@ class CameraSession:
             await self._look(seconds)
 
     def _listen(self, frame: str | bytes | None, seconds: float) -> None:
-        """Raises _Closed when the line is gone, though nobody has said so."""
+        """Viewers are told when the line says nothing; whether it is gone, nobody knows yet."""
         if frame is not None or self._heard_at is None:
             self._heard_at, self._is_silent = seconds, False
-        elif self._has_sent and seconds - self._heard_at > self._limits.silent_seconds:
+        elif self._has_sent and self._says_nothing(seconds):
             # Not the first time: what came while this server was held up is read before.
-            if self._is_silent:
-                raise _Closed
+            if self._is_silent and self._intake is not None:
+                _log.info("camera_silent", show_id=self.show_id)
+                self._intake.pause()
+                self._has_sent = False
             self._is_silent = True
+
+    def _says_nothing(self, seconds: float) -> bool:
+        limit = self._limits.silent_seconds
+        if self._heard_at is None or seconds - self._heard_at <= limit:
+            return False
+        # On a slow line a keyframe takes seconds, and pings queue up behind it.
+        quiet = self._quiet()
+        return quiet is None or quiet > limit
 
     async def _next_frame(self) -> str | bytes | None:
         """None: time to look at the rest."""
@@ -284,7 +300,7 @@ class CameraSession:
                 raise CameraRefused("idle", "This browser did not begin to send.")
         else:
             intake.check(seconds)
-            if intake.publisher is not None and not intake.publisher.is_current:
+            if intake.is_replaced:
                 raise PublisherGone("somebody else sends now")
             if intake.publisher is not None and not self._has_sent:
                 self._has_sent = True

@@ -5,7 +5,10 @@ failed handshake. The newest host takes a show over, as with encoders.
 """
 
 import asyncio
+import socket
+import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 import structlog
@@ -31,6 +34,10 @@ _log = structlog.get_logger("camera")
 _CLOSE_SECONDS: Final = 5.0
 _HEARTBEAT_SECONDS: Final = 10.0
 _RESUME_BYTES: Final = 16
+# Of `struct tcp_info` in <linux/tcp.h>: tcpi_last_data_recv in ms, and tcpi_rto, which is never 0
+# where the rest is filled in.
+_LAST_RECEIVED: Final = slice(52, 56)
+_RETRANSMITS_AFTER: Final = slice(8, 12)
 
 Allow = Callable[[str, Principal], Awaitable[Publishing]]
 """What somebody may send to a show, by what is in force now. Raises a ShopError."""
@@ -192,6 +199,7 @@ class CameraSocket:
             authorise=authorise,
             house=self._hosts,
             limits=self._hosts.limits,
+            quiet=partial(_quiet_seconds, request.transport),
         )
         code = 1000
         try:
@@ -213,6 +221,21 @@ def _no_room() -> CameraRefused:
     return CameraRefused(
         "unavailable", "Too many browsers are connected. Try again in a moment.", retry_after=5
     )
+
+
+def _quiet_seconds(transport: asyncio.Transport | None) -> float | None:
+    """Since the last byte came, of a frame that is not whole too. Linux alone knows."""
+    sock = None if transport is None else transport.get_extra_info("socket")
+    option = getattr(socket, "TCP_INFO", None)
+    if sock is None or option is None:
+        return None
+    try:
+        told: bytes = sock.getsockopt(socket.IPPROTO_TCP, option, _LAST_RECEIVED.stop)
+    except OSError:
+        return None
+    if len(told) < _LAST_RECEIVED.stop or not any(told[_RETRANSMITS_AFTER]):
+        return None
+    return int.from_bytes(told[_LAST_RECEIVED], sys.byteorder) / 1000
 
 
 async def _finish(request: web.Request, ws: web.WebSocketResponse, code: int) -> None:

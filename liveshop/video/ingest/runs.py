@@ -17,6 +17,7 @@ from liveshop.video.model import (
     AacConfig,
     BrokenTimestamps,
     H264Config,
+    PublisherGone,
     Publishing,
     Sample,
     UnsupportedMedia,
@@ -63,6 +64,7 @@ class Runs:
         self._longest_picture_ms = longest_picture_ms
         self._origin = origin
         self._publisher: Publisher | None = None
+        self._is_paused = False
         self._run: _Run | None = None
         self._ready: list[Sample] = []
         self._changes = Frequency(changes_per_minute)
@@ -71,6 +73,19 @@ class Runs:
     def publisher(self) -> Publisher | None:
         """None until the first picture has come."""
         return self._publisher
+
+    @property
+    def is_paused(self) -> bool:
+        """Viewers were told that its source is away; it goes on with `begin`."""
+        return self._is_paused
+
+    @property
+    def is_replaced(self) -> bool:
+        """Whether somebody else sends, or the show is over."""
+        if self._is_paused:
+            show_id = self._publishing.show_id
+            return self._video.has_publisher(show_id) or self._video.has_ended(show_id)
+        return self._publisher is not None and not self._publisher.is_current
 
     @property
     def tracks(self) -> tuple[H264Config, AacConfig | None] | None:
@@ -84,7 +99,10 @@ class Runs:
         """
         self.finish()
         if self._publisher is None:
+            if self.is_replaced:
+                raise PublisherGone("somebody else sends now")
             self._publisher = self._video.publish(self._publishing, video, audio)
+            self._is_paused = False
         else:
             if self._changes.is_over(seconds):
                 raise UnsupportedMedia(
@@ -128,6 +146,17 @@ class Runs:
             self._ready += run.timeline.flush()
             self.write()
         self._run = None
+
+    def pause(self, reason: str) -> None:
+        """Nothing comes for now. What follows waits for `begin`, and is another publisher's: not
+        in the place of one who sends by then."""
+        publisher = self._publisher
+        if publisher is None or not publisher.is_current:
+            return
+        self.finish()
+        publisher.close(reason=reason)
+        self._publisher = None
+        self._is_paused = True
 
     def close(self, reason: str) -> None:
         """Nothing follows. May be repeated."""
