@@ -163,10 +163,6 @@ def state(name: str) -> str:
     return _said("state", state=name)
 
 
-def notice(code: str, message: str) -> str:
-    return _said("notice", code=code, message=message)
-
-
 def _said(kind: str, **values: object) -> str:
     return _encode({"t": kind, **values}).decode()
 
