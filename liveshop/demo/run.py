@@ -225,6 +225,7 @@ class _Camera:
             show_id=show_id,
             clock=self._shop.clock,
             head_start_seconds=_HEAD_START_SECONDS,
+            gives_way=True,
         )
 
     def start(self, source: LoopSource) -> None:
@@ -234,10 +235,8 @@ class _Camera:
 
     async def _roll(self, source: LoopSource) -> None:
         """Play while the show is live and nobody sends; come back some time after he went."""
-        video = self._shop.stage.video
         while await self._is_live(source.show_id):
-            if not video.has_publisher(source.show_id):
-                await source.run()
+            await source.run()
             await asyncio.sleep(_ENCODER_GONE_SECONDS)
 
     async def _is_live(self, show_id: ShowId) -> bool:

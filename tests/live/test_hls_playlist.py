@@ -289,16 +289,31 @@ async def test_film_gives_way_to_a_newer_publisher(
     service: VideoService, source: LoopSource, film_file: Path, player: Player
 ) -> None:
     newer = LoopSource(film_file, video=service, show_id=SHOW, clock=CLOCK, head_start_seconds=2.5)
+    chapters = source.chapters([0.0])
+    await anext(chapters)
     task = asyncio.create_task(newer.run())
     await newer.wait_until_started()
-    playlist = await player.playlist()
+    async with asyncio.timeout(5):
+        playlist = await player.playlist()
+        while not any(segment.discontinuity for segment in playlist.segments):
+            await asyncio.sleep(0.1)
+            playlist = await player.playlist()
     assert [segment.discontinuity for segment in playlist.segments].count(True) == 1
-    async for _ in source.chapters([0.0]):
+    dates = [segment.program_date_time for segment in playlist.segments]
+    assert dates == sorted(dates)
+    async for _ in chapters:
         pass  # ends, since the older film does
     assert service.is_on_air(SHOW)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert not service.is_on_air(SHOW)
+
+
+async def test_film_that_gives_way_replaces_nobody(
+    service: VideoService, source: LoopSource, film_file: Path
+) -> None:
+    await LoopSource(film_file, video=service, show_id=SHOW, clock=CLOCK, gives_way=True).run()
+    assert source.position(CLOCK.now()) > 0.0
 
 
 async def test_film_that_cannot_be_read_says_so(service: VideoService, tmp_path: Path) -> None:

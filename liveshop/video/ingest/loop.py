@@ -66,8 +66,8 @@ class _Playback:
 class LoopSource:
     """`run` in a supervised task; cancel it to stop.
 
-    `head_start_seconds` of film count as already sent when it starts, so that a player finds a full
-    playlist at once.
+    `head_start_seconds` of film count as already sent when a show begins with it, so that a player
+    finds a full playlist at once. `gives_way`: it replaces nobody.
     """
 
     def __init__(
@@ -78,12 +78,14 @@ class LoopSource:
         show_id: ShowId,
         clock: Clock,
         head_start_seconds: float = 0.0,
+        gives_way: bool = False,
     ) -> None:
         self.show_id = show_id
         self._path = path
         self._video = video
         self._clock = clock
         self._head_start_seconds = head_start_seconds
+        self._gives_way = gives_way
         self._playback: _Playback | None = None
         self._has_started = asyncio.Event()
 
@@ -93,12 +95,18 @@ class LoopSource:
         Raises BadFilm when the file cannot be played.
         """
         film = await asyncio.to_thread(load_film, self._path)
+        if self._gives_way and self._video.has_publisher(self.show_id):
+            return
         loop = asyncio.get_running_loop()
+        stream = self._video.stream(self.show_id)
+        # Later, it would be dated before what others have sent.
+        is_first = stream is None or not stream.has_begun
+        head_start_seconds = self._head_start_seconds if is_first else 0.0
         publisher = self._video.publish(Publishing(self.show_id), film.video, film.audio)
         playback = self._playback = _Playback(
             film_seconds=float(film.seconds),
-            origin=self._clock.now() - timedelta(seconds=self._head_start_seconds),
-            origin_seconds=loop.time() - self._head_start_seconds,
+            origin=self._clock.now() - timedelta(seconds=head_start_seconds),
+            origin_seconds=loop.time() - head_start_seconds,
         )
         cursor = FilmCursor(film)
         try:
