@@ -10,12 +10,16 @@ export interface Stretch {
 
 /** Null: after the end. What is in no stretch, before the first or between two, is where the next one begins. */
 export function positionOf(stretches: readonly Stretch[], date: number): number | null {
-  for (const { programDateTime, start, duration } of stretches) {
+  let next: number | null = null;
+  // From the end: where another sender took over a little before the last one was done, his picture counts.
+  for (const { programDateTime, start, duration } of [...stretches].reverse()) {
     if (programDateTime === null) continue;
-    const into = Math.max(0, (date - programDateTime) / 1000);
-    if (into < duration) return start + into;
+    const into = (date - programDateTime) / 1000;
+    if (into >= duration) return next;
+    if (into >= 0) return start + into;
+    next = start;
   }
-  return null;
+  return next;
 }
 
 /** Null: this recording has no dates. */
