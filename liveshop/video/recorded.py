@@ -121,6 +121,13 @@ def stretches(
             is_first = False
 
 
+def within(
+    chunks: Sequence[Chunk], from_at: datetime | None, until_at: datetime | None
+) -> Sequence[Chunk]:
+    """Those of which `pieces` reads anything."""
+    return _within(chunks, *_tolerant(from_at, until_at))
+
+
 def edges(
     chunks: Sequence[Chunk], from_at: datetime | None, until_at: datetime | None
 ) -> list[Chunk]:

@@ -18,12 +18,11 @@ from typing import Final
 import structlog
 
 from liveshop.kernel.clock import Clock
-from liveshop.kernel.errors import ShopError
 from liveshop.kernel.ids import ShowId
-from liveshop.video.archive import Archive, ArchiveAway
-from liveshop.video.model import RecordingAway
+from liveshop.video.archive import Archive
 from liveshop.video.packager import Segment
 from liveshop.video.recorded import Facts
+from liveshop.video.recording_archived import ArchivedRecordings
 from liveshop.video.recording_files import RecordingFiles
 from liveshop.video.recording_folders import (
     Remove,
@@ -33,7 +32,7 @@ from liveshop.video.recording_folders import (
     remove_old,
 )
 from liveshop.video.recording_index import Line, State
-from liveshop.video.recording_kept import KeptRecordings
+from liveshop.video.recording_rounds import Rounds
 
 MOST_WAITING_BYTES: Final = 64 * 1024 * 1024
 """More than this not yet on disk is lost for the recordings."""
@@ -46,8 +45,6 @@ _ROOM_SECONDS: Final = 60.0
 """After which it is looked anew for what can go, where nothing could."""
 _LOOK_SECONDS: Final = 3600.0
 """How often old recordings are looked for."""
-_AGAIN_SECONDS: Final = (1.0, 5.0, 30.0, 120.0, 600.0)
-"""How long to wait for a database or a storage that is away."""
 
 _log = structlog.get_logger("recording")
 
@@ -145,7 +142,7 @@ class Recording:
         self._reason = reason
 
 
-class Recordings(KeptRecordings):
+class Recordings(ArchivedRecordings):
     """All shows'. `run` in a supervised task. A show's folder is `root / show_id`.
 
     `least_free_bytes`: what is left of the disk for others. `is_kept`: recordings stay after their
@@ -164,18 +161,19 @@ class Recordings(KeptRecordings):
         longest_seconds: float = math.inf,
         archive: Archive | None = None,
     ) -> None:
-        super().__init__(root, archive)
+        super().__init__(root, archive, least_free_bytes=least_free_bytes)
         self.on_ended: OnEnded | None = None
         self._clock = clock
         self._keep_seconds = keep_seconds
-        self._least_free_bytes = least_free_bytes
         self._is_kept = is_kept
         self._longest_seconds = longest_seconds
         self._recordings: dict[ShowId, Recording] = {}
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue()
         self._waiting_bytes = 0
-        self._over: asyncio.Queue[ShowId] = asyncio.Queue()
-        """Shows that ended, for whoever is told and for the archive."""
+        self._over = Rounds(self._tell_of)
+        """Shows that ended, for whoever is told of them."""
+        self._to_move = Rounds(self._move)
+        """Those and their files, for the archive: an upload takes minutes."""
         self._looks_for_room_at = 0.0
         self._removed: set[ShowId] = set()
         """Of which something may be on its way to the archive."""
@@ -228,19 +226,18 @@ class Recordings(KeptRecordings):
             removed.start_over()
 
     async def keep_file(self, show_id: ShowId, name: str) -> None:
-        """It is complete: to the archive with it, if there is one and as soon as it answers. It can
-        be read all the while. Raises NoRecording where it is gone."""
-        try:
-            await super().keep_file(show_id, name)
-        except (ArchiveAway, RecordingAway):
-            self._over.put_nowait(show_id)
+        """It is complete: to the archive with it, if there is one, once the show is over and there
+        is time. It can be read all the while."""
+        self._to_move.add(show_id)
 
     async def run(self) -> None:
         """Write what was added, one after the other, tell of what has ended and move it to the
         archive, and remove old recordings; until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._write())
-            tasks.create_task(self._attend())
+            tasks.create_task(self._look())
+            tasks.create_task(self._over.run())
+            tasks.create_task(self._to_move.run())
 
     async def wait_until_written(self) -> None:
         """Returns once everything added before is on disk or lost. Needs `run`."""
@@ -291,43 +288,21 @@ class Recordings(KeptRecordings):
     def _after_end(self, recording: Recording) -> None:
         state = recording.files.state
         if state.is_ended:
-            self._over.put_nowait(recording.show_id)
+            self._over.add(recording.show_id)
         elif not state.kept:
             self._recordings.pop(recording.show_id, None)
 
     # -- when shows are over
 
-    async def _attend(self) -> None:
+    async def _look(self) -> None:
+        """For what an earlier process has left."""
         for show_id, state in await asyncio.to_thread(folders, self._root):
             if state.is_archived:
                 self.note_fetched(show_id)
             if state.is_ended and not (state.is_told and await self._is_moved(show_id, state)):
-                self._over.put_nowait(show_id)
-        again: dict[ShowId, int] = {}
-        async with asyncio.TaskGroup() as tasks:
-            while True:
-                show_id = await self._over.get()
-                try:
-                    await self._finish(show_id)
-                    again.pop(show_id, None)
-                except Exception as error:  # of one show: the others go on, and it is tried again
-                    tries = again[show_id] = again.get(show_id, -1) + 1
-                    seconds = _AGAIN_SECONDS[min(tries, len(_AGAIN_SECONDS) - 1)]
-                    is_known = isinstance(error, ShopError)
-                    _log.warning(
-                        "recording.waits", show_id=show_id, seconds=seconds, exc_info=not is_known
-                    )
-                    tasks.create_task(self._later(show_id, seconds))
+                self._over.add(show_id)
 
-    async def _later(self, show_id: ShowId, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-        self._over.put_nowait(show_id)
-
-    async def _finish(self, show_id: ShowId) -> None:
-        if show_id in self._removed:
-            # What was on its way came after it was removed.
-            await self._remove_kept(show_id)
-            return
+    async def _tell_of(self, show_id: ShowId) -> None:
         state = await self._state(show_id)
         if not state.is_ended or not state.is_kept:
             return
@@ -336,7 +311,17 @@ class Recordings(KeptRecordings):
             if facts is not None:
                 await self.on_ended(show_id, facts)
             await self._mark(show_id, Line(told=True))
+        self._to_move.add(show_id)
+
+    async def _move(self, show_id: ShowId) -> None:
         if self._archive is None:
+            return
+        if show_id in self._removed:
+            # What was on its way came after it was removed.
+            await self._remove_kept(show_id)
+            return
+        state = await self._state(show_id)
+        if not state.is_ended or not state.is_kept:
             return
         if not state.is_archived and await self.move(show_id):
             await self._mark(show_id, Line(archived=True))

@@ -2,8 +2,7 @@
 of it: playlists, chunks, files made of them.
 
 The index and the init sections stay on the disk, since they are small and everything is found by
-them. Chunks move to the archive after the show; what is fetched back to be worked with lies where
-it lay before, until it was not used for an hour.
+them. Chunks and files may lie in the archive alone.
 """
 
 import asyncio
@@ -17,6 +16,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Final
+from weakref import WeakValueDictionary
 
 from liveshop.kernel.ids import ShowId
 from liveshop.video.archive import Archive, NotArchived
@@ -24,17 +24,16 @@ from liveshop.video.model import NoRecording, NoSuchSegment, RecordingAway
 from liveshop.video.playlist import Chunk, Stretch, vod_playlist
 from liveshop.video.recorded import Facts, edges, facts_of, stretches
 from liveshop.video.recording_files import TARGET_SECONDS
-from liveshop.video.recording_index import INDEX, State, chunk_name, init_name, is_there, read_state
+from liveshop.video.recording_index import INDEX, State, chunk_name, init_name, read_state
 
 FILES: Final = "files"
-_BLOCK: Final = 1024 * 1024
+BLOCK: Final = 1024 * 1024
 """Read at once; a slow reader holds no more of a file in memory."""
 _MOST_STATES: Final = 64
 _MOST_TEXTS: Final = 8
 """Of one recording, which is trimmed seldom."""
 _FILE_NAME: Final = re.compile(r"[a-z0-9_-]{1,80}(\.(mp4|jpg))?", re.IGNORECASE | re.ASCII)
 _SHOW_ID: Final = re.compile(r"[A-Za-z0-9_]{1,80}", re.ASCII)
-_FETCHED_SECONDS: Final = 3600.0
 
 
 @dataclass(slots=True)
@@ -61,9 +60,7 @@ class KeptRecordings:
         self._root = root
         self._archive = archive
         self._known: OrderedDict[ShowId, _Known] = OrderedDict()
-        self._fetching: dict[ShowId, asyncio.Lock] = {}
-        self._fetched: dict[ShowId, float] = {}
-        """When they were last asked for, by the loop's clock."""
+        self._removing: WeakValueDictionary[ShowId, asyncio.Lock] = WeakValueDictionary()
 
     # -- what there is
 
@@ -74,18 +71,6 @@ class KeptRecordings:
 
     async def is_archived(self, show_id: ShowId) -> bool:
         return (await self._state(show_id)).is_archived
-
-    async def local_folder(self, show_id: ShowId) -> Path:
-        """Where `recorded.pieces` finds all of it; fetched back from the archive where need be.
-        Raises NoRecording, ArchiveAway, RecordingAway."""
-        state = await self._recorded(show_id)
-        folder = self._folder(show_id)
-        if state.is_archived:
-            async with self._fetching.setdefault(show_id, asyncio.Lock()):
-                for chunk in state.kept:
-                    await self._fetch(show_id, chunk_name(chunk.number), chunk.byte_count)
-                    self.note_fetched(show_id)
-        return folder
 
     # -- playing
 
@@ -133,7 +118,7 @@ class KeptRecordings:
         state = await self._state(show_id)
         if all(chunk.init_number != number for chunk in state.kept):
             raise NoSuchSegment(f"there is no init section {number} in this show")
-        return await self._read(show_id, init_name(number), 0, _BLOCK)
+        return await self._read(show_id, init_name(number), 0, BLOCK)
 
     # -- files made of it
 
@@ -143,18 +128,16 @@ class KeptRecordings:
             raise NoSuchSegment("There is no such file of this show.")
         return self._folder(show_id) / FILES / name
 
-    async def keep_file(self, show_id: ShowId, name: str) -> None:
-        """It is complete: to the archive with it, if there is one. Raises ArchiveAway: it stays
-        where it is, and can be read all the same."""
-        path = self.file_path(show_id, name)
-        if self._archive is not None:
-            await self._put(show_id, f"{FILES}/{name}", path)
-            await asyncio.to_thread(_unlink, path)
-
     async def keep_files(self, show_id: ShowId) -> None:
-        """All that are complete. Raises ArchiveAway."""
+        """All that are complete to the archive, if there is one; they can be read all the while.
+        Raises ArchiveAway, RecordingAway, NoRecording where one is gone."""
+        if self._archive is None:
+            return
         for name in await self.local_files(show_id):
-            await self.keep_file(show_id, name)
+            path = self.file_path(show_id, name)
+            await self._put(show_id, f"{FILES}/{name}", path)
+            if not await asyncio.to_thread(_unlink, path):  # it was removed meanwhile
+                await self._archive.remove(f"{show_id}/{FILES}/{name}")
 
     async def local_files(self, show_id: ShowId) -> list[str]:
         """Of those made of it, what lies on the disk."""
@@ -183,85 +166,10 @@ class KeptRecordings:
     async def remove_file(self, show_id: ShowId, name: str) -> None:
         """May be repeated. Raises ArchiveAway."""
         path = self.file_path(show_id, name)
+        # First, so that an upload finds it gone.
+        await asyncio.to_thread(_unlink, path)
         if self._archive is not None:
             await self._archive.remove(f"{show_id}/{FILES}/{name}")
-        await asyncio.to_thread(_unlink, path)
-
-    # -- moving
-
-    async def move(self, show_id: ShowId) -> bool:
-        """An ended recording to the archive: chunks and files that are not there yet. Nothing is
-        removed here before all is there. True: all is, and `drop_local` may be called.
-
-        Raises ArchiveAway, RecordingAway, NoRecording.
-        """
-        if self._archive is None:
-            return False
-        state = await self._recorded(show_id)
-        if not state.is_ended or not state.is_kept:
-            return False
-        wanted = {chunk_name(chunk.number): chunk.byte_count for chunk in state.kept}
-        for number in sorted({chunk.init_number for chunk in state.kept}):
-            wanted[init_name(number)] = -1
-        wanted[INDEX] = -1
-        there = await self._archive.sizes(show_id)
-        folder = self._folder(show_id)
-        for name, size in wanted.items():
-            if there.get(f"{show_id}/{name}") != size:
-                await self._put(show_id, name, folder / name)
-        return True
-
-    async def drop_fetched(self, show_id: ShowId) -> None:
-        """The disk's copies of chunks that the archive has."""
-        state = await self._state(show_id)
-        if state.is_archived:
-            names = [chunk_name(chunk.number) for chunk in state.kept]
-            folder = self._folder(show_id)
-            await asyncio.to_thread(_unlink_all, [folder / name for name in names])
-            self._fetched.pop(show_id, None)
-
-    def note_fetched(self, show_id: ShowId) -> None:
-        """The disk has copies of what is in the archive, used just now."""
-        self._fetched[show_id] = asyncio.get_running_loop().time()
-
-    async def drop_unused(self, *, after_seconds: float = _FETCHED_SECONDS) -> None:
-        """Copies that nobody used for so long."""
-        now = asyncio.get_running_loop().time()
-        for show_id, used_at in list(self._fetched.items()):
-            lock = self._fetching.get(show_id)
-            is_busy = lock is not None and lock.locked()
-            if now - used_at >= after_seconds and not is_busy:
-                with suppress(RecordingAway):
-                    await self.drop_fetched(show_id)
-                self._fetching.pop(show_id, None)
-
-    async def _put(self, show_id: ShowId, name: str, path: Path) -> None:
-        """Raises ArchiveAway, NoRecording where the file is gone."""
-        assert self._archive is not None
-        key = f"{show_id}/{name}"
-        try:
-            size = (await asyncio.to_thread(path.stat)).st_size
-            await self._archive.put(key, path)
-        except OSError as error:
-            raise NoRecording("A file of this recording is not on the disk.") from error
-        if await self._archive.size(key) != size:
-            raise RecordingAway("A file of this recording came to the storage in part.")
-
-    async def _fetch(self, show_id: ShowId, name: str, size: int) -> None:
-        path = self._folder(show_id) / name
-        if await asyncio.to_thread(is_there, path, size):
-            return
-        unfinished = path.with_name(path.name + ".new")
-        try:
-            await asyncio.to_thread(unfinished.write_bytes, b"")
-            for start in range(0, size, _BLOCK):
-                block = await self._from_archive(show_id, name, start, min(size, start + _BLOCK))
-                await asyncio.to_thread(_append, unfinished, block)
-            await asyncio.to_thread(unfinished.replace, path)
-        except OSError as error:
-            raise RecordingAway(f"The recording cannot be fetched: {error.strerror}.") from error
-        finally:
-            await asyncio.to_thread(_unlink, unfinished)
 
     # -- inside
 
@@ -318,7 +226,7 @@ class KeptRecordings:
         self, show_id: ShowId, name: str, start: int, stop: int
     ) -> AsyncIterator[bytes]:
         while start < stop:
-            block = await self._read(show_id, name, start, min(stop, start + _BLOCK))
+            block = await self._read(show_id, name, start, min(stop, start + BLOCK))
             if not block:
                 raise NoSuchSegment("This part of the show is shorter by now.")
             start += len(block)
@@ -330,20 +238,33 @@ class KeptRecordings:
                 return await self._archive.read(f"{show_id}/{name}", start, stop)
         raise NoSuchSegment("This part of the show is not kept.")
 
+    async def _put(self, show_id: ShowId, name: str, path: Path) -> None:
+        """Raises ArchiveAway, NoRecording where the file is gone."""
+        assert self._archive is not None
+        key = f"{show_id}/{name}"
+        try:
+            size = (await asyncio.to_thread(path.stat)).st_size
+            await self._archive.put(key, path)
+        except OSError as error:
+            raise NoRecording("A file of this recording is not on the disk.") from error
+        if await self._archive.size(key) != size:
+            raise RecordingAway("A file of this recording came to the storage in part.")
+
     async def _remove_kept(self, show_id: ShowId) -> None:
         """Everything, the archive's first: what is left is then still found. Raises ArchiveAway,
         RecordingAway."""
-        if self._archive is not None:
-            await self._archive.remove_folder(show_id)
-        self._known.pop(show_id, None)
-        self._fetched.pop(show_id, None)
         folder = self._folder(show_id)
-        try:
-            await asyncio.to_thread(shutil.rmtree, folder)
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise RecordingAway(f"The recording cannot be removed: {error.strerror}.") from error
+        # The second of two would take for gone what the first one has not come to.
+        async with self._removing.setdefault(show_id, asyncio.Lock()):
+            if self._archive is not None:
+                await self._archive.remove_folder(show_id)
+            self._known.pop(show_id, None)
+            try:
+                await asyncio.to_thread(_remove_folder, folder)
+            except OSError as error:
+                raise RecordingAway(
+                    f"The recording cannot be removed: {error.strerror}."
+                ) from error
 
 
 def _playable(state: State) -> list[Chunk]:
@@ -370,16 +291,19 @@ def _read(path: Path, start: int, stop: int) -> bytes:
         return file.read(stop - start)
 
 
-def _append(path: Path, data: bytes) -> None:
-    with path.open("ab") as file:
-        file.write(data)
+def _remove_folder(folder: Path) -> None:
+    """Raises OSError."""
+    while folder.exists():
+        with suppress(FileNotFoundError):  # of one that another process removes too
+            shutil.rmtree(folder)
 
 
-def _unlink(path: Path) -> None:
-    with suppress(OSError):  # it takes room, nothing else
+def _unlink(path: Path) -> bool:
+    """False: it was not there."""
+    try:
         path.unlink()
-
-
-def _unlink_all(paths: list[Path]) -> None:
-    for path in paths:
-        _unlink(path)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True  # it takes room, nothing else
+    return True

@@ -3,12 +3,14 @@ its own), which is killed and hangs under them."""
 
 import asyncio
 import logging
+import shutil
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from recording_builders import Host
@@ -20,15 +22,20 @@ from video_builders import demux
 from liveshop.kernel.clock import SystemClock
 from liveshop.kernel.ids import ShowId
 from liveshop.settings import VideoSettings
-from liveshop.video import recording
+from liveshop.video import recording_rounds
 from liveshop.video.archive import ArchiveAway, NotArchived
 from liveshop.video.archive_s3 import S3Archive, _Upload
 from liveshop.video.archive_threads import Threads
-from liveshop.video.model import NoRecording, NoSuchSegment
+from liveshop.video.model import NoRecording, NoSuchSegment, RecordingAway
 from liveshop.video.recorded import Facts, pieces
 from liveshop.video.recording import Recordings
+from liveshop.video.recording_kept import KeptRecordings
 
 SHOW = ShowId("shw_1")
+
+
+class Usage(NamedTuple):
+    free: int
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +51,14 @@ def archive(swift: SwiftServer, request: pytest.FixtureRequest) -> S3Archive:
 
 
 @asynccontextmanager
-async def recordings(root: Path, archive: S3Archive | None) -> AsyncIterator[Recordings]:
+async def recordings(
+    root: Path, archive: S3Archive | None, *, least_free_bytes: int = 0
+) -> AsyncIterator[Recordings]:
     made = Recordings(
         root,
         clock=SystemClock(),
         keep_seconds=3600,
-        least_free_bytes=0,
+        least_free_bytes=least_free_bytes,
         is_kept=True,
         archive=archive,
     )
@@ -135,10 +144,16 @@ async def test_a_show_moves_there_and_plays_and_is_worked_with_as_before(
         assert await played(made) == before
         later = ORIGIN + timedelta(seconds=8), ORIGIN + timedelta(seconds=9)
         assert "-" in (await made.replay_playlist(SHOW, *later)).partition("chunk-")[2]
-        folder = await made.local_folder(SHOW)
-        found = await asyncio.to_thread(lambda: list(pieces(folder)))
-        assert sum(piece.seconds for piece in found) == known.seconds
-        assert demux(found[0].init + found[0].data)
+
+        async def work() -> None:
+            folder = await made.local_folder(SHOW)
+            await made.drop_unused(after_seconds=0)  # it works with it still
+            found = await asyncio.to_thread(lambda: list(pieces(folder)))
+            assert sum(piece.seconds for piece in found) == known.seconds
+            assert demux(found[0].init + found[0].data)
+
+        await asyncio.create_task(work())
+        await asyncio.sleep(0)  # what waits for its end has run
         await made.drop_unused()
         assert local_chunks(tmp_path)
         await made.drop_unused(after_seconds=0)
@@ -148,7 +163,8 @@ async def test_a_show_moves_there_and_plays_and_is_worked_with_as_before(
         path.parent.mkdir()
         path.write_bytes(b"0123456789" * 200_000)
         await made.keep_file(SHOW, "rcf_1.mp4")
-        assert not path.exists()
+        while path.exists():  # it moves
+            await asyncio.sleep(0.02)  # between two looks
         assert await made.file_size(SHOW, "rcf_1.mp4") == 2_000_000
         read = [block async for block in made.read_file(SHOW, "rcf_1.mp4", 5, 2_000_000)]
         assert len(read) == 2
@@ -168,13 +184,55 @@ async def test_a_show_moves_there_and_plays_and_is_worked_with_as_before(
             await again.local_folder(SHOW)
 
 
+async def test_what_is_fetched_back_leaves_room_for_others_and_is_no_more_than_is_needed(
+    archive: S3Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with recordings(tmp_path, archive, least_free_bytes=1000) as made:
+        await recorded(made)
+        await until_archived(made)
+        await made.drop_fetched(SHOW)
+        chunks = (await made._state(SHOW)).kept
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(chunks[1].byte_count + 1000))
+        with pytest.raises(RecordingAway, match="not enough room") as away:
+            await made.local_folder(SHOW)
+        assert away.value.retryable
+        assert not local_chunks(tmp_path)
+        span = ORIGIN + timedelta(seconds=7), ORIGIN + timedelta(seconds=9)
+        folder = await made.local_folder(SHOW, *span)
+        assert local_chunks(tmp_path) == {f"chunk-{chunks[1].number}.m4s"}
+        [piece] = await asyncio.to_thread(lambda: list(pieces(folder, *span)))
+        assert piece.seconds == 2
+
+
+async def test_what_is_deleted_while_it_is_sent_is_deleted_there_too(
+    archive: S3Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = KeptRecordings(tmp_path, archive)
+    path = made.file_path(SHOW, "rcf_1.mp4")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"film")
+    put = archive.put
+
+    async def put_late(key: str, path: Path) -> None:
+        await made.remove_file(SHOW, "rcf_1.mp4")
+        # It was open, and is sent all the same.
+        await asyncio.to_thread(path.write_bytes, b"film")
+        await put(key, path)
+        await asyncio.to_thread(path.unlink)
+
+    monkeypatch.setattr(archive, "put", put_late)
+    await made.keep_files(SHOW)
+    with pytest.raises(NoSuchSegment):
+        await made.file_size(SHOW, "rcf_1.mp4")
+
+
 async def test_a_storage_that_is_gone_loses_nothing_and_the_move_is_taken_up_again(
     swift: SwiftServer,
     archive: S3Archive,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(recording, "_AGAIN_SECONDS", (0.2,))
+    monkeypatch.setattr(recording_rounds, "_AGAIN_SECONDS", (0.2,))
     swift.stop("proxy")
     try:
         with capture_logs() as logged:
@@ -228,7 +286,7 @@ class Slow(S3Archive):
 async def test_what_is_deleted_while_it_moves_is_deleted_there_too(
     swift: SwiftServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recording, "_AGAIN_SECONDS", (0.05,))
+    monkeypatch.setattr(recording_rounds, "_AGAIN_SECONDS", (0.05,))
     archive = Slow(swift.settings("slow"))
     async with recordings(tmp_path, archive) as made:
         await recorded(made)

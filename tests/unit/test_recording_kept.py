@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 from liveshop.kernel.clock import ManualClock
 from liveshop.kernel.errors import Unavailable
 from liveshop.kernel.ids import ShowId
-from liveshop.video import recording, recording_files
+from liveshop.video import recording, recording_files, recording_kept, recording_rounds
 from liveshop.video.model import NoRecording, NoSuchSegment, RecordingAway
 from liveshop.video.recorded import Facts, facts
 from liveshop.video.recording import Recordings
@@ -222,7 +222,7 @@ class Listener:
 async def test_the_end_is_told_when_all_is_on_disk_and_again_until_it_was_heard(
     host: Host, tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recording, "_AGAIN_SECONDS", (0.01,))
+    monkeypatch.setattr(recording_rounds, "_AGAIN_SECONDS", (0.01,))
     made = recordings_in(tmp_path, clock)
     made.on_ended = listener = Listener(fails=2)
     async with running(made):
@@ -382,6 +382,36 @@ async def test_a_running_show_can_be_worked_with_as_far_as_it_will_not_change(
         await made.wait_until_written()
         after = await made.replay(SHOW, None, None)
         assert after.text.startswith(before.text.removesuffix("#EXT-X-ENDLIST\n"))
+
+
+async def test_what_is_removed_twice_at_once_is_gone_when_either_says_so(
+    host: Host, tmp_path: Path, clock: ManualClock
+) -> None:
+    await asyncio.to_thread(recorded, tmp_path / SHOW, host, 20, is_kept=True)
+    for number in range(1000):
+        (tmp_path / SHOW / f"chunk-{number}.m4s").write_bytes(b"")
+    made = recordings_in(tmp_path, clock)
+
+    async def remove() -> bool:
+        await made.remove(SHOW)
+        return (tmp_path / SHOW).exists()
+
+    assert await asyncio.gather(*(remove() for _ in range(4))) == [False] * 4
+
+
+def test_another_process_that_removes_it_too_is_no_hindrance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "chunk-1.m4s").write_bytes(b"")
+    rmtree = shutil.rmtree
+
+    def overtaken(folder: Path) -> None:
+        monkeypatch.setattr(shutil, "rmtree", rmtree)
+        raise FileNotFoundError(errno.ENOENT, "", "chunk-1.m4s")
+
+    monkeypatch.setattr(shutil, "rmtree", overtaken)
+    recording_kept._remove_folder(tmp_path)
+    assert not tmp_path.exists()
 
 
 async def test_one_that_cannot_be_read_is_told_as_such(
