@@ -2,6 +2,7 @@
 
 import { html, nothing, type TemplateResult } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
+import { live as asShown } from "lit/directives/live.js";
 import type { Show } from "../wire.gen";
 import { lightOf, SoundWatch, type LightVerdict } from "./camera-meters";
 import type { CameraPicture } from "./camera-picture-view";
@@ -13,6 +14,8 @@ import type { Look } from "./video-words";
 import { View } from "./view";
 
 const LOOK_EVERY_MS = 500;
+/** So long without its sound, and the browser waits for a loudspeaker or for a call to end. */
+const HELD_TURNS = 4;
 
 /** Fires "ls-send" and "ls-live". */
 @customElement("studio-camera-check")
@@ -23,6 +26,7 @@ export class CameraCheck extends View {
   /** Somebody else's video arrives: it would be replaced. */
   @property({ type: Boolean }) replaces = false;
   @state() private light: LightVerdict = "waiting";
+  private heldTurns = 0;
   private readonly sound = new SoundWatch();
   private readonly canvas = document.createElement("canvas");
   private timer: ReturnType<typeof setInterval> | undefined;
@@ -49,6 +53,8 @@ export class CameraCheck extends View {
   };
 
   private look(): void {
+    this.heldTurns = this.session.audio.isRunning ? 0 : this.heldTurns + 1;
+    if (this.heldTurns === HELD_TURNS || this.heldTurns === 0) this.requestUpdate();
     const video = this.picture?.video;
     if (video) this.light = lightOf(video, this.canvas);
   }
@@ -60,12 +66,12 @@ export class CameraCheck extends View {
     return html`<div class="camera-checks">
         ${session.failed ? html`<p class="problem" role="alert">${icon("warn")}<span>${this.t(`camera.trouble_${session.failed}`)}
           ${this.t(`camera.trouble_${session.failed}_do`)}</span></p>` : nothing}
-        ${this.cameraField()}${this.microphoneField()}${this.line()}${this.shapeField()}
         ${session.chosen && session.chosen.way !== "webcodecs" ? html`<p class="note" data-testid="camera-way">${icon("info")}<span>${this.t(`camera.way_${session.chosen.way}`)}</span></p>` : nothing}
         ${session.needsForeground ? html`<p class="note">${icon("info")}<span>${this.t("camera.foreground")}</span></p>` : nothing}
-        ${this.replaces ? html`<p class="note note-warn" data-testid="camera-replaces">${icon("warn")}<span>${this.t("camera.replaces")}</span></p>` : nothing}
+        ${this.cameraField()}${this.microphoneField()}${this.line()}${this.shapeField()}
       </div>
       <div class="camera-go">
+        ${this.replaces ? html`<p class="note note-warn" data-testid="camera-replaces">${icon("warn")}<span>${this.t("camera.replaces")}</span></p>` : nothing}
         <button class="btn ${live ? "btn-primary" : "btn-outline"}" data-testid="camera-send" ?disabled=${!!refused || session.isCameraGone} @click=${() => this.dispatchEvent(new Event("ls-send"))}>
           ${icon("send")}<span>${this.t("camera.send")}</span></button>
         ${live ? nothing : html`<button class="btn btn-primary" data-testid="camera-live" ?disabled=${!!refused || session.isCameraGone} @click=${() => this.dispatchEvent(new Event("ls-live"))}>
@@ -88,7 +94,7 @@ export class CameraCheck extends View {
   private microphoneField(): TemplateResult {
     const { session } = this;
     const trouble = session.microphoneTrouble;
-    const verdict = trouble ?? (session.isMicrophoneGone ? "gone" : this.sound.verdict);
+    const verdict = trouble ?? (session.isMicrophoneGone ? "gone" : this.heldTurns >= HELD_TURNS ? "held" : this.sound.verdict);
     const look: Look = verdict === "good" ? "good" : verdict === "waiting" ? "idle" : verdict === "quiet" || verdict === "loud" ? "warn" : "bad";
     const words = trouble ? `camera.trouble_${trouble === "denied" ? "denied_microphone" : trouble}` : `camera.sound_${verdict}`;
     return html`<div class="field"><label for="microphone-pick">${this.t("camera.microphone")}</label>
@@ -135,6 +141,6 @@ function options(list: readonly MediaDeviceInfo[], track: MediaStreamTrack | nul
   if (list.length === 0) return html`<option>${track?.label || fallback}</option>`;
   const chosen = track?.getSettings().deviceId;
   return list.map(
-    ({ deviceId, label }, index) => html`<option value=${deviceId} ?selected=${deviceId === chosen}>${label || `${fallback} ${index + 1}`}</option>`,
+    ({ deviceId, label }, index) => html`<option value=${deviceId} .selected=${asShown(deviceId === chosen)}>${label || `${fallback} ${index + 1}`}</option>`,
   );
 }

@@ -9,6 +9,7 @@ export type DeviceTrouble =
   | "no_microphone"
   | "taken"
   | "taken_microphone"
+  | "no_sound"
   | "device_failed";
 
 export class DeviceFailed extends Error {
@@ -28,6 +29,9 @@ export type Facing = "user" | "environment";
 const WIDTH = 1_280;
 const HEIGHT = 720;
 const RATE = 30;
+/** Of a picture that lies, an upright one is cut out: from this it is still large. */
+const CUT_WIDTH = 1_920;
+const CUT_HEIGHT = 1_080;
 
 /** Null: everything that is needed is there. */
 export function missing(): DeviceTrouble | null {
@@ -48,6 +52,23 @@ export async function openCamera(wish: { deviceId?: string; facing?: Facing }): 
   const which = wish.deviceId ? { deviceId: { exact: wish.deviceId } } : { facingMode: wish.facing ?? "user" };
   const video = { ...which, width: { ideal: WIDTH }, height: { ideal: HEIGHT }, frameRate: { ideal: RATE, max: RATE } };
   return first(await ask({ video }, "camera"), "video");
+}
+
+/** Enough of it for a picture of that shape. A camera that can give no more goes on as it is. */
+export async function suit(track: MediaStreamTrack, isUpright: boolean): Promise<void> {
+  const { width = 0, height = 0 } = track.getSettings();
+  // Phones held upright give upright pictures, whatever is asked for.
+  const isCut = isUpright && width > height;
+  if (isCut ? height >= CUT_HEIGHT : height <= HEIGHT || width <= height) return;
+  try {
+    await track.applyConstraints({
+      width: { ideal: isCut ? CUT_WIDTH : WIDTH },
+      height: { ideal: isCut ? CUT_HEIGHT : HEIGHT },
+      frameRate: { ideal: RATE, max: RATE },
+    });
+  } catch {
+    // Some are held by another program at the size they have.
+  }
 }
 
 /** Raises DeviceFailed. */

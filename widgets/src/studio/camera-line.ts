@@ -132,12 +132,18 @@ export class Line {
     if (this.state === "waiting") this.renew();
   }
 
-  close(): void {
+  /** Done when what was sent has left. */
+  close(): Promise<void> {
     this.tell({ t: "bye" });
     this.state = "over";
     clearTimeout(this.retry);
-    this.socket?.close();
+    const { socket } = this;
     this.socket = null;
+    if (!socket) return Promise.resolve();
+    return new Promise((resolve) => {
+      socket.onclose = () => resolve();
+      socket.close();
+    });
   }
 
   private open(): void {

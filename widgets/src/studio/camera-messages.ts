@@ -85,7 +85,9 @@ export type FromWorker =
   | { t: "notice"; code: string; message: string }
   /** A recorder's bytes play only from their beginning: each connection needs a recorder of its own. */
   | { t: "record"; run: number; kbit: number }
-  | { t: "broken"; what: string };
+  | { t: "broken"; what: string }
+  /** The goodbye is sent. */
+  | { t: "stopped" };
 
 /** From the sound's own thread to the worker: one plane of mono at SAMPLE_RATE, and its last sample's number. */
 export interface SoundBlock {

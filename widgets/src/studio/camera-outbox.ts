@@ -9,11 +9,16 @@ import { KIND, type Configs, type Kind, type Line } from "./camera-line";
 /** Later than at best by so much, and pictures are left out. */
 const SKIP_MS = 500;
 const GO_ON_MS = 240;
-/** Sound that is older was cut off by a dead line: on from now. */
-const OLD_MS = 2_000;
+/** Sound that is older was cut off by a dead line: on from now. What lies before it in a line that became narrow may take
+ * seconds. */
+const OLD_MS = 4_000;
 /** On the way at most: what the line carries in this time, above its own delay. */
 const WINDOW_MS = 260;
 const WINDOW_MIN_BYTES = 20_000;
+/** While nothing is late, and for sound, somewhat more may be on its way: a keyframe fills the window at once, and the line
+ * has long carried what the server will acknowledge next. */
+const IN_TIME_MS = 250;
+const IN_TIME_WINDOWS = 1.3;
 const THROUGHPUT_OVER_MS = 1_500;
 /** The best delay is of the last minute: a phone moves between networks. */
 const BEST_KEPT_MS = 30_000;
@@ -50,6 +55,8 @@ export class Outbox {
   private delays: { at: number; delay: number }[] = [];
   private throughputWas = 0;
   private told = "";
+  /** Of this connection. */
+  acks = 0;
 
   constructor(
     private readonly line: Line,
@@ -77,6 +84,7 @@ export class Outbox {
     this.onItsWay = [];
     this.taken = [];
     this.delays = [];
+    this.acks = 0;
     this.isSkipping = true;
     this.isStarting = true;
     this.isOverfull = false;
@@ -85,6 +93,7 @@ export class Outbox {
 
   acked(bytes: number): void {
     const now = performance.now();
+    this.acks += 1;
     let latest: OnItsWay | undefined;
     while (this.onItsWay[0] && this.onItsWay[0].upTo <= bytes) latest = this.onItsWay.shift();
     if (latest) this.delays.push({ at: now, delay: now - latest.at });
@@ -125,8 +134,12 @@ export class Outbox {
   }
 
   lateMs(now: number): number {
-    const oldest = Math.min(this.onItsWay[0]?.at ?? now, this.sound[0]?.at ?? now, this.pictures[0]?.at ?? now);
-    return Math.max(0, now - oldest - this.best());
+    return Math.max(0, now - this.oldestAt(now) - this.best());
+  }
+
+  /** When the oldest was made that waits or is on its way. */
+  oldestAt(now: number): number {
+    return Math.min(this.onItsWay[0]?.at ?? now, this.sound[0]?.at ?? now, this.pictures[0]?.at ?? now);
   }
 
   /** kbit/s, by what the server said it took. */
@@ -147,13 +160,17 @@ export class Outbox {
   }
 
   private pump(now: number): void {
-    const window = Math.max(WINDOW_MIN_BYTES, (this.kbit / 8) * (WINDOW_MS + Math.min(this.best(), 1_000)));
-    while (this.line.state === "ready" && this.line.inFlight < window) {
+    const best = this.best();
+    const window = Math.max(WINDOW_MIN_BYTES, (this.kbit / 8) * (WINDOW_MS + Math.min(best, 1_000)));
+    while (this.line.state === "ready") {
+      const isInTime = now - (this.onItsWay[0]?.at ?? now) - best < IN_TIME_MS;
+      const most = isInTime || this.sound.length > 0 ? window * IN_TIME_WINDOWS : window;
+      if (this.line.inFlight >= most) return;
       const item = this.sound.shift() ?? this.pictures.shift();
       if (!item) return;
       if (item.configs) this.announce(item.configs);
       this.line.media(item.kind, item.timestamp, item.bytes);
-      this.onItsWay.push({ upTo: this.line.sent, at: now });
+      this.onItsWay.push({ upTo: this.line.sent, at: item.at });
     }
   }
 }

@@ -21,6 +21,7 @@ const INSET_SHARE = 0.28;
 const INSET_RIGHT = 0.03;
 const INSET_TOP = 0.12;
 const NARROWEST = 180;
+/** In a minute: a phone may take its encoder away at each change of the tab, for as long as the show lasts. */
 const FAILURES_BORNE = 5;
 /** Kinds of pictures every encoder takes; others are drawn first. */
 const PLAIN = ["I420", "NV12"];
@@ -60,12 +61,15 @@ export class Pictures {
   /** What was encoded last, for when nothing new has come. */
   private last: VideoFrame | null = null;
   private isFresh = false;
-  private failures = 0;
+  private failedAt: number[] = [];
   private drawsAll = false;
   private tick = 0;
   private epoch = microseconds();
   private keyTick = -Infinity;
   private needsKey = true;
+  /** Of the keyframe that is in the encoder. Some hand it out only when the next picture comes in. */
+  private awaitedTick: number | null = null;
+  private isClosed = false;
   private overfull = 0;
   private configured = "";
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -102,9 +106,13 @@ export class Pictures {
 
   /** Encoders are taken away (a hardware one from a tab in the background), and stumble over pictures of a rare kind. */
   private failed(error: DOMException): void {
-    this.failures += 1;
-    if (this.failures > FAILURES_BORNE) return this.events.broken(`picture: ${error.message}`);
-    this.drawsAll = true;
+    if (this.isClosed) return;
+    const now = performance.now();
+    this.failedAt = [...this.failedAt.filter((at) => now - at < 60_000), now];
+    if (this.failedAt.length > FAILURES_BORNE) return this.events.broken(`picture: ${error.message}`);
+    // Twice in a short time: it is the pictures.
+    if (this.failedAt.length > 1) this.drawsAll = true;
+    this.awaitedTick = null;
     this.encoder = this.made();
     this.configured = "";
     this.needsKey = true;
@@ -120,6 +128,7 @@ export class Pictures {
 
   follow(name: SourceName, stream: ReadableStream<VideoFrame>, fit: Fit): void {
     this.leave(name);
+    if (this.isClosed) return void stream.cancel().catch(() => undefined);
     const reader = stream.getReader();
     const source: Source = { newest: this.sources.get(name)?.newest ?? null, fit, reader };
     this.sources.set(name, source);
@@ -127,6 +136,7 @@ export class Pictures {
   }
 
   show(name: SourceName, frame: VideoFrame, fit: Fit): void {
+    if (this.isClosed) return frame.close();
     const source = this.sources.get(name) ?? { newest: null, fit, reader: null };
     source.fit = fit;
     this.sources.set(name, source);
@@ -157,10 +167,16 @@ export class Pictures {
   }
 
   keyframe(): void {
-    this.needsKey = true;
+    if (!this.awaitsKey) this.needsKey = true;
+  }
+
+  /** For a second: one that has not come out by then was left out by the encoder. */
+  private get awaitsKey(): boolean {
+    return this.awaitedTick !== null && this.tick - this.awaitedTick < FRAME_RATE;
   }
 
   close(): void {
+    this.isClosed = true;
     clearTimeout(this.timer);
     this.nothing("camera");
     this.nothing("extra");
@@ -207,6 +223,7 @@ export class Pictures {
   }
 
   private wait(): void {
+    if (this.isClosed) return;
     const due = (this.epoch + (this.tick + 1) * TICK_US - microseconds()) / 1_000;
     this.timer = setTimeout(() => this.ticked(), Math.max(0, due));
   }
@@ -224,7 +241,7 @@ export class Pictures {
   /** `isMadeUp`: for a tick that is over. The newest picture was taken after it, and would be seen before its sound. */
   private make(isMadeUp: boolean): void {
     if (!this.main?.newest || this.encoder.state === "closed") return;
-    if (!this.events.isWanted() && !this.needsKey) return;
+    if (!this.events.isWanted() && !this.needsKey && !this.awaitsKey) return;
     const full = this.encoder.encodeQueueSize >= QUEUE_MAX;
     this.overfull += ((full ? 1 : 0) - this.overfull) / BUSY_OVER_TICKS;
     this.isBusy = this.overfull > BUSY_SHARE;
@@ -236,10 +253,18 @@ export class Pictures {
     const isKey = this.needsKey || this.tick - this.keyTick >= FRAME_RATE;
     if (isKey) {
       this.keyTick = this.tick;
+      this.awaitedTick = this.tick;
       this.needsKey = false;
     }
-    this.encoder.encode(frame, { keyFrame: isKey });
-    frame.close();
+    try {
+      this.encoder.encode(frame, { keyFrame: isKey });
+    } catch (error) {
+      // It was taken away between two pictures; it says so itself only sometimes.
+      if (error instanceof DOMException) this.failed(error);
+      else throw error;
+    } finally {
+      frame.close();
+    }
   }
 
   /** False: not with this encoder. */
@@ -251,6 +276,7 @@ export class Pictures {
     if (size.width !== this.size.width || size.height !== this.size.height) {
       this.needsKey = true;
       this.isFresh = true;
+      this.awaitedTick = null;
       // One that goes on describes the old size along with the new, and whoever reads the first has the wrong one.
       if (this.configured) {
         const before = this.encoder;
@@ -343,6 +369,7 @@ export class Pictures {
     const bytes = new Uint8Array(chunk.byteLength);
     chunk.copyTo(bytes);
     this.doneAt.push(performance.now());
+    if (chunk.type === "key") this.awaitedTick = null;
     this.events.picture(chunk.timestamp, bytes, chunk.type === "key");
   }
 }

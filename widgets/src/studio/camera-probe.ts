@@ -15,7 +15,8 @@ export interface Probed {
   refusal: Refusal | null;
 }
 
-export function probe(address: string): Promise<Probed> {
+/** Null: given up, because the line is wanted for something else. */
+export function probe(address: string, signal: AbortSignal): Promise<Probed | null> {
   return new Promise((resolve) => {
     const socket = new WebSocket(address, "liveshop.v1");
     socket.binaryType = "arraybuffer";
@@ -28,16 +29,18 @@ export function probe(address: string): Promise<Probed> {
     let ackedAt = 0;
     let refusal: Refusal | null = null;
     const done = (): void => {
+      signal.removeEventListener("abort", done);
       clearTimeout(end);
       clearTimeout(patience);
       socket.onclose = null;
       socket.onmessage = null;
       socket.close();
       const ms = ackedAt - startedAt;
-      resolve({ kbit: acked > 0 && ms > 0 ? (acked * 8) / ms : null, refusal });
+      resolve(signal.aborted ? null : { kbit: acked > 0 && ms > 0 ? (acked * 8) / ms : null, refusal });
     };
     let end: ReturnType<typeof setTimeout> | undefined;
     const patience = setTimeout(done, GIVES_UP_MS);
+    signal.addEventListener("abort", done);
     const more = (): void => {
       while (sent < MOST_BYTES && sent - acked < FIRST_BYTES + acked) {
         const bytes = framed(KIND.probe, 0, piece);
@@ -47,6 +50,7 @@ export function probe(address: string): Promise<Probed> {
       if (acked >= MOST_BYTES) done();
     };
     socket.onopen = () => {
+      if (signal.aborted) return;
       startedAt = performance.now();
       end = setTimeout(() => {
         // Not one answer yet: a very weak line gets the time it needs for one.

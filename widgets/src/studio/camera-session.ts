@@ -13,6 +13,7 @@ import {
   openCamera,
   openMicrophone,
   openScreen,
+  suit,
   type Devices,
   type DeviceTrouble,
 } from "./camera-devices";
@@ -26,6 +27,10 @@ declare const __CAMERA_WORKER__: string;
 
 /** Where nothing was measured. */
 const CAREFUL_KBIT = 1_500;
+/** So long a goodbye may take on a weak line. */
+const GOODBYE_MS = 1_000;
+const SOUND_AGAIN_MS = 3_000;
+const SOUND_TRIES = 10;
 
 export type Step = "asking" | "trouble" | "check" | "sending" | "over";
 
@@ -62,13 +67,18 @@ export class CameraSession extends EventTarget {
   notice: string | null = null;
   broken: string | null = null;
   isBusy = false;
-  readonly audio = new AudioGraph(() => this.dispatchEvent(new Event("level")));
+  readonly audio = new AudioGraph(
+    () => this.dispatchEvent(new Event("level")),
+    () => this.tap(),
+  );
   private worker: Worker | null = null;
   private readonly frames = new Map<SourceName, Frames>();
   private recording: Recording | null = null;
   private isUprightChosen = false;
   private lock: WakeLockSentinel | null = null;
   private closed = false;
+  private soundTries = 0;
+  private soundTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     private readonly showId: string,
@@ -92,17 +102,20 @@ export class CameraSession extends EventTarget {
 
   async open(): Promise<void> {
     this.set({ step: "asking", trouble: null });
+    this.letGoOfBoth();
     const trouble = missing();
     this.chosen = trouble ? null : await choose(this.forced);
     if (trouble || !this.chosen) return this.set({ step: "trouble", trouble: trouble ?? "too_old" });
     try {
       const { camera, microphone, trouble: of } = await openBoth();
-      if (this.closed) return [camera, microphone].forEach((track) => track?.stop());
+      this.microphone = microphone;
       this.takeCamera(camera);
       this.microphoneTrouble = of;
       await this.takeMicrophone(microphone);
       this.devices = await devices();
+      if (this.closed) return;
     } catch (error) {
+      this.letGoOfBoth();
       return this.set({ step: "trouble", trouble: troubleOf(error) });
     }
     this.set({ step: "check" });
@@ -152,9 +165,9 @@ export class CameraSession extends EventTarget {
   async chooseMicrophone(deviceId: string): Promise<void> {
     await this.busily(async () => {
       const track = await openMicrophone(deviceId || undefined);
-      this.letGo(this.microphone);
-      await this.takeMicrophone(track);
+      if (!this.closed) this.letGo(this.microphone);
       this.microphoneTrouble = null;
+      await this.takeMicrophone(track);
     });
   }
 
@@ -163,8 +176,10 @@ export class CameraSession extends EventTarget {
       const stream = await openScreen();
       const track = stream?.getVideoTracks()[0];
       if (!stream || !track) return;
+      // The browser's own question may have stood open for longer than this.
+      if (this.closed) return stream.getTracks().forEach((one) => one.stop());
       this.takeExtra({ kind: "screen", track }, { main: "extra", inset: "camera" });
-      await this.audio.connect("screen", stream.getAudioTracks()[0] ?? null);
+      await this.audio.connect("screen", stream.getAudioTracks()[0] ?? null).catch(() => undefined);
     });
   }
 
@@ -179,7 +194,7 @@ export class CameraSession extends EventTarget {
     this.letGo(this.extra?.track ?? null);
     this.extra = null;
     this.stopFrames("extra");
-    void this.audio.connect("screen", null);
+    void this.audio.connect("screen", null).catch(() => undefined);
     this.arrange({ main: "camera", inset: null });
   }
 
@@ -221,14 +236,16 @@ export class CameraSession extends EventTarget {
     };
     this.status = null;
     this.broken = null;
+    this.notice = null;
+    // The test ends as the show begins.
+    this.test = { ...this.test, isRunning: false };
     this.say(start);
     this.set({ step: "sending" });
     if (start.format === "webcodecs") {
       this.feed("camera", this.camera);
       this.feed("extra", this.extra?.track ?? null);
       this.say({ t: "arrange", arrangement: this.arrangement });
-      const port = this.audio.tap();
-      if (port) this.say({ t: "sound", port }, [port]);
+      this.tap();
     }
     void this.stayAwake();
   }
@@ -240,15 +257,30 @@ export class CameraSession extends EventTarget {
   }
 
   close(): void {
+    if (this.worker) {
+      this.stopSending();
+      // It says "stopped" when its goodbye has left.
+      setTimeout(() => this.dismiss(), GOODBYE_MS);
+    }
     this.closed = true;
-    this.stopSending();
-    this.worker?.terminate();
-    this.worker = null;
+    clearTimeout(this.soundTimer);
     for (const track of [this.camera, this.microphone, this.extra?.track ?? null]) this.letGo(track);
     this.audio.close();
     navigator.mediaDevices?.removeEventListener("devicechange", this.listed);
     document.removeEventListener("visibilitychange", this.looked);
     screen.orientation?.removeEventListener("change", this.turned);
+  }
+
+  private dismiss(): void {
+    this.worker?.terminate();
+    this.worker = null;
+  }
+
+  private letGoOfBoth(): void {
+    this.letGo(this.camera);
+    this.letGo(this.microphone);
+    this.camera = null;
+    this.microphone = null;
   }
 
   private stopSending(): void {
@@ -278,6 +310,7 @@ export class CameraSession extends EventTarget {
   private turn(on: boolean): void {
     this.isUpright = on;
     this.say({ t: "upright", on });
+    this.suit();
     this.changed();
   }
 
@@ -289,17 +322,25 @@ export class CameraSession extends EventTarget {
     }
   }
 
+  /** A recorder sends what the camera gives, uncut. */
+  private suit(): void {
+    if (this.camera && this.chosen?.way === "webcodecs") void suit(this.camera, this.isUpright);
+  }
+
   private takeCamera(track: MediaStreamTrack): void {
+    if (this.closed) return this.letGo(track);
     this.camera = track;
     this.isCameraGone = false;
     track.onended = () => {
       if (this.camera === track) this.set({ isCameraGone: true });
     };
+    this.suit();
     if (this.step === "sending") this.feed("camera", track);
     this.changed();
   }
 
   private async takeMicrophone(track: MediaStreamTrack | null): Promise<void> {
+    if (this.closed) return this.letGo(track);
     this.microphone = track;
     this.isMicrophoneGone = false;
     if (track) {
@@ -307,11 +348,42 @@ export class CameraSession extends EventTarget {
         if (this.microphone === track) this.set({ isMicrophoneGone: true });
       };
     }
-    await this.audio.connect("microphone", track);
+    this.soundTries = 0;
+    await this.connect();
     this.changed();
   }
 
+  /** A browser that gives no sound does not cost the picture; it is asked again. */
+  private async connect(): Promise<void> {
+    const track = this.microphone;
+    clearTimeout(this.soundTimer);
+    try {
+      await this.audio.connect("microphone", track);
+      if (this.microphoneTrouble === "no_sound") {
+        this.microphoneTrouble = null;
+        this.tap();
+      }
+    } catch {
+      if (this.closed || this.microphone !== track) return;
+      this.microphoneTrouble ??= "no_sound";
+      if (++this.soundTries <= SOUND_TRIES) this.soundTimer = setTimeout(() => void this.connect(), SOUND_AGAIN_MS);
+    }
+    this.changed();
+  }
+
+  /** What is sent takes its sound from the graph as it is now. */
+  private tap(): void {
+    if (this.step !== "sending") return;
+    if (this.chosen?.way !== "webcodecs") {
+      if (this.recording) this.say({ t: "renew" });
+      return;
+    }
+    const port = this.audio.tap();
+    if (port) this.say({ t: "sound", port }, [port]);
+  }
+
   private takeExtra(extra: Extra, arrangement: Arrangement): void {
+    if (this.closed) return this.letGo(extra.track);
     this.letGo(this.extra?.track ?? null);
     this.extra = extra;
     // The browser's own bar has a button for it, too.
@@ -365,6 +437,10 @@ export class CameraSession extends EventTarget {
   }
 
   private heard(message: FromWorker): void {
+    if (this.closed) {
+      if (message.t === "stopped") this.dismiss();
+      return;
+    }
     switch (message.t) {
       case "status":
         this.status = message.status;
@@ -376,6 +452,8 @@ export class CameraSession extends EventTarget {
       case "notice":
         this.notice = message.message;
         break;
+      case "stopped":
+        return;
       case "record":
         this.record(message.run, message.kbit);
         break;
@@ -404,7 +482,9 @@ export class CameraSession extends EventTarget {
   /** Screens that go dark end the show of a phone. */
   private async stayAwake(): Promise<void> {
     try {
-      this.lock = await navigator.wakeLock.request("screen");
+      const lock = await navigator.wakeLock.request("screen");
+      if (this.step !== "sending" || this.closed) return void lock.release();
+      this.lock = lock;
     } catch {
       // Not everywhere, and not while the battery is low.
     }
@@ -420,7 +500,7 @@ export class CameraSession extends EventTarget {
   }
 
   private say(message: ToWorker, transfer: Transferable[] = []): void {
-    if (!this.closed || this.worker) this.started().postMessage(message, transfer);
+    if (!this.closed) this.started().postMessage(message, transfer);
   }
 
   private address(): string {

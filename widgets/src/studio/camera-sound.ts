@@ -15,6 +15,8 @@ const SLEW_US = 400;
 const SLEW_FROM_US = 4_000;
 const JUMP_US = 180_000;
 const RELEARN_US = 1_500_000;
+/** In a minute. */
+const FAILURES_BORNE = 5;
 
 export interface SoundEvents {
   packet(timestamp: number, bytes: Uint8Array): void;
@@ -33,6 +35,7 @@ export class Sound {
   private isFilled = false;
   /** Opus gives one packet for each block, in order: their times need not pass through the encoder's own counting. */
   private times: number[] = [];
+  private failedAt: number[] = [];
 
   constructor(
     private readonly choice: SoundChoice,
@@ -43,11 +46,26 @@ export class Sound {
       return;
     }
     if (choice.codec === "opus") events.config({ codec: "opus", sample_rate: SAMPLE_RATE, channels: 1 });
-    this.encoder = new AudioEncoder({
+    this.encoder = this.made();
+  }
+
+  private made(): AudioEncoder {
+    const encoder: AudioEncoder = new AudioEncoder({
       output: (chunk, metadata) => this.encoded(chunk, metadata),
-      error: (error) => events.broken(`sound: ${error.message}`),
+      error: (error) => {
+        if (this.encoder === encoder) this.failed(error);
+      },
     });
-    this.encoder.configure({ codec: choice.codec, sampleRate: SAMPLE_RATE, numberOfChannels: 1, bitrate: BITRATE });
+    encoder.configure({ codec: this.choice.codec, sampleRate: SAMPLE_RATE, numberOfChannels: 1, bitrate: BITRATE });
+    return encoder;
+  }
+
+  private failed(error: DOMException): void {
+    const now = performance.now();
+    this.failedAt = [...this.failedAt.filter((at) => now - at < 60_000), now];
+    if (this.failedAt.length > FAILURES_BORNE) return this.events.broken(`sound: ${error.message}`);
+    this.times = [];
+    this.encoder = this.made();
   }
 
   listen(port: MessagePort): void {

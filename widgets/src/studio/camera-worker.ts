@@ -47,8 +47,10 @@ class Sender {
   private run = 0;
   private everReady = false;
   private told: SendState = "connecting";
+  private isMuted: boolean;
 
   constructor(private readonly start: Start) {
+    this.isMuted = start.isMuted;
     this.rate = new Rate(start.kbit);
     const { video, sound } = start;
     const broken = (what: string): void => this.broken(what);
@@ -87,7 +89,10 @@ class Sender {
         })
       : null;
     this.timer = setInterval(() => this.tend(), TEND_EVERY_MS);
-    scope.addEventListener("online", () => this.line.hurry());
+  }
+
+  online(): void {
+    this.line.hurry();
   }
 
   hear(message: ToWorker): void {
@@ -112,6 +117,7 @@ class Sender {
         this.pictures?.upright(message.on);
         break;
       case "mute":
+        this.isMuted = message.on;
         if (this.sound) this.sound.isMuted = message.on;
         this.line.tell({ t: "muted", on: message.on });
         break;
@@ -126,10 +132,12 @@ class Sender {
     }
   }
 
-  stop(): void {
-    this.line.close();
+  /** Done when the goodbye has left. */
+  stop(): Promise<void> {
+    const closed = this.line.close();
     this.stopMaking();
     this.tell();
+    return closed;
   }
 
   private stopMaking(): void {
@@ -139,7 +147,7 @@ class Sender {
   }
 
   private broken(what: string): void {
-    this.line.close();
+    void this.line.close();
     this.stopMaking();
     say({ t: "broken", what });
   }
@@ -159,11 +167,12 @@ class Sender {
   }
 
   private ready(maxKbit: number | null): void {
+    if (this.everReady) this.rate.restart(performance.now());
     this.everReady = true;
     if (maxKbit) this.rate.limit(maxKbit);
     this.outbox.restart(this.configs);
     this.late = 0;
-    if (this.sound?.isMuted) this.line.tell({ t: "muted", on: true });
+    if (this.isMuted) this.line.tell({ t: "muted", on: true });
     if (this.start.format === "recorder") this.record();
     this.tell();
   }
@@ -183,16 +192,20 @@ class Sender {
     this.sound?.tend(microseconds());
     if (this.line.state === "ready") {
       this.late = this.outbox.tend(now, isRecorder);
-      if (!isRecorder || this.outbox.isOverfull) {
+      if (!isRecorder) {
         this.rate.look({
           now,
           lateMs: this.late,
-          throughputKbit: this.outbox.throughput(now),
+          oldestAt: this.outbox.oldestAt(now),
+          takenBytes: this.line.acked,
+          acks: this.outbox.acks,
           isBusy: this.pictures?.isBusy ?? false,
         });
+      } else if (this.outbox.isOverfull) {
+        // A recorder keeps the rate it began with: less needs a new one, and that a new connection.
+        this.rate.fall(now, this.outbox.throughput(now));
+        this.line.renew();
       }
-      // A recorder keeps the rate it began with: less needs a new one, and that a new connection.
-      if (this.outbox.isOverfull) this.line.renew();
       this.outbox.kbit = this.rate.kbit;
       this.pictures?.ask(this.rate.kbit, this.rate.lines);
     }
@@ -239,15 +252,28 @@ class Sender {
 }
 
 let sender: Sender | null = null;
+let stopping: Promise<void> = Promise.resolve();
+let probing: AbortController | null = null;
+
+scope.addEventListener("online", () => sender?.online());
+
+/** The line is for one at a time: a test beside the show would make both look weak. */
+async function test(address: string): Promise<void> {
+  probing = new AbortController();
+  const probed = await probe(address, probing.signal);
+  if (probed) say({ t: "probed", ...probed });
+}
 
 scope.onmessage = ({ data }) => {
-  if (data.t === "probe") void probe(data.address).then((probed) => say({ t: "probed", ...probed }));
+  if (data.t === "probe" || data.t === "start" || data.t === "stop") probing?.abort();
+  if (data.t === "probe") void test(data.address);
   else if (data.t === "start") {
-    sender?.stop();
+    void sender?.stop();
     sender = new Sender(data);
   } else if (data.t === "stop") {
-    sender?.stop();
+    if (sender) stopping = sender.stop();
     sender = null;
+    void stopping.then(() => say({ t: "stopped" }));
   } else if (sender) sender.hear(data);
   else if (data.t === "frame") data.frame.close();
 };

@@ -9,6 +9,7 @@ import type { RoomClient } from "../state/room";
 import type { Show, VideoHealth } from "../wire.gen";
 import "./camera-check";
 import { forcedWay } from "./camera-formats";
+import { cameraHere } from "./camera-here";
 import "./camera-picture-view";
 import type { CameraPicture } from "./camera-picture-view";
 import { CameraSession } from "./camera-session";
@@ -19,6 +20,8 @@ import { arrives } from "./video-words";
 import { explain, View } from "./view";
 
 const BACK_FOR_MS = 5_000;
+/** The entry of the browser's history that "Back" takes away first while the camera sends. */
+const GUARD = "liveshop-camera";
 
 /** Fires "ls-close" when it may be taken off the page. */
 @customElement("studio-camera")
@@ -35,6 +38,8 @@ export class Camera extends View {
   private session!: CameraSession;
   private wasLost = false;
   private wantsLive = false;
+  private isAsking = false;
+  private home = "";
   private backTimer: ReturnType<typeof setTimeout> | undefined;
 
   override connectedCallback(): void {
@@ -44,6 +49,8 @@ export class Camera extends View {
     this.room.addEventListener("change", this.redraw);
     addEventListener("beforeunload", this.leaving);
     document.addEventListener("click", this.clicked, true);
+    addEventListener("popstate", this.strayed, true);
+    addEventListener("hashchange", this.strayed, true);
     void this.session.open();
   }
 
@@ -52,6 +59,9 @@ export class Camera extends View {
     this.room.removeEventListener("change", this.redraw);
     removeEventListener("beforeunload", this.leaving);
     document.removeEventListener("click", this.clicked, true);
+    removeEventListener("popstate", this.strayed, true);
+    removeEventListener("hashchange", this.strayed, true);
+    cameraHere.ends();
     clearTimeout(this.backTimer);
     this.session.close();
     super.disconnectedCallback();
@@ -62,6 +72,10 @@ export class Camera extends View {
   private readonly changed = (): void => {
     const { status } = this.session;
     this.tellTests();
+    if (this.isSending) {
+      cameraHere.sends(this.show.id);
+      this.guard();
+    } else cameraHere.ends();
     if (status?.state === "lost") this.wasLost = true;
     else if (this.wasLost && isThrough(status)) {
       this.wasLost = false;
@@ -114,13 +128,32 @@ export class Camera extends View {
     void this.askToLeave(link.hash);
   };
 
-  private async askToLeave(hash: string): Promise<void> {
-    if (!(await this.stop())) return;
-    location.hash = hash;
+  private guard(): void {
+    this.home ||= location.href;
+    if (history.state !== GUARD) history.pushState(GUARD, "", this.home);
+  }
+
+  /** "Back", or another address typed: the page stays where it is, and asks. */
+  private readonly strayed = (event: Event): void => {
+    if (!this.isSending) return;
+    event.stopImmediatePropagation();
+    if (history.state === GUARD && location.href === this.home) return;
+    const { hash, href } = location;
+    const isElsewhere = href !== this.home;
+    history.pushState(GUARD, "", this.home);
+    void this.askToLeave(isElsewhere ? hash : null);
+  };
+
+  private async askToLeave(hash: string | null): Promise<void> {
+    if (this.isAsking) return;
+    this.isAsking = true;
+    const isLeaving = await this.stop(hash !== null);
+    this.isAsking = false;
+    if (isLeaving && hash !== null) location.replace(hash || "#/");
   }
 
   /** False: the person stayed. */
-  private async stop(): Promise<boolean> {
+  private async stop(isElsewhere = false): Promise<boolean> {
     const live = this.show.state === "live";
     const answer = await this.app.ask({
       title: this.t("camera.ask_stop"),
@@ -130,11 +163,13 @@ export class Camera extends View {
     });
     if (answer === null) return false;
     this.session.stop();
-    this.leave();
+    this.leave(isElsewhere);
     return true;
   }
 
-  private leave(): void {
+  /** `isElsewhere`: the guard's place in the history is taken by what comes. */
+  private leave(isElsewhere = false): void {
+    if (!isElsewhere && history.state === GUARD) history.back();
     this.dialog?.close();
     this.dispatchEvent(new Event("ls-close"));
   }

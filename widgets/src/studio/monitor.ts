@@ -9,6 +9,7 @@ import type { Stream } from "../elements/hls";
 import type { RoomClient } from "../state/room";
 import { picture } from "../ui/picture";
 import type { Show, VideoHealth } from "../wire.gen";
+import { cameraHere } from "./camera-here";
 import { icon } from "./icons";
 import { canMonitor, MonitorFeed } from "./monitor-socket";
 import { arrives } from "./video-words";
@@ -38,12 +39,25 @@ export class Monitor extends View {
   override connectedCallback(): void {
     super.connectedCallback();
     this.timer = setInterval(() => this.measure(), MEASURE_EVERY_MS);
+    cameraHere.addEventListener("change", this.redraw);
   }
 
   override disconnectedCallback(): void {
     clearInterval(this.timer);
+    cameraHere.removeEventListener("change", this.redraw);
     this.stop();
     super.disconnectedCallback();
+  }
+
+  private readonly redraw = (): void => this.requestUpdate();
+
+  /** One's own picture stands beside it; a second time it would cost the line and the battery that send it. */
+  private get isOwn(): boolean {
+    return this.running && cameraHere.showId === this.show.id;
+  }
+
+  private get isStopped(): boolean {
+    return this.running && cameraHere.stoppedId === this.show.id;
   }
 
   private get running(): boolean {
@@ -53,7 +67,7 @@ export class Monitor extends View {
   /** What should be played; "" is nothing. Once it came the feed stays: it comes back sooner than any question. */
   private get source(): string {
     if (this.show.state === "replay") return this.show.replay ?? "";
-    if (!this.running) return "";
+    if (!this.running || this.isOwn) return "";
     if (canMonitor() && !this.refused) return arrives(this.health) || this.playing === "feed" ? "feed" : "";
     return this.show.state === "live" ? (this.show.hls ?? "") : "";
   }
@@ -124,12 +138,12 @@ export class Monitor extends View {
     const { show } = this;
     if (!this.source) {
       return html`<div class="screen-frame">${this.cover()}
-        <p class="screen-note">${this.t(`studio.monitor_${this.running ? "waiting" : show.state}`)}</p></div>`;
+        <p class="screen-note">${this.t(`studio.monitor_${this.isOwn ? "here" : this.isStopped ? "stopped" : this.running ? "waiting" : show.state}`)}</p></div>`;
     }
     const gone = this.running && (this.trouble || this.health?.state === "away" || this.health?.state === "none");
     return html`<div class="screen-frame" data-playing=${this.feed && !gone ? "feed" : nothing} data-behind=${this.behind?.toFixed(2) ?? nothing}>
       <video playsinline autoplay .muted=${this.muted} aria-label=${this.t(this.source === "feed" ? "studio.monitor_own" : "studio.monitor")}></video>
-      ${gone ? html`<div class="screen-away">${this.cover()}<p class="screen-note" role="status">${this.t(this.seen ? "studio.monitor_trouble" : "studio.monitor_waiting")}</p></div>` : nothing}
+      ${gone ? html`<div class="screen-away">${this.cover()}<p class="screen-note" role="status">${this.t(this.isStopped && !arrives(this.health) ? "studio.monitor_stopped" : this.seen ? "studio.monitor_trouble" : "studio.monitor_waiting")}</p></div>` : nothing}
       <div class="screen-bar">
         ${this.behind !== null && !gone ? html`<span class="screen-chip">${this.t("studio.behind", { seconds: this.app.words.number(Math.round(this.behind * 10) / 10) })}</span>` : nothing}
         <button class="icon-btn" aria-pressed=${this.muted ? "false" : "true"} aria-label=${this.t("studio.sound")} @click=${() => this.toggleSound()}>

@@ -127,7 +127,8 @@ export class ShowForm extends LoadingView<Draft> {
       const show = await store(this.app.api, draft, this.app.words.lang);
       this.dirty = false;
       this.app.toast(this.t("studio.saved"), "good");
-      location.hash = `#/shows/${show.id}`;
+      // The way back leads past the form: there a new show would begin anew.
+      location.replace(`#/shows/${show.id}`);
     } catch (error) {
       this.why = explain(error, this.app.words);
     } finally {
