@@ -44,8 +44,10 @@ def fragments_in(data: bytes) -> list[FragmentAt]:
                 begun = None if picture is None else (start, *picture)
             elif kind == b"mdat" and begun is not None:
                 found.append(FragmentAt(begun[0], stop, begun[1], begun[2]))
-    except struct.error:
+    except (struct.error, IndexError):
         raise BrokenChunk("a box ends in the middle") from None
+    except KeyError:
+        raise BrokenChunk("a box is missing") from None
     return found
 
 

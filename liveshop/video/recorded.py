@@ -10,6 +10,7 @@ from typing import Final
 
 from liveshop.video.fmp4 import segment_type
 from liveshop.video.fmp4_reading import (
+    BrokenChunk,
     FragmentAt,
     fragments_in,
     keyframe_at_or_after,
@@ -90,7 +91,7 @@ def pieces(
 ) -> Iterator[Piece]:
     """From the last keyframe at or before `from_at` up to the first at or after `until_at`, as
     playlists of the same times have it. A gap ends where the recording goes on. Nothing where
-    nothing is recorded. Raises OSError, and BrokenChunk."""
+    nothing is recorded. Raises OSError."""
 
     def read(chunk: Chunk) -> bytes:
         with (folder / chunk_name(chunk.number)).open("rb") as file:
@@ -108,17 +109,29 @@ def pieces(
 def stretches(
     chunks: Sequence[Chunk], from_at: datetime | None, until_at: datetime | None, read: Read
 ) -> Iterator[Stretch]:
-    """See `pieces`. `read` is called for those of `edges` alone."""
+    """See `pieces`. `read` is called for those of `edges` alone; a damaged one is left out, since
+    as a whole it would show what is not wanted."""
     from_at, until_at = _tolerant(from_at, until_at)
-    is_first = True
+    is_first, is_torn = True, False
     for chunk in _within(chunks, from_at, until_at):
-        if _is_inside(chunk, from_at, until_at):
-            found: Stretch | None = _whole(chunk)
-        else:
-            found = _cut(chunk, fragments_in(read(chunk)), from_at, until_at)
+        try:
+            found = _wanted(chunk, from_at, until_at, read)
+        except BrokenChunk:
+            is_torn = True
+            continue
         if found is not None:
-            yield replace(found, is_discontinuous=False) if is_first else found
-            is_first = False
+            is_discontinuous = not is_first and (found.is_discontinuous or is_torn)
+            yield replace(found, is_discontinuous=is_discontinuous)
+            is_first, is_torn = False, False
+
+
+def _wanted(
+    chunk: Chunk, from_at: datetime | None, until_at: datetime | None, read: Read
+) -> Stretch | None:
+    """None: nothing of it. Raises BrokenChunk."""
+    if _is_inside(chunk, from_at, until_at):
+        return _whole(chunk)
+    return _cut(chunk, fragments_in(read(chunk)), from_at, until_at)
 
 
 def within(

@@ -212,7 +212,10 @@ class Recordings(ArchivedRecordings):
         return await asyncio.to_thread(kept_and_over, self._root, moment)
 
     async def facts(self, show_id: ShowId) -> Facts | None:
-        facts = await super().facts(show_id)
+        running = self._recordings.get(show_id)
+        facts = running.files.facts if running is not None else None
+        if facts is None or facts.is_ended:
+            facts = await super().facts(show_id)
         now = self.shortage(show_id)
         return facts if facts is None or now is None else replace(facts, shortage=now)
 

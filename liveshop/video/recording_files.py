@@ -16,6 +16,7 @@ import os
 import shutil
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +26,7 @@ from liveshop.video.fmp4 import segment_type
 from liveshop.video.model import NoSuchSegment, NoVideo
 from liveshop.video.packager import Segment
 from liveshop.video.playlist import Chunk, Entry, rewind_playlist
+from liveshop.video.recorded import Facts, facts_of
 from liveshop.video.recording_disk import (
     append,
     number_of,
@@ -50,6 +52,8 @@ CHUNK_SECONDS: Final = 6.0
 """A chunk ends at the first segment after that begins with a keyframe."""
 TARGET_SECONDS: Final = 12
 """EXT-X-TARGETDURATION, promised for good: where no keyframe comes, a chunk ends without."""
+
+_TICK: Final = timedelta(milliseconds=1)
 
 _LATE_READERS: Final = 10
 """Chunks that stay on disk after the playlist forgot them, unless room is short."""
@@ -118,6 +122,16 @@ class RecordingFiles:
     def state(self) -> State:
         """As far as it is loaded; not to be changed."""
         return self._state
+
+    @property
+    def facts(self) -> Facts | None:
+        """As far as it is loaded. From whatever thread: what is being added to is read first, and
+        is let go of last."""
+        written = self._open
+        chunks = list(self._state.kept)
+        if written is not None and (not chunks or chunks[-1].number != written.number):
+            chunks.append(written)
+        return facts_of(chunks, is_ended=self._state.is_ended, shortage=self._state.shortage)
 
     @property
     def is_kept(self) -> bool:
@@ -210,14 +224,15 @@ class RecordingFiles:
     def close(self) -> None:
         """What was gathered can be watched, however short: the picture is gone, or the show is
         over."""
-        chunk, self._open = self._open, None
+        chunk = self._open
         if chunk is None:
             return
         if not is_there(self._chunk_path(chunk.number), chunk.byte_count):
-            self._is_torn = True
+            self._is_torn, self._open = True, None
             return
         self._chunks.add(chunk.number)
         self._state.kept.append(chunk)
+        self._open = None
         self._forget_old()
         self._make_text()
 
@@ -315,10 +330,15 @@ class RecordingFiles:
         """Its number is that of its first segment, which no other run of the server gives out:
         addresses are cached as immutable."""
         entry = segment.entry
+        starts_at = entry.starts_at
+        if self._state.kept:
+            # Where the clock was set back: moments lead to chunks only where they are in order.
+            ends_at = self._state.kept[-1].ends_at
+            starts_at = ends_at if starts_at < ends_at - _TICK else starts_at
         return Chunk(
             number=entry.number,
             init_number=entry.init_number,
-            starts_at=entry.starts_at,
+            starts_at=starts_at,
             duration_seconds=0.0,
             is_discontinuous=self._is_torn and bool(self._state.kept or self._state.forgotten),
             is_independent=segment.is_independent,

@@ -129,3 +129,23 @@ def test_what_is_no_chunk_is_refused(tmp_path: Path) -> None:
         fragments_in(b"\0\0\0\1moof")
     with pytest.raises(BrokenChunk):
         fragments_in(b"\0\0\0\x10moof")
+
+
+def test_a_damaged_chunk_at_the_edge_is_left_out_and_not_shown_whole(tmp_path: Path) -> None:
+    host = Host()
+    host.begin()
+    recorded(tmp_path, host, 26).end()
+    first = tmp_path / "chunk-1000.m4s"
+    whole = first.read_bytes()
+    for damaged in (whole[:900] + bytes(len(whole) - 900), whole.replace(b"tfhd", b"tfxx")):
+        first.write_bytes(damaged)
+        with pytest.raises(BrokenChunk):
+            fragments_in(damaged)
+        found = list(pieces(tmp_path, ORIGIN + at(3), ORIGIN + at(12)))
+        assert [piece.starts_at for piece in found] == [ORIGIN + at(6)]
+        assert not found[0].is_discontinuous
+    first.write_bytes(whole)
+    last = tmp_path / "chunk-1012.m4s"
+    last.write_bytes(bytes(last.stat().st_size))
+    found = list(pieces(tmp_path, ORIGIN + at(3), ORIGIN + at(15)))
+    assert [piece.seconds for piece in found] == [3, 6]

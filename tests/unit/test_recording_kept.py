@@ -8,6 +8,7 @@ import shutil
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,10 +23,10 @@ from liveshop.kernel.errors import Unavailable
 from liveshop.kernel.ids import ShowId
 from liveshop.video import recording, recording_files, recording_kept, recording_rounds
 from liveshop.video.model import NoRecording, NoSuchSegment, RecordingAway
-from liveshop.video.recorded import Facts, facts
+from liveshop.video.recorded import Facts, facts, pieces
 from liveshop.video.recording import Recordings
 from liveshop.video.recording_files import RecordingFiles
-from liveshop.video.recording_index import INDEX
+from liveshop.video.recording_index import INDEX, read_state
 from liveshop.video.service import VideoService
 
 SHOW = ShowId("shw_1")
@@ -412,6 +413,40 @@ def test_another_process_that_removes_it_too_is_no_hindrance(
     monkeypatch.setattr(shutil, "rmtree", overtaken)
     recording_kept._remove_folder(tmp_path)
     assert not tmp_path.exists()
+
+
+async def test_the_index_of_a_running_show_is_not_read_to_tell_of_it(
+    host: Host, tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = recordings_in(tmp_path, clock)
+    async with running(made):
+        for segment in host.send(21):
+            made.of(SHOW).add(*segment)
+        await made.wait_until_written()
+        on_disk = await asyncio.to_thread(known, tmp_path / SHOW)
+        assert on_disk.seconds == 20
+        with monkeypatch.context() as unreadable:
+            unreadable.delattr(recording_kept, "read_state")
+            assert await made.facts(SHOW) == on_disk
+        made.end(SHOW)
+        await made.wait_until_written()
+        ended = await made.facts(SHOW)
+        assert ended is not None
+        assert ended.is_ended
+
+
+def test_a_clock_that_is_set_back_leaves_the_recording_in_order(host: Host, tmp_path: Path) -> None:
+    files = recorded(tmp_path, host, 20, is_kept=True)
+    late = Host(90_000, late_seconds=10)
+    late.begin()
+    for segment in late.send(20):
+        files.add(*segment)
+    files.end()
+    assert (known(tmp_path).seconds, known(tmp_path).gaps) == (38, 0)
+    chunks = read_state(tmp_path).kept
+    assert all(one.ends_at <= later.starts_at for one, later in pairwise(chunks))
+    found = list(pieces(tmp_path, ORIGIN + timedelta(seconds=6), ORIGIN + timedelta(seconds=25)))
+    assert sum(piece.seconds for piece in found) == 19
 
 
 async def test_one_that_cannot_be_read_is_told_as_such(
