@@ -2,7 +2,7 @@
 
 import { html, nothing, unsafeCSS, type PropertyValues, type TemplateResult } from "lit";
 import { property, query, state } from "lit/decorators.js";
-import type { Order, RoomEvent } from "../wire.gen";
+import type { Order, RoomEvent, ShowState } from "../wire.gen";
 import type { FrameAction, FrameMode } from "../player-api";
 import playerCss from "../../styles/player.css";
 import { baseStyles, tokenStyles } from "../ui/styles";
@@ -45,7 +45,7 @@ export class LsPlayer extends Part {
   private storyTimer: ReturnType<typeof setTimeout> | undefined;
   private opener: HTMLElement | null = null;
   private opened = false;
-  private wasReady = false;
+  private wasState: ShowState | null = null;
   private fetching = false;
   private readonly watch = new ResizeObserver(([entry]) => {
     this.wide = (entry?.contentRect.width ?? 0) >= WIDE;
@@ -75,13 +75,16 @@ export class LsPlayer extends Part {
 
   private readonly onChange = (): void => {
     const show = this.session.room.state?.show;
-    if (show && !this.wasReady) {
-      this.wasReady = true;
+    if (show && this.wasState && show.state !== this.wasState) {
+      this.session.tell("state", { state: show.state, started_at: show.started_at });
+    }
+    if (show && !this.wasState) {
       if (show.state !== "live") this.tab = "products";
       this.session.tell("ready", { state: show.state, title: show.title });
       this.session.track("ready", { state: show.state });
       this.arrive();
     }
+    this.wasState = show?.state ?? this.wasState;
     if (this.session.cart.count > 0 || this.session.payments.pending) void this.preparePaying();
   };
 
@@ -205,6 +208,10 @@ export class LsPlayer extends Part {
     }
   }
 
+  private onShape(event: CustomEvent<number>): void {
+    this.root?.style.setProperty("--shape", `${event.detail}`);
+  }
+
   private frame(action: FrameAction): void {
     this.dispatchEvent(new CustomEvent("ls-frame", { detail: action }));
   }
@@ -302,6 +309,7 @@ export class LsPlayer extends Part {
         .live=${live}
         .small=${(paying && !this.wide) || this.mini}
         @fullscreen=${this.fullscreen}
+        @ls-shape=${this.onShape}
       ></ls-video>
       ${this.scene()} ${this.over()}
       ${paying ? html`<div class="strip"><b>${show.title}</b><span>${this.t("strip.goes_on")}</span></div>` : nothing}

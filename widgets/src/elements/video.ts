@@ -233,6 +233,12 @@ export class LsVideo extends Part {
     this.volume = this.video.volume;
   }
 
+  /** Sound alone has no size: the stage stays as it is. */
+  private onResize(): void {
+    const { videoWidth, videoHeight } = this.video;
+    if (videoWidth) this.emit("ls-shape", videoWidth / videoHeight);
+  }
+
   private onTime(): void {
     if (this.live) return;
     this.progress = this.video.currentTime;
@@ -255,6 +261,7 @@ export class LsVideo extends Part {
         @waiting=${() => (this.waiting = true)}
         @playing=${() => (this.waiting = this.trouble = false)}
         @volumechange=${this.onVolume}
+        @resize=${this.onResize}
         @timeupdate=${this.onTime}
         @click=${this.tapped}
       ></video>
