@@ -23,9 +23,30 @@ interface Span {
   askedAt: number;
 }
 
+interface Joined {
+  here: readonly ChatMessage[] | null;
+  before: readonly ChatMessage[] | null;
+  all: readonly ChatMessage[];
+  times: readonly number[];
+}
+
+/** How many of these moments, in time order, are not after this one. */
+function endOf(times: readonly number[], moment: number): number {
+  let [low, high] = [0, times.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (times[middle]! > moment) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
 export class ReplayChat {
   messages: readonly ChatMessage[] = [];
   private readonly spans = new Map<number, Span>();
+  /** Messages that were taken back, and people whose messages were. */
+  private readonly gone = new Set<string>();
+  private joined: Joined | null = null;
   private last = NaN;
   private settledAt = 0;
 
@@ -51,9 +72,14 @@ export class ReplayChat {
     return this.show(number, playhead);
   }
 
-  /** Somebody was taken back what he said: what is held may hold it still. */
-  drop(): void {
-    this.spans.clear();
+  /** What was said is taken back: one message, or all of one person. An answer on its way may hold it still. */
+  drop(id: string): void {
+    this.gone.add(id);
+    for (const span of this.spans.values()) if (span.messages) span.messages = this.standing(span.messages);
+  }
+
+  private standing(messages: readonly ChatMessage[]): ChatMessage[] {
+    return messages.filter(({ id, author_id: author }) => !this.gone.has(id) && !this.gone.has(author));
   }
 
   private numberOf(date: number): number {
@@ -61,16 +87,23 @@ export class ReplayChat {
   }
 
   private show(number: number, playhead: number): boolean {
-    const here = this.spans.get(number)?.messages;
-    const before = this.spans.get(number - 1)?.messages ?? [];
-    const all = here ? [...before, ...here] : [];
-    let end = all.length;
-    while (end > 0 && Date.parse(all[end - 1]!.at) > playhead) end -= 1;
+    const { all, times } = this.join(number);
+    const end = endOf(times, playhead);
     const shown = all.slice(Math.max(0, end - SHOWN), end);
     const old = this.messages;
     if (shown.length === old.length && shown.at(-1) === old.at(-1) && shown[0] === old[0]) return false;
     this.messages = shown;
     return true;
+  }
+
+  /** What is in sight, put together once and not at every look. */
+  private join(number: number): Joined {
+    const here = this.spans.get(number)?.messages ?? null;
+    const before = this.spans.get(number - 1)?.messages ?? null;
+    const known = this.joined;
+    if (known && known.here === here && known.before === before) return known;
+    const all = here ? [...(before ?? []), ...here] : [];
+    return (this.joined = { here, before, all, times: all.map(({ at }) => Date.parse(at)) });
   }
 
   private want(number: number): void {
@@ -80,7 +113,7 @@ export class ReplayChat {
     const span: Span = { messages: null, askedAt: now };
     this.spans.set(number, span);
     this.fetch(number).then(
-      (messages) => (span.messages = messages),
+      (messages) => (span.messages = this.standing(messages)),
       () => undefined, // Asked again while it is in sight.
     );
   }

@@ -31,6 +31,7 @@ Object.assign(de, replayDe);
 const LOOK_EVERY_MS = 200;
 const KEEP_EVERY_MS = 2000;
 const SETTLE_MS = 250;
+const RENEW_AFTER_MS = 30_000;
 const STEP_S = 10;
 const SPEEDS = [1, 1.25, 1.5, 2];
 /** Pictures are made while the first viewers watch: a short show's within seconds. */
@@ -74,6 +75,7 @@ export class LsReplay extends Part {
   private asked = 0;
   private version = 0;
   private keptAt = 0;
+  private renewedAt = -RENEW_AFTER_MS;
 
   static override styles = [baseStyles, unsafeCSS(liveCss), unsafeCSS(replayCss)];
 
@@ -84,6 +86,7 @@ export class LsReplay extends Part {
     ["waiting", () => (this.still = true)],
     ["emptied", () => (this.still = true)],
     ["pause", () => this.keep()],
+    ["error", () => this.failedNative()],
   ];
 
   override connectedCallback(): void {
@@ -170,11 +173,7 @@ export class LsReplay extends Part {
     this.denied = false;
     this.stream = attach(video, src, (fatal) => (this.trouble = fatal), {
       from,
-      onDenied: () => {
-        // Its signature is too old: the room knows a new one.
-        this.denied = true;
-        this.session.room.reload();
-      },
+      onDenied: () => this.renew(),
     });
     if (!this.stream) void this.startNative(src, from);
   }
@@ -182,12 +181,28 @@ export class LsReplay extends Part {
   private async startNative(src: string, from: number): Promise<void> {
     this.video.src = src;
     this.emit("ls-start");
+    let found: Stretch[];
     try {
-      this.native = stretchesOf(await (await fetch(src)).text());
+      found = stretchesOf(await (await fetch(src)).text());
     } catch {
       return; // It plays; only its moments are not known.
     }
+    if (this.playing !== src || !this.isConnected) return;
+    this.native = found;
     if (from > 0) this.seekTo(positionOf(this.native, from) ?? 0);
+  }
+
+  /** Its signature is too old: the room knows a new one. */
+  private renew(): void {
+    this.denied = true;
+    this.session.room.reload();
+  }
+
+  /** A browser that plays it by itself does not say why it stopped; a recording that is broken is not asked for on and on. */
+  private failedNative(): void {
+    if (!this.begun || this.stream || performance.now() - this.renewedAt < RENEW_AFTER_MS) return;
+    this.renewedAt = performance.now();
+    this.renew();
   }
 
   protected override willUpdate(changed: PropertyValues): void {
@@ -246,8 +261,10 @@ export class LsReplay extends Part {
   }
 
   private readonly heard = (event: Event): void => {
-    const { t } = (event as CustomEvent<RoomEvent>).detail;
-    if (t === "chat.deleted" || t === "chat.sanctioned") this.chat?.drop();
+    const { detail } = event as CustomEvent<RoomEvent>;
+    // A mute silences the future only; a ban also takes back what was said.
+    if (detail.t === "chat.deleted") this.chat?.drop(detail.d.message_id);
+    else if (detail.t === "chat.sanctioned" && detail.d.kind === "ban") this.chat?.drop(detail.d.viewer_id);
   };
 
   private readonly leaving = (): void => this.keep();
