@@ -7,7 +7,7 @@ import { html, nothing, type TemplateResult } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { RoomClient } from "../state/room";
 import { clockText } from "../state/i18n";
-import type { Numbers, Order, RoomEvent, Show, ShowState, Tick } from "../wire.gen";
+import type { Numbers, Order, Recording, RoomEvent, Show, ShowState, Tick } from "../wire.gen";
 import "./cockpit-chat";
 import "./cockpit-lineup";
 import "./cockpit-numbers";
@@ -34,6 +34,9 @@ const TABS: { tab: Tab; icon: IconName }[] = [
   { tab: "orders", icon: "bag" },
   { tab: "numbers", icon: "chart" },
 ];
+
+/** Null: not told yet. "unknown": cannot be told. */
+type Recorded = Recording["state"] | "unknown" | null;
 
 interface Act {
   to: ShowState;
@@ -68,6 +71,7 @@ export class Cockpit extends View {
   @state() private busy = false;
   @state() private embedOpen = false;
   @state() private unread = 0;
+  @state() private recorded: Recorded = null;
   private room!: RoomClient;
   private offers!: OfferBook;
   private video!: VideoWatch;
@@ -201,7 +205,8 @@ export class Cockpit extends View {
             <div class="panel monitor">
               <studio-monitor .app=${this.app} .show=${show} .room=${this.room} .health=${this.video.health}></studio-monitor>
               ${takesVideo(show) ? html`<studio-cockpit-video .app=${this.app} .show=${show} .room=${this.room} .watch=${this.video}></studio-cockpit-video>` : nothing}
-              <studio-recording-line .app=${this.app} .show=${show} .room=${this.room}></studio-recording-line>
+              <studio-recording-line .app=${this.app} .show=${show} .room=${this.room}
+                @recording=${(event: CustomEvent<Recorded>) => (this.recorded = event.detail)}></studio-recording-line>
             </div>
             <studio-cockpit-lineup class="panel" id="panel-lineup" data-panel="lineup" .app=${this.app} .room=${this.room} .book=${this.offers} .version=${room}></studio-cockpit-lineup>
           </div>
@@ -256,13 +261,17 @@ export class Cockpit extends View {
         <button class="icon-btn" data-testid="embed" title=${this.t("studio.embed")} aria-label=${this.t("studio.embed")} @click=${() => (this.embedOpen = true)}>${icon("code")}</button>
         ${this.app.can("shows:write")
           ? html`<a class="icon-btn" href="#/shows/${show.id}/edit" title=${this.t("studio.edit")} aria-label=${this.t("studio.edit_show", { title: show.title })}>${icon("edit")}</a>
-              ${ACTS[show.state].map(
+              ${ACTS[show.state].filter(({ to }) => to !== "replay" || this.canBeSeenAgain(show)).map(
                 (act) => html`<button class="btn ${act.look}" data-testid=${act.testid} title=${this.t(`studio.act_${act.key}`)} ?disabled=${this.busy} @click=${() => void this.act(act, show)}>
                   ${icon(act.icon)}<span>${this.t(`studio.act_${act.key}`)}</span></button>`,
               )}`
           : nothing}
       </div>
     </header>`;
+  }
+
+  private canBeSeenAgain(show: Show): boolean {
+    return Boolean(show.replay_url) || this.recorded === "ended" || this.recorded === "unknown";
   }
 
   private connection(): TemplateResult | typeof nothing {

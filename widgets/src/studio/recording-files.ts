@@ -125,6 +125,8 @@ export class RecordingFiles extends RecordingPart {
 export class RecordingClips extends RecordingPart {
   /** Where in the recording a moment is, in seconds; null: not known yet. */
   @property({ attribute: false }) placeOf: (date: string) => number | null = () => null;
+  /** How much of it is between two moments, in seconds; null: not known yet. */
+  @property({ attribute: false }) secondsBetween: (from: string, until: string) => number | null = () => null;
   @state() private isUpright = false;
 
   protected override render(): TemplateResult | typeof nothing {
@@ -141,12 +143,12 @@ export class RecordingClips extends RecordingPart {
   private one(moment: Chapter): TemplateResult {
     const title = this.titleOf(moment.product_id) || moment.title;
     const product = this.room.state?.products.find(({ id }) => id === moment.product_id);
-    const seconds = (Date.parse(moment.until_at) - Date.parse(moment.from_at)) / 1_000;
+    const seconds = this.secondsBetween(moment.from_at, moment.until_at);
     const known = this.watch.recording?.files.find(
       (file) => file.kind === "clip" && file.state !== "failed" && file.is_vertical === this.isUpright && isSame(file.from_at, moment.from_at),
     );
     const place = this.placeOf(moment.from_at);
-    const facts = [place === null ? "" : clockText(place), lengthWords(seconds, this.app.words)];
+    const facts = [place === null ? "" : clockText(place), seconds === null ? "" : lengthWords(seconds, this.app.words)];
     const look = (): boolean => this.dispatchEvent(new CustomEvent("look", { detail: moment.from_at, bubbles: true }));
     return html`<li data-testid="moment">
       <button class="recording-moment" aria-label=${this.t("recording.look_at", { title })} title=${this.t("recording.look")} @click=${look}>

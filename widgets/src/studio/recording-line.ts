@@ -29,7 +29,12 @@ export class RecordingLine extends View {
     super.disconnectedCallback();
   }
 
-  private readonly redraw = (): void => this.requestUpdate();
+  private readonly redraw = (): void => {
+    const { recording, error } = this.watch;
+    const detail = recording?.state ?? (error ? "unknown" : null);
+    this.dispatchEvent(new CustomEvent("recording", { detail, bubbles: true }));
+    this.requestUpdate();
+  };
 
   protected override updated(): void {
     const { show } = this;

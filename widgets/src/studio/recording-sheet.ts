@@ -58,11 +58,13 @@ export class RecordingSheet extends View {
   private sheet(recording: Recording): TemplateResult {
     const may = this.app.can("shows:write");
     const parts = { app: this.app, show: this.show, watch: this.watch };
-    return html`<div class="video-sheet" data-testid="recording-sheet" @look=${(event: CustomEvent<string>) => this.trim?.lookAt(event.detail)}>
+    return html`<div class="video-sheet" data-testid="recording-sheet" @placed=${this.redraw}
+      @look=${(event: CustomEvent<string>) => this.trim?.lookAt(event.detail)}>
       <div class="video-column">
         <studio-recording-trim .app=${parts.app} .show=${parts.show} .watch=${parts.watch} .version=${recording}></studio-recording-trim>
         ${may ? html`<studio-recording-clips .app=${parts.app} .show=${parts.show} .room=${this.room} .watch=${parts.watch} .version=${recording}
-              .placeOf=${(date: string) => this.trim?.placeOf(date) ?? null}></studio-recording-clips>` : nothing}
+              .placeOf=${(date: string) => this.trim?.placeOf(date) ?? null}
+              .secondsBetween=${(from: string, until: string) => this.trim?.secondsBetween(from, until) ?? null}></studio-recording-clips>` : nothing}
       </div>
       <div class="video-column">
         ${this.about(recording)}

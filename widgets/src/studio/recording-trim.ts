@@ -63,10 +63,17 @@ export class RecordingTrim extends View {
     return positionOf(this.stretches, Date.parse(date));
   }
 
+  /** How much of the recording is between two moments of the show: a gap between them is not. */
+  secondsBetween(from: string, until: string): number | null {
+    const start = this.placeOf(from);
+    return start === null ? null : (this.placeOf(until) ?? this.length) - start;
+  }
+
   /** Shows this moment of the show. */
   lookAt(date: string): void {
     const position = this.placeOf(date);
     if (position === null) return;
+    this.stream?.want(true);
     this.seek(position);
     void this.video.play().catch(() => undefined);
     this.video.scrollIntoView({ block: "nearest", behavior: "smooth" });
@@ -95,7 +102,12 @@ export class RecordingTrim extends View {
     this.stream?.want(false);
     if (this.stream) return;
     this.video.src = address;
-    this.native = stretchesOf(await (await fetch(address)).text().catch(() => ""));
+    try {
+      const found = stretchesOf(await (await fetch(address)).text());
+      if (this.playing === address) this.native = found;
+    } catch {
+      // It plays; only its moments are not known.
+    }
   }
 
   // Positions in seconds, moments in dates
@@ -134,6 +146,7 @@ export class RecordingTrim extends View {
     if (!video) return;
     if (!this.isPlaced && this.length > 0 && video.readyState > 0) {
       this.isPlaced = true;
+      this.dispatchEvent(new CustomEvent("placed", { bubbles: true }));
       if (this.saved.start > END_S) this.seek(this.saved.start);
     }
     // What viewers do not see is not run into; who looks at it on purpose may.

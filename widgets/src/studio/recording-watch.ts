@@ -6,6 +6,8 @@ import type { Chapter, Recording, Replay } from "../wire.gen";
 const BUSY_MS = 1_500;
 const LIVE_MS = 10_000;
 const IDLE_MS = 30_000;
+/** A recording grows chunk by chunk: sooner than this nothing can be said about it. */
+const JUDGE_AFTER_MS = 8_000;
 
 /** Fires "change" after each answer. */
 export class RecordingWatch extends EventTarget {
@@ -21,6 +23,7 @@ export class RecordingWatch extends EventTarget {
   private isOver = false;
   private chaptersOf = "";
   private turn = 0;
+  private judged: { at: number; bytes: number } | null = null;
 
   constructor(
     private readonly api: Api,
@@ -69,10 +72,10 @@ export class RecordingWatch extends EventTarget {
   private async ask(): Promise<void> {
     const turn = ++this.turn;
     try {
-      const recording = document.hidden ? this.recording : await this.api.get<Recording>(`${this.path}/recording`);
+      const { hidden } = document;
+      const recording = hidden ? this.recording : await this.api.get<Recording>(`${this.path}/recording`);
       if (turn !== this.turn) return;
-      const before = this.recording?.bytes;
-      if (recording && before !== undefined) this.grows = recording.bytes > before;
+      if (recording && !hidden) this.judge(recording.bytes);
       this.recording = recording;
       this.error = null;
       await this.findChapters();
@@ -83,6 +86,14 @@ export class RecordingWatch extends EventTarget {
     if (turn !== this.turn) return;
     this.dispatchEvent(new Event("change"));
     if (this.isRunning) this.timer = setTimeout(() => void this.ask(), this.pace);
+  }
+
+  private judge(bytes: number): void {
+    const at = performance.now();
+    const before = this.judged;
+    if (before && at - before.at < JUDGE_AFTER_MS) return;
+    if (before) this.grows = bytes > before.bytes;
+    this.judged = { at, bytes };
   }
 
   private async findChapters(): Promise<void> {

@@ -41,15 +41,17 @@ export class SimulcastCard extends LoadingView<Simulcast> {
   @state() private busy = false;
   /** A host may be sharing this very screen. */
   @state() private shown = false;
-  private timer: ReturnType<typeof setInterval> | undefined;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  /** What was asked before an act is answered with what was. */
+  private acts = 0;
 
   override connectedCallback(): void {
     super.connectedCallback();
-    this.timer = setInterval(() => this.look(), ASK_EVERY_MS);
+    this.later();
   }
 
   override disconnectedCallback(): void {
-    clearInterval(this.timer);
+    clearTimeout(this.timer);
     super.disconnectedCallback();
   }
 
@@ -65,16 +67,23 @@ export class SimulcastCard extends LoadingView<Simulcast> {
     return this.app.api.get<Simulcast>(this.path);
   }
 
-  private look(): void {
-    if (document.hidden || this.busy || this.over) return;
-    if (this.loaded.kind === "ready") void this.again();
+  /** One question at a time, however slow the line. */
+  private later(): void {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => void this.look(), ASK_EVERY_MS);
+  }
+
+  private async look(): Promise<void> {
+    if (!document.hidden && !this.busy && !this.over && this.loaded.kind === "ready") await this.again();
+    if (this.isConnected) this.later();
   }
 
   /** A question that fails says nothing: the sheet above tells that the server is away. */
   private async again(): Promise<void> {
+    const { acts } = this;
     try {
       const told = await this.fetch();
-      if (!this.busy && this.isConnected) this.replace(told);
+      if (acts === this.acts && this.isConnected) this.replace(told);
     } catch {
       // The next one may go through.
     }
@@ -83,6 +92,7 @@ export class SimulcastCard extends LoadingView<Simulcast> {
   private async act(what: () => Promise<void>): Promise<void> {
     if (this.busy) return;
     this.busy = true;
+    this.acts += 1;
     try {
       await what();
     } finally {
@@ -166,6 +176,7 @@ export class SimulcastCard extends LoadingView<Simulcast> {
         else await this.app.api.post<Destination>("/api/destinations", given);
         this.draft = null;
         await this.load(true);
+        if (!draft.id) this.app.toast(this.t("simulcast.added", { name }));
       } catch (error) {
         const whys = whysOf(error, this.app.words, ["name", "url", "key"]);
         this.whys = Object.keys(whys).length > 0 ? whys : { "": explain(error, this.app.words) };
