@@ -13,7 +13,6 @@ instead. It is one list of chunks all the same: what rewinding shows of a kept o
 import errno
 import math
 import os
-import shutil
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -43,8 +42,10 @@ from liveshop.video.recording_index import (
     init_name,
     is_there,
     is_whole,
+    line_of,
     replayed,
 )
+from liveshop.video.recording_room import Room
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
@@ -81,7 +82,7 @@ class RecordingFiles:
     ) -> None:
         self.folder = folder
         self._keep_seconds = max(keep_seconds, _LEAST_SECONDS)
-        self._least_free_bytes = least_free_bytes
+        self._room = Room(folder, least_free_bytes)
         self._is_to_be_kept = is_kept
         self._longest_seconds = longest_seconds
         self._state = State()
@@ -102,7 +103,6 @@ class RecordingFiles:
         self._freed = 0
         """Of a disk that takes nothing all the same."""
         self._is_loaded = False
-        self._is_short = False
         self._trouble: str | None = None
         """Why the recording stands still, in words."""
         self._text: str | None = None
@@ -113,7 +113,7 @@ class RecordingFiles:
         return RecordingFiles(
             self.folder,
             keep_seconds=self._keep_seconds,
-            least_free_bytes=self._least_free_bytes,
+            least_free_bytes=self._room.least_free_bytes,
             is_kept=self._is_to_be_kept,
             longest_seconds=self._longest_seconds,
         )
@@ -145,17 +145,7 @@ class RecordingFiles:
     @property
     def shortage(self) -> str | None:
         """What is wrong though `add` works, in words."""
-        if not self._is_short:
-            return None
-        short = (
-            f"less than {self._least_free_bytes / 2**30:.3g} GiB (video.least_free_gib) would stay "
-            "free on the disk of data_dir: "
-            if self._least_free_bytes
-            else "the disk of data_dir is full: "
-        )
-        if self.is_kept:
-            return short + "the recording stands still until there is room"
-        return short + "viewers cannot go back so far"
+        return self._room.shortage(is_kept=self.is_kept)
 
     @property
     def trouble(self) -> str | None:
@@ -313,7 +303,7 @@ class RecordingFiles:
         )
         try:
             append(path, fragments, chunk.byte_count)
-            self._append(_line_of(longer))
+            self._append(line_of(longer))
         except OSError as error:
             if is_new:
                 unlink(path)
@@ -394,13 +384,9 @@ class RecordingFiles:
 
     def _make_room(self, byte_count: int) -> None:
         """So that the disk has enough left after these. Raises OSError where it has not."""
-        least = self._least_free_bytes
-        was_short = self._is_short
-        short = least + byte_count - shutil.disk_usage(self.folder).free
-        # Said until there is clearly more, not anew with each segment.
-        self._is_short = short > 0 or (was_short and short > -least // 8)
+        short = self._room.look(byte_count)
         if self.is_kept:
-            if self._is_short:
+            if self._room.is_short:
                 raise OSError(errno.ENOSPC, self.shortage)
         elif short > 0 and self._forget_bytes(short) < short:
             raise OSError(errno.ENOSPC, self.shortage)
@@ -469,18 +455,6 @@ class RecordingFiles:
         for path in self.folder.glob("init-*"):
             if path.suffix != ".mp4" or number_of(path) not in self._inits:
                 unlink(path)
-
-
-def _line_of(chunk: Chunk) -> Line:
-    return Line(
-        number=chunk.number,
-        init=chunk.init_number,
-        at=chunk.starts_at,
-        seconds=chunk.duration_seconds,
-        torn=chunk.is_discontinuous,
-        keyless=not chunk.is_independent,
-        bytes=chunk.byte_count,
-    )
 
 
 def _read(path: Path | None, otherwise: str) -> bytes:

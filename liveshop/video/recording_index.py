@@ -180,3 +180,16 @@ def _chunk(line: Line, *, is_torn: bool) -> Chunk:
         byte_count=line.bytes,
         is_independent=not line.keyless,
     )
+
+
+def line_of(chunk: Chunk) -> Line:
+    """As far as it has come."""
+    return Line(
+        number=chunk.number,
+        init=chunk.init_number,
+        at=chunk.starts_at,
+        seconds=chunk.duration_seconds,
+        torn=chunk.is_discontinuous,
+        keyless=not chunk.is_independent,
+        bytes=chunk.byte_count,
+    )
