@@ -76,7 +76,7 @@ from liveshop.realtime.publisher import RoomPublisher
 from liveshop.realtime.socket import RoomSocket
 from liveshop.settings import BadSettings, Settings
 from liveshop.shows import http as shows_http
-from liveshop.shows import reminders, replay_files, shelf_codes
+from liveshop.shows import reminders, shelf_codes
 from liveshop.shows import store as shows_store
 from liveshop.shows.assembly import Stage
 from liveshop.shows.assembly import assemble as assemble_stage
@@ -450,7 +450,7 @@ def wire(
     mail_worker = Worker(database, mail_jobs, clock, never_given_up=[mail_sending.TOPIC])
     reminder_worker = Worker(database, reminder_jobs, clock)
     stage_worker = Worker(
-        database, stage.handlers, clock, never_given_up=[replay_files.REMOVE], is_lasting=True
+        database, stage.handlers, clock, never_given_up=list(stage.handlers), is_lasting=True
     )
     export_worker = Worker(database, syndication.jobs, clock, never_given_up=list(syndication.jobs))
 
@@ -480,7 +480,7 @@ def wire(
         *shows_http.endpoints(shows, offers, database),
         *stage.endpoints,
         *shelf_codes.endpoints(catalog, shows, settings.public_url),
-        *chat_http.endpoints(chat, shows.show_for),
+        *chat_http.endpoints(chat, stage.replays.chat_span),
         *chat_snapshot.endpoints(database, shows, chat, hub),
         *checkout_http.endpoints(carts, orders, waitlist, settings),
         *payment_http.endpoints(orders),

@@ -2,20 +2,23 @@
 live is in `live.py`."""
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 
 from liveshop.chat import wire
 from liveshop.chat.service import ChatService
 from liveshop.kernel.errors import NotFound
 from liveshop.kernel.ids import MessageId, ShowId
 from liveshop.shows.model import CustomersOnly, UnknownShow
+from liveshop.shows.replay_model import NoReplay
 from liveshop.web.access import PUBLIC, Principal, permission
 from liveshop.web.endpoint import Call, Endpoint
 
 
 def endpoints(
-    service: ChatService, show_for: Callable[[ShowId, Principal], Awaitable[object]]
+    service: ChatService,
+    replay_span: Callable[[ShowId, Principal], Awaitable[tuple[datetime | None, datetime | None]]],
 ) -> list[Endpoint]:
-    """`show_for`: raises when there is no such show for whoever asks."""
+    """`replay_span`: what of a show plays again for whoever asks; raises where nothing does."""
 
     async def list_messages(call: Call) -> wire.MessagePage:
         before = None if call.query.before is None else MessageId(call.query.before)
@@ -24,9 +27,9 @@ def endpoints(
 
     async def list_replay_messages(call: Call) -> wire.MessagePage:
         show_id = ShowId(call.params["show_id"])
-        await show_for(show_id, call.principal)
+        shown = await replay_span(show_id, call.principal)
         asked: wire.SpanQuery = call.query
-        found = await service.said_between(show_id, asked.from_, asked.until)
+        found = await service.said_between(show_id, asked.from_, asked.until, within=shown)
         return wire.MessagePage(messages=found)
 
     async def list_sanctions(call: Call) -> wire.SanctionList:
@@ -51,11 +54,11 @@ def endpoints(
             "/api/shows/{show_id}/replay/chat",
             list_replay_messages,
             PUBLIC,
-            "What was said in a span of time, in order: the first 500 messages of it",
+            "What was said in a span of a show that plays again, in order: the first 500 messages",
             "chat",
             query=wire.SpanQuery,
             answer=wire.MessagePage,
-            errors=(UnknownShow, CustomersOnly),
+            errors=(UnknownShow, CustomersOnly, NoReplay),
         ),
         Endpoint(
             "GET",

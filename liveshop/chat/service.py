@@ -297,16 +297,23 @@ class ChatService:
         return [wire.ChatMessage.of(message, for_moderators=True) for message in found]
 
     async def said_between(
-        self, show_id: ShowId, from_at: datetime | None, until_at: datetime | None
+        self,
+        show_id: ShowId,
+        from_at: datetime | None,
+        until_at: datetime | None,
+        *,
+        within: tuple[datetime | None, datetime | None] = (None, None),
     ) -> list[wire.ChatMessage]:
         """What was said from a moment on and before another one, for whoever may see the show: the
-        first of it, in order of time."""
+        first of it, in order of time. `within`: what of the show they may see."""
+        starts = [bounded(at) for at in (from_at, within[0]) if at is not None]
+        stops = [bounded(at) for at in (until_at, within[1]) if at is not None]
         async with self._database.read() as conn:
             found = await store.messages_between(
                 conn,
                 show_id,
-                from_at=from_at and bounded(from_at),
-                until_at=until_at and bounded(until_at),
+                from_at=max(starts, default=None),
+                until_at=min(stops, default=None),
                 limit=REPLAY_MESSAGES,
             )
         return [wire.ChatMessage.of(message) for message in found]

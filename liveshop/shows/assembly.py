@@ -1,10 +1,13 @@
 """Everything about shows' video, made and tied together: `app` adds sockets and runs the jobs."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from liveshop.kernel.clock import Clock
+from liveshop.kernel.ids import ShowId
 from liveshop.settings import Settings
 from liveshop.shows import replay_http, simulcast_http, store, stream_key_http
 from liveshop.shows.broadcast import Broadcasts
@@ -31,7 +34,7 @@ from liveshop.video.archive import archive_of
 from liveshop.video.ingest.camera_protocol import CameraLimits
 from liveshop.video.ingest.camera_socket import CameraHosts, CameraSocketLimits
 from liveshop.video.ingest.rtmp_server import RtmpServer, RtmpServerLimits
-from liveshop.video.making import Maker
+from liveshop.video.making import Maker, sweep
 from liveshop.video.model import Publishing
 from liveshop.video.recording import Recordings
 from liveshop.video.service import VideoService
@@ -180,11 +183,16 @@ def assemble(
             "recordings": recordings.run,
             "thumbnails": thumbnails.run,
             "replays": replays.run,
+            "recorded files": files.run,
             "simulcasts": simulcasts.run,
             "destinations": destinations.run,
         },
         handlers={**files.handlers},
-        chores=(partial(_end_forgotten, database, recordings), replays.expire),
+        chores=(
+            partial(_end_forgotten, database, recordings),
+            replays.expire,
+            partial(_tidy, settings.data_path / "video", replays),
+        ),
     )
 
 
@@ -195,3 +203,17 @@ async def _end_forgotten(database: Database, recordings: Recordings) -> None:
             state = await store.state_of(conn, show_id)
         if state in ("ended", "replay"):
             recordings.end(show_id)
+
+
+async def _tidy(root: Path, replays: Replays) -> None:
+    """What killed processes left on the disk, and recordings that nobody knows of."""
+    await replays.forget(await asyncio.to_thread(_swept, root))
+
+
+def _swept(root: Path) -> list[ShowId]:
+    """The shows of which something is there."""
+    try:
+        sweep(root)
+        return [ShowId(path.name) for path in root.iterdir()]
+    except OSError:  # nothing is recorded yet, or whoever writes tells of it
+        return []

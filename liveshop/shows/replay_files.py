@@ -6,6 +6,7 @@ up within a second, here at once and in other processes when they next write how
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
+from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -18,11 +19,12 @@ from liveshop.shows import replay_store
 from liveshop.shows.replay_model import File, FileId
 from liveshop.storage import Database, StorageUnavailable
 from liveshop.storage.outbox import Handler
-from liveshop.video.making import Made, MakingFailed, Wanted
+from liveshop.video.making import Made, MakingFailed, MakingHeldUp, Wanted
 
 MAKE: Final = "shows.make_file"
 REMOVE: Final = "shows.remove_recorded"
-_MOST_TRIES: Final = 5
+_PATIENCE: Final = timedelta(days=1)
+"""With what is away for now, such as the archive or room on the disk."""
 _GONE: Final = "The recording is not there any more."
 _BROKEN: Final = "It could not be made; the server's log says more."
 
@@ -33,6 +35,8 @@ class MakeFile(msgspec.Struct):
     """A job's payload."""
 
     file_id: str
+    show_id: str = ""
+    name: str = ""
 
 
 class Remove(msgspec.Struct):
@@ -78,8 +82,23 @@ class ReplayFiles:
         self._maker = maker
         self._tell_seconds = tell_seconds
         """How often it is written down how far a file is, and looked whether it is still wanted."""
+        self._to_keep: asyncio.Queue[File] = asyncio.Queue()
         self._making: dict[FileId, asyncio.Task[Made]] = {}
         self.handlers: Mapping[str, Handler] = {MAKE: self._make, REMOVE: self._remove}
+
+    async def run(self) -> None:
+        """Until cancelled: moves what is ready to where it is kept, which may take long."""
+        while True:
+            file = await self._to_keep.get()
+            try:
+                await self._kept.keep_file(file.show_id, file.name)
+                async with self._database.read() as conn:
+                    is_wanted = await replay_store.file(conn, file.id) is not None
+                if not is_wanted:
+                    await self._kept.remove_file(file.show_id, file.name)
+            except (ShopError, OSError) as error:
+                # It is complete, and read from where it lies.
+                _log.warning("file_not_archived", show=file.show_id, reason=_words(error))
 
     async def cancel(self, file_ids: Collection[FileId]) -> None:
         """Returns when nothing is written to these files any more, by this process."""
@@ -90,38 +109,44 @@ class ReplayFiles:
             await asyncio.wait(making)
 
     async def _make(self, payload: dict[str, Any]) -> None:
-        file = await self._begun(FileId(msgspec.convert(payload, MakeFile).file_id))
+        asked = msgspec.convert(payload, MakeFile)
+        file = await self._begun(asked)
         if file is None:
             return
         try:
             if (made := await self._made(file)) is not None:
                 await self._done(file, made)
-        except MakingFailed as error:
-            await self._failed(file, str(error))
         except NotFound:
             await self._failed(file, _GONE)
-        except (ShopError, OSError) as error:
+        except (MakingHeldUp, ShopError, OSError) as error:
             # Something is away for now: the outbox tries again, but not for days.
-            tries = int((file.data or {}).get("tries", 0)) + 1
-            if tries >= _MOST_TRIES:
-                _log.exception("file_given_up", show=file.show_id, kind=file.kind)
-                await self._failed(file, _words(error))
+            now = self._clock.now()
+            since = datetime.fromisoformat((file.data or {}).get("since", now.isoformat()))
+            if now - since >= _PATIENCE:
+                words = _words(error)
+                _log.warning("file_given_up", show=file.show_id, kind=file.kind, reason=words)
+                await self._failed(file, words)
                 return
-            await self._again(file, tries, _words(error))
+            await self._again(file, since, _words(error))
             raise
+        except MakingFailed as error:
+            await self._failed(file, str(error))
         except Exception:
             _log.exception("file_not_made", show=file.show_id, kind=file.kind)
             await self._failed(file, _BROKEN)
 
-    async def _begun(self, file_id: FileId) -> File | None:
+    async def _begun(self, asked: MakeFile) -> File | None:
         """None: it was deleted, or is done with."""
+        file_id = FileId(asked.file_id)
         async with self._database.write() as tx:
             file = await replay_store.file(tx.conn, file_id)
-            if file is None or not await replay_store.change_file(
+            is_begun = file is not None and await replay_store.change_file(
                 tx.conn, file_id, only=("waiting", "making"), state="making", percent=0, detail=None
-            ):
-                return None
-        return file
+            )
+        if file is None and asked.name:
+            # A process that was killed may have made it after it was deleted.
+            await self._kept.remove_file(ShowId(asked.show_id), asked.name)
+        return file if is_begun else None
 
     async def _made(self, file: File) -> Made | None:
         """None: it is not wanted any more."""
@@ -179,11 +204,6 @@ class ReplayFiles:
             return True  # nobody knows: it goes on
 
     async def _done(self, file: File, made: Made) -> None:
-        try:
-            await self._kept.keep_file(file.show_id, file.name)
-        except ShopError as error:
-            # It is complete, and read from where it lies.
-            _log.warning("file_not_archived", show=file.show_id, reason=error.detail)
         async with self._database.write() as tx:
             is_wanted = await replay_store.change_file(
                 tx.conn,
@@ -200,10 +220,12 @@ class ReplayFiles:
                 detail=None,
                 finished_at=self._clock.now(),
             )
-        if not is_wanted:
+        if is_wanted:
+            self._to_keep.put_nowait(file)
+        else:
             await self._kept.remove_file(file.show_id, file.name)
 
-    async def _again(self, file: File, tries: int, words: str) -> None:
+    async def _again(self, file: File, since: datetime, words: str) -> None:
         async with self._database.write() as tx:
             await replay_store.change_file(
                 tx.conn,
@@ -211,7 +233,7 @@ class ReplayFiles:
                 only=("waiting", "making"),
                 state="waiting",
                 percent=0,
-                data={"tries": tries},
+                data={"since": since.isoformat()},
                 detail=words,
             )
 
@@ -238,7 +260,9 @@ class ReplayFiles:
             await self._kept.remove_file(show_id, name)
 
 
-def _words(error: ShopError | OSError) -> str:
+def _words(error: MakingHeldUp | ShopError | OSError) -> str:
     if isinstance(error, ShopError):
         return error.detail
+    if isinstance(error, MakingHeldUp):
+        return str(error)
     return error.strerror or _BROKEN

@@ -100,7 +100,7 @@ def endpoints(replays: Replays) -> list[Endpoint]:
             "/api/shows/{show_id}/recording/files",
             make_recording_file,
             write,
-            "Have the whole recording or a clip made as an MP4 file",
+            "Have an MP4 file made of the whole recording or a part of it, or its pictures",
             "shows",
             body=replay_wire.FileInput,
             answer=replay_wire.RecordingFile,

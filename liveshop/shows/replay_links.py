@@ -5,7 +5,7 @@ from datetime import datetime
 from liveshop.kernel.ids import ShowId
 from liveshop.settings import Settings
 from liveshop.shows import replay_wire
-from liveshop.shows.replay_model import Access, File
+from liveshop.shows.replay_model import Access, File, Window
 from liveshop.video.signing import PlaybackLinks, replay_path
 
 
@@ -29,16 +29,26 @@ class ReplayLinks:
         """All of it, for staff."""
         return self.hls(self._links.preview(show_id, now))
 
-    def file(self, one: File, named: str) -> str:
+    def file(self, one: File, access: Access, now: datetime) -> str:
+        """It opens nothing but this file. For `nobody`: for staff, and whom they give it to."""
+        named: str = one.show_id
+        if access == "signed":
+            named = self._links.file(one.show_id, one.name, now)
+        elif access == "nobody":
+            named = self._links.own_file(one.show_id, one.name, now)
         return f"{self._public_url}/hls/{named}/files/{one.name}"
 
-    def file_out(self, one: File, named: str) -> replay_wire.RecordingFile:
+    def file_out(self, one: File, window: Window, now: datetime) -> replay_wire.RecordingFile:
+        """For staff."""
+        access = window.access
+        if one.kind == "clip" and (access == "signed" or one.name in window.hidden):
+            access = "nobody"  # made to be passed on
         return replay_wire.RecordingFile(
             id=one.id,
             kind=one.kind,
             state=one.state,
             percent=one.percent,
-            url=self.file(one, named) if one.state == "ready" else None,
+            url=self.file(one, access, now) if one.state == "ready" else None,
             bytes=one.byte_count,
             seconds=one.seconds,
             width=one.width,
@@ -52,11 +62,11 @@ class ReplayLinks:
             created_at=one.created_at,
         )
 
-    def sprites(self, one: File, named: str) -> replay_wire.Sprites | None:
+    def sprites(self, one: File, access: Access, now: datetime) -> replay_wire.Sprites | None:
         if one.data is None:
             return None
         return replay_wire.Sprites(
-            url=self.file(one, named),
+            url=self.file(one, access, now),
             columns=one.data["columns"],
             width=one.data["width"],
             height=one.data["height"],

@@ -1,6 +1,6 @@
 """Recordings and replays: what may be asked of them, and what happened in them; pure rules."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, NewType
@@ -15,6 +15,8 @@ FileState = Literal["waiting", "making", "ready", "failed"]
 Access = Literal["everyone", "signed", "nobody"]
 """Whom a recording plays for: `signed` needs a signed address."""
 
+LONGEST_CLIP: Final = timedelta(minutes=10)
+"""An upright one is encoded anew, beside shows that are live."""
 MAX_FILES: Final = 50
 """Of one show; each may be as large as the recording."""
 SHORTEST: Final = timedelta(seconds=1)
@@ -125,6 +127,11 @@ class File:
     def name(self) -> str:
         return f"{self.id}.{'jpg' if self.kind in ('poster', 'sprites') else 'mp4'}"
 
+    def is_within(self, shown: Span) -> bool:
+        """Whether it shows nothing else; cuts are made at keyframes, both of them at the same."""
+        is_after = self.from_at is not None and self.from_at >= shown.from_at
+        return is_after and self.until_at is not None and self.until_at <= shown.until_at
+
     @property
     def made_of(self) -> tuple[Any, ...]:
         """Two files with the same are the same."""
@@ -139,6 +146,8 @@ class Window:
     access: Access
     from_at: datetime | None = None
     until_at: datetime | None = None
+    hidden: frozenset[str] = frozenset()
+    """Names of files that show what does not play."""
 
 
 NOTHING: Final = Window("nobody")
@@ -153,6 +162,11 @@ def access_of(
         return NOTHING
     access: Access = "everyone" if audience == "everyone" else "signed"
     return Window(access, shown.from_at, recorded.trim_until)
+
+
+def hidden_clips(files: Iterable[File], shown: Span) -> frozenset[str]:
+    """Made of what is trimmed away by now."""
+    return frozenset(one.name for one in files if one.kind == "clip" and not one.is_within(shown))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from liveshop.catalog.store import in_chunks
 from liveshop.catalog.tables import product
 from liveshop.kernel.ids import ProductId, ShowId
-from liveshop.shows.model import Audience, Pin, ShowState
+from liveshop.shows.model import PINS_REPLAYED, Audience, Pin, ShowState
 from liveshop.shows.replay_model import File, FileId, FileState, Recorded, Window, access_of
 from liveshop.shows.tables import recording_file, show, show_pin, show_recording
 from liveshop.storage import insert
-
-MAX_PINS = 2000
-"""More than a host can do by hand in a day."""
 
 _FILE = recording_file.c
 _RECORDED = show_recording.c
@@ -63,6 +60,8 @@ class Played:
     state: ShowState
     audience: Audience
     replay_url: str | None
+    over_at: datetime | None
+    """When the show ended."""
     recorded: Recorded | None
 
     @property
@@ -78,7 +77,11 @@ async def played(conn: AsyncConnection, show_id: ShowId) -> Played | None:
     row = (
         await conn.execute(
             sa.select(
-                show.c.state.label("stage"), show.c.audience, show.c.replay_url, show_recording
+                show.c.state.label("stage"),
+                show.c.audience,
+                show.c.replay_url,
+                show.c.ended_at.label("over_at"),
+                show_recording,
             )
             .select_from(show.outerjoin(show_recording, _RECORDED.show_id == show.c.id))
             .where(show.c.id == show_id)
@@ -88,9 +91,9 @@ async def played(conn: AsyncConnection, show_id: ShowId) -> Played | None:
         return None
     values = dict(row._mapping)
     stage, audience = values.pop("stage"), values.pop("audience")
-    replay_url = values.pop("replay_url")
+    replay_url, over_at = values.pop("replay_url"), values.pop("over_at")
     recorded = Recorded(**values) if values["show_id"] else None
-    return Played(stage, audience, replay_url, recorded)
+    return Played(stage, audience, replay_url, over_at, recorded)
 
 
 async def untold(
@@ -121,6 +124,26 @@ async def expired(conn: AsyncConnection, now: datetime, limit: int) -> list[Show
         .limit(limit)
     )
     return [ShowId(one) for one in rows.scalars()]
+
+
+async def forgotten(
+    conn: AsyncConnection, show_ids: Collection[ShowId], before: datetime
+) -> list[ShowId]:
+    """Of these, shows that ended so long ago and of whose recording nothing is written down."""
+    found: list[ShowId] = []
+    for ids in in_chunks(show_ids):
+        rows = await conn.execute(
+            sa.select(show.c.id)
+            .select_from(show.outerjoin(show_recording, _RECORDED.show_id == show.c.id))
+            .where(
+                show.c.id.in_(ids),
+                show.c.state.in_(("ended", "replay")),
+                show.c.ended_at < before,
+                _RECORDED.show_id.is_(None),
+            )
+        )
+        found += [ShowId(one) for one in rows.scalars()]
+    return found
 
 
 # Files
@@ -176,14 +199,14 @@ async def change_file(
 
 
 async def pins(conn: AsyncConnection, show_id: ShowId, *, until: datetime) -> list[Pin]:
-    """In order, of the whole show."""
+    """In order: the last ones, as players have them."""
     rows = await conn.execute(
         sa.select(show_pin.c.product_id, show_pin.c.at)
         .where(show_pin.c.show_id == show_id, show_pin.c.at <= until)
-        .order_by(show_pin.c.number)
-        .limit(MAX_PINS)
+        .order_by(show_pin.c.number.desc())
+        .limit(PINS_REPLAYED)
     )
-    return [Pin(row.product_id, row.at) for row in rows]
+    return [Pin(row.product_id, row.at) for row in rows][::-1]
 
 
 async def titles(conn: AsyncConnection, product_ids: Iterable[ProductId]) -> dict[ProductId, str]:

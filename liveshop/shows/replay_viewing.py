@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
@@ -26,6 +26,7 @@ from liveshop.shows.replay_model import (
     Window,
     access_of,
     chapters,
+    hidden_clips,
 )
 from liveshop.shows.service import ShowService
 from liveshop.storage import Database
@@ -121,7 +122,18 @@ class ReplayViewing:
             if recorded is None or shown is None or not (is_open or who.may("shows:read")):
                 raise NoReplay("There is no recording of this show to play.")
             files = await replay_store.files(conn, show_id)
-            parts = await self._chapters(conn, show, shown, await self._spans(recorded))
+            pins = await replay_store.pins(conn, show_id, until=shown.until_at)
+            wanted = {pin.product_id for pin in pins if pin.product_id is not None}
+            titles = await replay_store.titles(conn, wanted)
+        parts = [
+            replay_wire.Chapter(
+                product_id=one.product_id,
+                title=show.title if one.product_id is None else titles.get(one.product_id, ""),
+                from_at=one.from_at,
+                until_at=one.until_at,
+            )
+            for one in chapters(pins, shown, await self._spans(recorded))
+        ]
         named = self._links.named(show_id, window.access, now)
         poster = ready(files, "poster")
         sprites = ready(files, "sprites")
@@ -131,8 +143,8 @@ class ReplayViewing:
             started_at=shown.from_at,
             ended_at=shown.until_at,
             seconds=min(recorded.seconds, (shown.until_at - shown.from_at).total_seconds()),
-            poster=None if poster is None else self._links.file(poster, named),
-            sprites=None if sprites is None else self._links.sprites(sprites, named),
+            poster=None if poster is None else self._links.file(poster, window.access, now),
+            sprites=None if sprites is None else self._links.sprites(sprites, window.access, now),
             chapters=parts,
         )
 
@@ -145,9 +157,9 @@ class ReplayViewing:
         if mp4 is None or mp4.seconds is None:
             return None
         access: Access = "everyone" if show.audience == "everyone" else "signed"
-        named = self._links.named(show.id, access, self._clock.now())
-        picture = None if poster is None else self._links.file(poster, named)
-        return Film(self._links.file(mp4, named), mp4.seconds, picture)
+        now = self._clock.now()
+        picture = None if poster is None else self._links.file(poster, access, now)
+        return Film(self._links.file(mp4, access, now), mp4.seconds, picture)
 
     async def poster(self, show: Show) -> Poster | None:
         """Of a replay that everybody may see; None until it is made."""
@@ -158,7 +170,24 @@ class ReplayViewing:
             one = ready(await replay_store.files(conn, show.id), "poster")
         if one is None or one.width is None or one.height is None:
             return None
-        return Poster(self._links.file(one, show.id), one.width, one.height)
+        return Poster(self._links.file(one, "everyone", self._clock.now()), one.width, one.height)
+
+    async def chat_span(
+        self, show_id: ShowId, who: Principal
+    ) -> tuple[datetime | None, datetime | None]:
+        """From when until when they may read what was said, beside what they may see of it. None:
+        without a limit. Raises UnknownShow, CustomersOnly, NoReplay."""
+        async with self._database.read() as conn:
+            show = await self._shows.visible(conn, show_id, who)
+            recorded = await replay_store.recording(conn, show_id)
+        if who.may("shows:read"):
+            return None, None
+        if show.state == "replay" and show.replay_url and show.started_at is not None:
+            return show.started_at, show.ended_at
+        window = access_of(show.state, show.audience, recorded, is_replaced=bool(show.replay_url))
+        if recorded is None or recorded.shown is None or window.access == "nobody":
+            raise NoReplay("There is no recording of this show to play.")
+        return recorded.shown.from_at, recorded.shown.until_at
 
     async def window(self, show_id: ShowId) -> Window:
         """What of its recording plays, and for whom, as of a few seconds ago."""
@@ -168,13 +197,21 @@ class ReplayViewing:
             return cached.window
         async with self._database.read() as conn:
             found = await replay_store.played(conn, show_id)
-        if found is None:
-            return NOTHING
-        window = found.window
+            if found is None:
+                return NOTHING
+            window = await self._whole_window(conn, found)
         if len(self._windows) >= _MAX_WINDOWS:
             self._windows.clear()
         self._windows[show_id] = _Cached(window, at + _WINDOW_SECONDS)
         return window
+
+    async def _whole_window(self, conn: AsyncConnection, found: replay_store.Played) -> Window:
+        """With the files that are not to be seen."""
+        shown = None if found.recorded is None else found.recorded.shown
+        if found.recorded is None or shown is None or found.window.access == "nobody":
+            return found.window
+        files = await replay_store.files(conn, found.recorded.show_id)
+        return replace(found.window, hidden=hidden_clips(files, shown))
 
     def forget_window(self, show_id: ShowId) -> None:
         """Who may play it has changed."""
@@ -191,23 +228,6 @@ class ReplayViewing:
         return [
             Span(one.starts_at, one.starts_at + timedelta(seconds=one.seconds))
             for one in played.shown.values()
-        ]
-
-    async def _chapters(
-        self, conn: AsyncConnection, show: Show, shown: Span, spans: Sequence[Span] | None
-    ) -> list[replay_wire.Chapter]:
-        pins = await replay_store.pins(conn, show.id, until=shown.until_at)
-        parts = chapters(pins, shown, spans)
-        wanted = [one.product_id for one in parts if one.product_id is not None]
-        titles = await replay_store.titles(conn, wanted)
-        return [
-            replay_wire.Chapter(
-                product_id=one.product_id,
-                title=show.title if one.product_id is None else titles.get(one.product_id, ""),
-                from_at=one.from_at,
-                until_at=one.until_at,
-            )
-            for one in parts
         ]
 
 

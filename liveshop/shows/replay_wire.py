@@ -65,10 +65,11 @@ class Recording(Wire):
 
 
 class FileInput(Wire):
-    """`clip`: of a product's moment, or from `from_at` until `until_at`. `is_vertical`: cropped to
-    9:16. `is_loudness_normal`: brought to -16 LUFS."""
+    """`clip`: of a product's moment, or from `from_at` until `until_at`, ten minutes at most; the
+    others of the whole. `is_vertical` (clip): cropped to 9:16. `is_loudness_normal` (clip, mp4):
+    brought to -16 LUFS."""
 
-    kind: Literal["mp4", "clip"]
+    kind: FileKind
     product_id: Id | None = None
     from_at: Moment | None = None
     until_at: Moment | None = None

@@ -2,12 +2,12 @@
 ranges. Like `http`, all of it files that any cache may keep.
 
 What viewers are not shown, they do not get by asking for it: what is trimmed away is refused to
-every address but that of the show's staff.
+every address but that of the show's staff. The address of a file opens that file and nothing else.
 """
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Container
 from datetime import datetime
 from typing import Any, Final, Literal, Protocol
 
@@ -46,6 +46,10 @@ class Window(Protocol):
     @property
     def until_at(self) -> datetime | None: ...
 
+    @property
+    def hidden(self) -> Container[str]:
+        """Files that show what does not play."""
+
 
 WindowOf = Callable[[ShowId], Awaitable[Window]]
 Read = Callable[[int, int], AsyncIterator[bytes]]
@@ -71,6 +75,20 @@ def endpoints(  # noqa: C901  # one table of small handlers
         if window.access == "signed" and not is_signed:
             raise BadPlaybackLink("This show is for customers: load it again at the shop.")
         return show_id, window.from_at, window.until_at
+
+    async def admitted_to_file(call: Call, name: str) -> ShowId:
+        """Raises BadPlaybackLink, NoRecording, NoSuchSegment."""
+        show_id, ticket = links.opened_file(call.params["show_id"], name, call.now)
+        if ticket == "own":
+            return show_id
+        window = await window_of(show_id)
+        if window.access == "nobody":
+            raise NoRecording("There is no recording of this show to play.")
+        if window.access == "signed" and ticket == "none":
+            raise BadPlaybackLink("This show is for customers: load it again at the shop.")
+        if name in window.hidden:
+            raise NoSuchSegment("There is no such file of this show.")
+        return show_id
 
     async def replay_of(call: Call) -> tuple[ShowId, Replay]:
         show_id, from_at, until_at = await admitted(call)
@@ -98,8 +116,8 @@ def endpoints(  # noqa: C901  # one table of small handlers
         return await _Ranged(call.request, size, f"{number}-{start}", SEGMENT_TYPE, read).begun()
 
     async def file(call: Call, kind: str) -> web.StreamResponse:
-        show_id, _, _ = await admitted(call)
         name = f"{call.params['file_id']}.{kind}"
+        show_id = await admitted_to_file(call, name)
         size = await recordings.file_size(show_id, name)
 
         def read(start: int, stop: int) -> AsyncIterator[bytes]:

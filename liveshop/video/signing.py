@@ -8,7 +8,7 @@ address is handed out.
 
 import hmac
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 
 from liveshop.kernel.ids import ShowId
 from liveshop.video.model import BadPlaybackLink
@@ -16,7 +16,11 @@ from liveshop.video.model import BadPlaybackLink
 _MARK: Final = "~"
 _SIGNATURE_BYTES: Final = 16
 _PREVIEW: Final = "preview-"
+_FILE: Final = "file-"
+_OWN_FILE: Final = "own-file-"
 _PURPOSE: Final = b"liveshop playback link 1"
+
+FileTicket = Literal["none", "viewer", "own"]
 
 
 def playlist_path(show: str) -> str:
@@ -46,31 +50,58 @@ class PlaybackLinks:
         """The same for staff: it opens all of a recording, published or not."""
         return self._ticket(show_id, now, _PREVIEW)
 
+    def file(self, show_id: ShowId, name: str, now: datetime) -> str:
+        """The same for one file made of the recording, which it alone opens, and for whoever may
+        play the recording."""
+        return self._ticket(show_id, now, _FILE, name)
+
+    def own_file(self, show_id: ShowId, name: str, now: datetime) -> str:
+        """The same, whether or not viewers may play the recording: for staff to pass on."""
+        return self._ticket(show_id, now, _OWN_FILE, name)
+
     def is_preview(self, show: str) -> bool:
         """Of what `opened` has opened."""
         return show.partition(_MARK)[2].startswith(_PREVIEW)
 
     def opened(self, show: str, now: datetime) -> tuple[ShowId, bool]:
-        """The show that a path names, and whether it is signed. Raises BadPlaybackLink."""
+        """The show that a path names, and whether it is signed. Raises BadPlaybackLink, also for
+        what opens a file."""
+        show_id, kind = self._opened(show, now, ("", _PREVIEW))
+        return show_id, kind is not None
+
+    def opened_file(self, show: str, name: str, now: datetime) -> tuple[ShowId, FileTicket]:
+        """The show that the path of a file names, and how it is signed. Raises BadPlaybackLink,
+        also for what opens the recording, or another file."""
+        show_id, kind = self._opened(show, now, (_FILE, _OWN_FILE), name)
+        if kind is None:
+            return show_id, "none"
+        return show_id, "own" if kind == _OWN_FILE else "viewer"
+
+    def _opened(
+        self, show: str, now: datetime, kinds: tuple[str, ...], name: str = ""
+    ) -> tuple[ShowId, str | None]:
+        """Which of these kinds it is of; None: not signed."""
         show_id, mark, ticket = show.partition(_MARK)
         if not mark:
-            return ShowId(show_id), False
-        kind = _PREVIEW if ticket.startswith(_PREVIEW) else ""
+            return ShowId(show_id), None
+        # A ticket of no prefix fits all, and is refused by its number then.
+        kind = max((one for one in kinds if ticket.startswith(one)), key=len, default="")
         expires, _, signature = ticket.removeprefix(kind).partition(".")
         if not (expires.isascii() and expires.isdecimal() and len(expires) <= 15):
             raise BadPlaybackLink("This address is not complete: load the show again.")
-        right = self._signature(ShowId(show_id), f"{kind}{int(expires)}")
-        if not hmac.compare_digest(right.encode(), signature.encode(errors="replace")):
+        right = self._signature(ShowId(show_id), f"{kind}{int(expires)}", name)
+        is_right = hmac.compare_digest(right.encode(), signature.encode(errors="replace"))
+        if kind not in kinds or not is_right:
             raise BadPlaybackLink("This address is not one of ours: load the show again.")
         if now.timestamp() >= int(expires):
             raise BadPlaybackLink("This address worked until a while ago: load the show again.")
-        return ShowId(show_id), True
+        return ShowId(show_id), kind
 
-    def _ticket(self, show_id: ShowId, now: datetime, kind: str) -> str:
+    def _ticket(self, show_id: ShowId, now: datetime, kind: str, name: str = "") -> str:
         expires = (int(now.timestamp()) // self._period_seconds + 2) * self._period_seconds
         what = f"{kind}{expires}"
-        return f"{show_id}{_MARK}{what}.{self._signature(show_id, what)}"
+        return f"{show_id}{_MARK}{what}.{self._signature(show_id, what, name)}"
 
-    def _signature(self, show_id: ShowId, what: str) -> str:
-        text = f"{show_id}{_MARK}{what}".encode(errors="replace")
+    def _signature(self, show_id: ShowId, what: str, name: str) -> str:
+        text = f"{show_id}{_MARK}{what}{name and '/'}{name}".encode(errors="replace")
         return hmac.digest(self._key, text, "sha256")[:_SIGNATURE_BYTES].hex()

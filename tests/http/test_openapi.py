@@ -502,7 +502,7 @@ def good_calls(running: Running) -> list[tuple[str, str, dict[str, Any]]]:
         ("host", "health", show),
         ("host", "show_log", show),
         ("guest", "get_replay", over),
-        ("guest", "list_replay_messages", show | {"query": {"until": "2030-01-01T00:00:00Z"}}),
+        ("guest", "list_replay_messages", over | {"query": {"until": "2030-01-01T00:00:00Z"}}),
         ("host", "get_recording", over),
         ("host", "trim_recording", over | {"body": {"from_at": None, "until_at": None}}),
         ("host", "keep_recording", over | {"body": {"until": None}}),

@@ -341,9 +341,10 @@ async def test_a_replay_of_a_show_for_customers_needs_signed_addresses(
 
 
 async def test_the_chat_of_a_replay_is_read_by_time(
-    site: Api, site_shop: Liveshop, clock: ManualClock
+    site: Api, site_shop: Liveshop, staff: Api, clock: ManualClock
 ) -> None:
     show_id = await builders.live_show(site_shop)
+    assert (await site.call("GET", f"/api/shows/{show_id}/replay/chat"))[0] == 404
     began = clock.now()
     guest = await site.as_guest()
     principal = await site_shop.kit.authenticator.by_token(guest.token)
@@ -353,7 +354,14 @@ async def test_the_chat_of_a_replay_is_read_by_time(
         post = site_shop.chat.post_message(show_id, principal, f"No. {number}", address="::1")
         ids.append(await post)
     await site_shop.chat.delete_message(show_id, builders.ALL_RIGHTS, ids[3])
+    clock.advance(SECOND)
     await site_shop.shows.change_state(show_id, "ended")
+    path = f"/api/shows/{show_id}/replay/chat"
+    status, told = await site.call("GET", path)
+    assert (status, told["code"]) == (404, "no_replay")
+    assert len((await staff.call("GET", path))[1]["messages"]) == 6
+    facts = Facts(began, clock.now(), 61.0, 1, 0, is_ended=True)
+    await site_shop.stage.replays.on_ended(show_id, facts)
 
     async def texts(**span: datetime) -> list[str]:
         query = "&".join(
@@ -376,17 +384,32 @@ async def test_the_chat_of_a_replay_is_read_by_time(
     nothing = "shw_" + "0" * 26
     assert (await site.call("GET", f"/api/shows/{nothing}/replay/chat"))[0] == 404
 
+    # What is trimmed away is not to be read either, nor what was said beside a withdrawn replay.
+    trim = {"from_at": (began + 15 * SECOND).isoformat()}
+    trim["until_at"] = (began + 45 * SECOND).isoformat()
+    await staff.call("PUT", f"/api/shows/{show_id}/recording/trim", trim)
+    assert await texts() == ["No. 1", "No. 2", ""]
+    assert await texts(**{"from": began, "until": began + 25 * SECOND}) == ["No. 1"]
+    assert await texts(**{"from": began + 50 * SECOND}) == []
+    assert len((await staff.call("GET", path))[1]["messages"]) == 6
+    url = wire.ShowChange(replay_url="https://video.example.com/show.mp4")
+    await site_shop.shows.change_show(show_id, url)
+    assert len(await texts()) == 6
+    await site_shop.shows.change_state(show_id, "ended")
+    assert (await site.call("GET", path))[0] == 404
+
 
 async def test_a_page_of_chat_is_bounded(
     site: Api, site_shop: Liveshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     show_id = await builders.live_show(site_shop)
+    staff = site.with_token(await builders.staff_key(site_shop, "host"))
     monkeypatch.setattr("liveshop.chat.service.REPLAY_MESSAGES", 2)
     for number in range(3):
         await site_shop.chat.post_message(
             show_id, builders.ALL_RIGHTS, f"No. {number}", address="::1"
         )
-    _, told = await site.call("GET", f"/api/shows/{show_id}/replay/chat")
+    _, told = await staff.call("GET", f"/api/shows/{show_id}/replay/chat")
     assert [one["text"] for one in told["messages"]] == ["No. 0", "No. 1"]
 
 
@@ -409,7 +432,7 @@ async def test_bad_orders_are_refused_in_words(site: Api, site_shop: Liveshop, s
         ("PUT", show_id, "trim", {"from_at": before, "until_at": None}, 422, "bad_trim"),
         ("PUT", show_id, "keep", {"until": before}, 422, "bad_keep"),
         ("POST", show_id, "files", {"kind": "clip"}, 422, "bad_file"),
-        ("POST", show_id, "files", {"kind": "poster"}, 422, "invalid"),
+        ("POST", show_id, "files", {"kind": "trailer"}, 422, "invalid"),
         ("DELETE", show_id, "files/rcf_" + "0" * 26, None, 404, "unknown_file"),
     ]
     for method, show, what, body, status, code in calls:

@@ -42,6 +42,7 @@ class Window:
     access: Literal["everyone", "signed", "nobody"] = "everyone"
     from_at: datetime | None = None
     until_at: datetime | None = None
+    hidden: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -164,21 +165,47 @@ async def test_a_trim_is_exact_to_the_keyframe_and_what_is_cut_away_cannot_be_as
 
 
 async def test_whom_a_recording_plays_for(house: House) -> None:
-    path = await house.file("rcf_1.jpg", b"a picture")
-    paths = ["replay/index.m3u8", "replay/init-1000.mp4", "replay/chunk-1000.m4s", path]
+    file = await house.file("rcf_1.jpg", b"a picture")
+    paths = ["replay/index.m3u8", "replay/init-1000.mp4", "replay/chunk-1000.m4s"]
     expected = {"everyone": (200, 200, 200), "signed": (403, 200, 200), "nobody": (404, 404, 200)}
     shows = (SHOW, house.signed, house.preview)
+    now = CLOCK.now()
+    of_file = (SHOW, LINKS.file(SHOW, "rcf_1.jpg", now), LINKS.own_file(SHOW, "rcf_1.jpg", now))
     for access, statuses in expected.items():
         house.window.access = access  # type: ignore[assignment]
         for path in paths:
             told = [(await house.get(path, show)).status for show in shows]
             assert tuple(told) == statuses, (access, path)
+        told = [(await house.get(file, show)).status for show in of_file]
+        assert tuple(told) == statuses, access
     house.window.access = "everyone"
     for forged in (house.signed[:-1] + "0", f"{SHOW}~preview-9999999999.00"):
         if forged not in shows:
             assert (await house.get("replay/index.m3u8", forged)).status == 403
     for nothing in ("shw_none", "..", "%2e%2e%2fshw_1"):
         assert (await house.get("replay/index.m3u8", nothing)).status == 404
+
+
+async def test_a_ticket_opens_what_it_was_made_for_and_nothing_else(house: House) -> None:
+    one, other = await house.file("rcf_1.mp4", b"one"), await house.file("rcf_2.mp4", b"other")
+    now = CLOCK.now()
+    for access in ("everyone", "signed", "nobody"):
+        house.window.access = access
+        for ticket in (LINKS.file(SHOW, "rcf_1.mp4", now), LINKS.own_file(SHOW, "rcf_1.mp4", now)):
+            for path in (other, "files/rcf_1.jpg", "replay/index.m3u8", "replay/chunk-1000.m4s"):
+                assert (await house.get(path, ticket)).status == 403, (access, path)
+            assert (await house.get(one, ticket.replace("own-", ""))).status != 500
+        for ticket in (house.signed, house.preview):
+            assert (await house.get(one, ticket)).status == 403, access
+
+
+async def test_a_clip_of_what_is_trimmed_away_needs_its_own_ticket(house: House) -> None:
+    path = await house.file("rcf_1.mp4", b"a clip")
+    house.window.hidden = frozenset({"rcf_1.mp4"})
+    now = CLOCK.now()
+    assert (await house.get(path)).status == 404
+    assert (await house.get(path, LINKS.file(SHOW, "rcf_1.mp4", now))).status == 404
+    assert (await house.get(path, LINKS.own_file(SHOW, "rcf_1.mp4", now))).status == 200
 
 
 async def test_a_file_is_read_in_ranges_as_browsers_do(house: House) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import resource
 import struct
+import threading
 from collections.abc import Callable
 from datetime import datetime
 from itertools import pairwise
@@ -18,7 +19,8 @@ from making_builders import Take, at, clicks, painted_ms, record, seen
 from PIL import Image, ImageDraw, ImageFilter
 
 from liveshop.kernel.ids import ShowId
-from liveshop.video.making import Made, Maker, MakingFailed, Wanted
+from liveshop.video.making import Made, Maker, MakingFailed, MakingHeldUp, Wanted, sweep
+from liveshop.video.making.__main__ import _tell_it_works
 from liveshop.video.making.maker import unfinished
 from liveshop.video.making.model import Job
 from liveshop.video.making.pictures import tiles_apart, worth
@@ -34,12 +36,13 @@ HEARD = 0.012
 def make(folder: Path, kind: Any, **wanted: Any) -> tuple[Made, Path]:
     """In this process."""
     output = folder / "files" / "made"
+    new = unfinished(output)
     percents: list[float] = []
-    job = Job(str(folder), str(output), Wanted(kind, name="made", **wanted))
+    job = Job(str(folder), str(output), str(new), Wanted(kind, name="made", **wanted))
     made = do(job, percents.append)
     assert percents == sorted(percents)
     assert percents[-1] == pytest.approx(1.0, abs=0.01)
-    assert not unfinished(output).exists()
+    assert not new.exists()
     return made, output
 
 
@@ -266,15 +269,18 @@ def test_sprites_are_keyframes_with_their_moments(tmp_path: Path) -> None:
     )
     made, sheet = make(tmp_path, "sprites")
     assert made.data["starts_at"] == at(0)
-    assert made.data["offsets_ms"] == [0, 10_000, 20_000, 72_000, 80_000]
-    assert (made.data["columns"], made.data["width"], made.data["height"]) == (5, 160, 90)
+    every_second = [2000 * n for n in range(11)]
+    late = [61_000, 63_000, 68_000, 72_000, 76_000, 80_000]
+    assert made.data["offsets_ms"] == [*every_second, *late]
+    assert (made.data["columns"], made.data["width"], made.data["height"]) == (10, 160, 90)
     with Image.open(sheet) as image:
         assert image.format == "JPEG"
-        assert image.size == (made.width, made.height) == (5 * 160, 90)
+        assert image.size == (made.width, made.height) == (10 * 160, 2 * 90)
 
 
 def test_long_shows_have_fewer_pictures_for_their_length(tmp_path: Path) -> None:
-    assert tiles_apart(600) == 10
+    assert tiles_apart(60) == tiles_apart(300) == 2
+    assert 2 <= tiles_apart(600) < 3
     for hours in (1, 4, 24):
         seconds = hours * 3600
         assert 230 <= seconds / tiles_apart(seconds) < 240
@@ -369,8 +375,9 @@ def test_pictures_and_sound_of_noise(
 
 def test_a_full_disk_is_named_so(tmp_path: Path) -> None:
     record(tmp_path, Take(seconds=2))
-    job = Job(str(tmp_path), str(tmp_path / "x.mp4"), Wanted("mp4"), least_free_bytes=2**60)
-    with pytest.raises(MakingFailed, match="not enough room"):
+    output, new = str(tmp_path / "x.mp4"), str(tmp_path / "x.making")
+    job = Job(str(tmp_path), output, new, Wanted("mp4"), least_free_bytes=2**60)
+    with pytest.raises(MakingHeldUp, match="not enough room"):
         do(job, lambda _: None)
     assert not (tmp_path / "x.mp4").exists()
 
@@ -381,7 +388,7 @@ def test_a_disk_that_takes_no_more_in_the_middle(tmp_path: Path, wanted: dict[st
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, before[1]))
     try:
-        with pytest.raises(MakingFailed, match="The disk does not work"):
+        with pytest.raises(MakingHeldUp, match="The disk does not work"):
             make(tmp_path, "mp4", **wanted)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -416,8 +423,56 @@ async def test_a_process_makes_it_and_tells_how_far_it_is(tmp_path: Path) -> Non
     assert told[-1] == 100
     assert film.seconds == 13
     assert datetime.fromisoformat(sprites.data["starts_at"]) == at(0)
-    assert sprites.data["offsets_ms"] == [0, 10_000]
+    assert sprites.data["offsets_ms"] == [2000 * n for n in range(7)]
     assert sorted(path.name for path in (tmp_path / "files").iterdir()) == ["a.mp4", "b.jpg"]
+
+
+async def test_the_process_is_told_no_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await asyncio.to_thread(record, tmp_path, Take(seconds=12, width=640, height=360))
+    for name in ("AWS_SECRET_ACCESS_KEY", "PGPASSWORD", "LIVESHOP_SERVER__SECRET"):
+        monkeypatch.setenv(name, "not-to-be-told")
+    has_begun = asyncio.Event()
+    wanted = Wanted("clip", name="a.mp4", is_vertical=True)
+    making = asyncio.create_task(
+        Maker(Folders(tmp_path)).make(SHOW, wanted, lambda _: has_begun.set())
+    )
+    async with asyncio.timeout(30):
+        await has_begun.wait()
+    (pid,) = await asyncio.to_thread(makers)
+    told = await asyncio.to_thread(Path(f"/proc/{pid}/environ").read_bytes)
+    assert b"PATH=" in told
+    assert b"not-to-be-told" not in told
+    making.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await making
+
+
+async def test_a_process_that_works_says_so_between_two_percents(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("liveshop.video.making.__main__._BEAT_SECONDS", 0.01)
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as heard, os.fdopen(writing, "wb", buffering=0) as told:
+        threading.Thread(target=_tell_it_works, args=(told,), daemon=True).start()
+        assert await asyncio.to_thread(heard.readline) == b"{}\n"
+
+
+def test_what_killed_processes_left_is_swept_away_and_what_grows_now_is_not(
+    tmp_path: Path,
+) -> None:
+    files = tmp_path / "shw_1" / "files"
+    files.mkdir(parents=True)
+    grows = unfinished(files / "a.mp4")
+    assert grows != unfinished(files / "a.mp4")
+    old = unfinished(files / "old.mp4")
+    for path in (grows, old, files / "b.mp4", files / "c.mp4.making"):
+        path.write_bytes(b"x")
+    (files / "d.mp4.4194999-0a0b0c0d.making").write_bytes(b"x")  # no process has such a number
+    os.utime(old, (0, 0))
+    sweep(tmp_path)
+    assert sorted(files.iterdir()) == sorted([grows, files / "b.mp4"])
 
 
 async def test_failure_comes_in_words(tmp_path: Path) -> None:

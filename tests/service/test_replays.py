@@ -20,8 +20,10 @@ from liveshop.shows.replay_files import ReplayFiles
 from liveshop.shows.replay_model import FileId
 from liveshop.shows.replays import Replays
 from liveshop.storage import Published, StorageUnavailable, Worker
-from liveshop.video.making import Made, MakingFailed, Wanted
+from liveshop.video.making import Made, MakingFailed, MakingHeldUp, Wanted
+from liveshop.video.model import BadPlaybackLink, RecordingAway
 from liveshop.video.recorded import Facts
+from liveshop.video.signing import PlaybackLinks
 from liveshop.web import ANONYMOUS
 
 PATIENCE = 10.0
@@ -51,26 +53,37 @@ class Disk:
     spans: dict[ShowId, list[tuple[datetime, datetime]]] = field(default_factory=dict)
     lying: set[tuple[ShowId, str]] = field(default_factory=set)
     removed: list[ShowId] = field(default_factory=list)
+    moved: list[str] = field(default_factory=list)
+    gate: asyncio.Event | None = None
+    """Holds up what is moved to the archive."""
     is_away: bool = False
+    unreadable: set[ShowId] = field(default_factory=set)
 
     async def facts(self, show_id: ShowId) -> Facts | None:
+        if show_id in self.unreadable:
+            raise RecordingAway("The recording cannot be read: Input/output error.")
         return self.recorded.get(show_id)
 
     async def is_archived(self, show_id: ShowId) -> bool:
         return False
 
-    async def replay(self, show_id: ShowId, *_: datetime | None) -> Film:
+    async def replay(
+        self, show_id: ShowId, from_at: datetime | None, until_at: datetime | None
+    ) -> Film:
+        """Stretches begin with their only keyframe."""
         facts = self.recorded[show_id]
-        at, until_at = facts.started_at, facts.ended_at
-        spans = self.spans.get(show_id, [(at, until_at)])
-        return Film({number: Stretch(*span) for number, span in enumerate(spans)})
+        spans = self.spans.get(show_id, [(facts.started_at, facts.ended_at)])
+        shown = [span for span in spans if until_at is None or span[0] < until_at]
+        return Film({number: Stretch(*span) for number, span in enumerate(shown)})
 
     def end(self, show_id: ShowId) -> None:
         self.recorded[show_id] = replace(self.recorded[show_id], is_ended=True)
 
     async def keep_file(self, show_id: ShowId, name: str) -> None:
         self._check()
-        assert (show_id, name) in self.lying
+        self.moved.append(name)
+        if self.gate is not None:
+            await self.gate.wait()
 
     async def remove_file(self, show_id: ShowId, name: str) -> None:
         self._check()
@@ -393,9 +406,15 @@ async def test_what_cannot_be_made_is_said_once_and_not_tried_for_ever(house: Ho
     await house.work()
     assert (await house.states(show_id))[-1] == ("mp4", "ready")
     assert again.id not in {one.id for one in failed}
+    await house.replays.request_file(show_id, replay_wire.FileInput(kind="poster"))
+    await house.work()
+    assert ("poster", "ready") in await house.states(show_id)
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), StorageUnavailable("A")])
+@pytest.mark.parametrize(
+    "error",
+    [OSError(28, "No space left on device"), StorageUnavailable("A"), MakingHeldUp("No room.")],
+)
 async def test_what_is_away_for_now_is_waited_for_but_not_for_days(
     house: House, error: Exception
 ) -> None:
@@ -404,12 +423,13 @@ async def test_what_is_away_for_now_is_waited_for_but_not_for_days(
     await house.work()
     waiting = (await house.replays.recording(show_id)).files[0]
     assert waiting.state == "waiting"
-    assert waiting.detail in ("No space left on device", "A")
-    for _ in range(10):
+    assert waiting.detail in ("No space left on device", "A", "No room.")
+    for hours in range(2, 26, 2):
+        assert {state for _, state in await house.states(show_id)} == {"waiting"}, hours
         house.clock.advance(timedelta(hours=2))
         await house.work()
     assert {state for _, state in await house.states(show_id)} == {"failed"}
-    assert len(house.maker.asked) == 15
+    assert len(house.maker.asked) == 39
 
 
 async def test_a_maker_that_breaks_does_not_leave_a_file_waiting(house: House) -> None:
@@ -486,6 +506,8 @@ async def test_files_that_make_no_sense_are_refused_in_words(house: House, mug: 
         replay_wire.FileInput(kind="clip"),
         replay_wire.FileInput(kind="mp4", product_id=mug),
         replay_wire.FileInput(kind="mp4", is_vertical=True),
+        replay_wire.FileInput(kind="sprites", is_loudness_normal=True),
+        replay_wire.FileInput(kind="poster", product_id=mug),
         replay_wire.FileInput(kind="clip", product_id="prd_" + "0" * 26),
         replay_wire.FileInput(kind="clip", from_at=facts.started_at - second),
         replay_wire.FileInput(kind="clip", until_at=facts.ended_at + second),
@@ -493,6 +515,42 @@ async def test_files_that_make_no_sense_are_refused_in_words(house: House, mug: 
     ):
         with pytest.raises(replay_model.BadFile):
             await house.replays.request_file(show_id, given)
+
+
+async def test_a_clip_may_not_be_longer_than_ten_minutes(house: House, mug: ProductId) -> None:
+    show_id = await house.ended(mug, minutes=13)
+    clip = replay_wire.FileInput(kind="clip", product_id=mug)
+    with pytest.raises(replay_model.BadFile, match="10 minutes"):
+        await house.replays.request_file(show_id, clip)
+
+
+async def test_a_file_is_shown_before_it_is_moved_to_the_archive(house: House) -> None:
+    show_id = await house.ended()
+    house.disk.gate = asyncio.Event()
+    await house.work()
+    moving = asyncio.create_task(house.files.run())
+    async with asyncio.timeout(PATIENCE):
+        while not house.disk.moved:
+            await asyncio.sleep(0)
+        assert await house.states(show_id) == [(kind, "ready") for kind in KINDS]
+        poster = (await house.replays.recording(show_id)).files[0]
+        await house.replays.remove_file(show_id, FileId(poster.id))
+        house.disk.lying.add((show_id, f"{poster.id}.jpg"))  # it was on its way
+        house.disk.gate.set()
+        while len(house.disk.lying) > 2 or len(house.disk.moved) < 3:
+            await asyncio.sleep(0.005)
+    moving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await moving
+
+
+async def test_what_a_killed_process_made_of_a_deleted_file_is_removed(house: House) -> None:
+    show_id = await house.ended()
+    poster = (await house.replays.recording(show_id)).files[0]
+    await house.replays.remove_file(show_id, FileId(poster.id))
+    house.disk.lying.add((show_id, f"{poster.id}.jpg"))
+    assert await house.worker.run_due()  # the job of the file comes before that of its removal
+    assert house.disk.lying == set()
 
 
 async def test_a_show_has_so_many_files_and_no_more(
@@ -533,6 +591,87 @@ async def test_a_file_that_another_process_deletes_is_given_up_too(house: House)
         assert await task
     assert house.maker.killed == 1
     assert house.disk.lying == set()
+
+
+# What is shown
+
+LEAD = timedelta(seconds=7)
+
+
+async def test_nothing_is_shown_of_the_time_before_the_show_was_live(house: House) -> None:
+    show_id = await house.ended(tell=False)
+    live = house.disk.recorded[show_id]
+    whole = replace(live, started_at=live.started_at - LEAD, seconds=live.seconds + 7)
+    house.disk.recorded[show_id] = whole
+    keyframe_at = live.started_at + timedelta(seconds=2)
+    house.disk.spans[show_id] = [
+        (whole.started_at, keyframe_at),
+        (keyframe_at, whole.ended_at),
+    ]
+    await house.replays.on_ended(show_id, whole)
+    window = await house.replays.window(show_id)
+    assert (window.from_at, window.until_at) == (keyframe_at, None)
+    replay = await house.replays.replay(show_id, ANONYMOUS)
+    assert (replay.started_at, replay.seconds) == (keyframe_at, 598.0)
+    await house.work()
+    assert {one.from_at for one in house.maker.asked} == {keyframe_at}
+    await house.replays.trim(show_id, replay_wire.Trim(from_at=None, until_at=None))
+    with pytest.raises(replay_model.BadTrim):
+        early = replay_wire.Trim(from_at=live.started_at, until_at=None)
+        await house.replays.trim(show_id, early)
+
+
+async def test_a_recording_of_the_time_before_alone_is_not_shown(house: House) -> None:
+    show_id = await house.ended(tell=False)
+    facts = house.disk.recorded[show_id]
+    early = replace(facts, started_at=facts.started_at - LEAD, ended_at=facts.started_at, seconds=7)
+    house.disk.recorded[show_id] = early
+    for _ in range(2):
+        await house.replays.on_ended(show_id, early)
+    assert (await house.show(show_id)).state == "ended"
+    assert (await house.replays.window(show_id)).access == "nobody"
+    with pytest.raises(replay_model.NoReplay):
+        await house.replays.replay(show_id, builders.ALL_RIGHTS)
+    with pytest.raises(replay_model.NothingRecorded):
+        await house.replays.request_file(show_id, replay_wire.FileInput(kind="mp4"))
+
+
+async def test_files_of_a_show_for_customers_have_a_ticket_each(
+    house: House, mug: ProductId
+) -> None:
+    show_id = await house.ended(mug)
+    await house.shop.shows.change_show(show_id, wire.ShowChange(audience="customers"))
+    clip = replay_wire.FileInput(kind="clip", product_id=mug)
+    await house.replays.request_file(show_id, clip)
+    await house.work()
+    urls = {one.kind: one.url or "" for one in (await house.replays.recording(show_id)).files}
+    kinds = {kind: url.partition("~")[2].split("-")[0] for kind, url in urls.items()}
+    assert kinds == {"poster": "file", "sprites": "file", "mp4": "file", "clip": "own"}
+    tickets = {url.partition("/hls/")[2].partition("/")[0] for url in urls.values()}
+    assert len(tickets) == 4
+    links = PlaybackLinks(builders.SECRET, house.shop.settings.video.link_hours)
+    for ticket in tickets:
+        with pytest.raises(BadPlaybackLink):
+            links.opened(ticket, house.clock.now())
+
+
+async def test_a_clip_of_what_is_trimmed_away_is_its_staffs_alone(
+    house: House, mug: ProductId
+) -> None:
+    show_id = await house.ended(mug)
+    began = house.disk.recorded[show_id].started_at
+    await house.replays.request_file(show_id, replay_wire.FileInput(kind="clip", product_id=mug))
+    await house.work()
+    (clip,) = (one for one in (await house.replays.recording(show_id)).files if one.kind == "clip")
+    assert clip.url is not None
+    assert clip.url.endswith(f"/hls/{show_id}/files/{clip.id}.mp4")
+    assert (await house.replays.window(show_id)).hidden == frozenset()
+    late = began + timedelta(minutes=3)
+    trimmed = await house.replays.trim(show_id, replay_wire.Trim(from_at=late, until_at=None))
+    (hidden,) = (one for one in trimmed.files if one.kind == "clip")
+    assert (await house.replays.window(show_id)).hidden == {f"{clip.id}.mp4"}
+    assert hidden.url is not None
+    assert f"/hls/{show_id}~own-file-" in hidden.url
 
 
 # Trimming
@@ -701,6 +840,46 @@ async def test_a_show_of_which_nothing_was_recorded_stays_ended(house: House) ->
     assert (await house.replays.recording(show_id)).state == "none"
     with pytest.raises(replay_model.NoReplay):
         await house.replays.replay(show_id, ANONYMOUS)
+
+
+async def test_a_recording_that_cannot_be_read_does_not_keep_up_the_others(house: House) -> None:
+    first, broken, last = [await house.ended(tell=False) for _ in range(3)]
+    house.disk.unreadable.add(broken)
+    await house.replays.check()
+    assert [(await house.show(one)).state for one in (first, broken, last)] == [
+        "replay",
+        "ended",
+        "replay",
+    ]
+    house.disk.unreadable.clear()
+    await house.replays.check()
+    assert (await house.show(broken)).state == "replay"
+
+
+async def test_a_recording_that_nobody_wrote_down_is_removed_some_day(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, forgotten = await house.ended(), await house.ended(tell=False)
+    live = await builders.live_show(house.shop)
+    monkeypatch.setattr(house.replays, "_days", 0)
+    there = [known, forgotten, live, ShowId("shw_unknown"), ShowId("lost+found")]
+    await house.replays.forget(there)
+    assert house.disk.removed == []
+    house.clock.advance(timedelta(days=2))
+    await house.replays.forget(there)
+    assert house.disk.removed == [forgotten]
+
+
+async def test_what_is_not_kept_is_not_said_to_be_recorded(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show_id = await house.ended(tell=False)
+    assert (await house.replays.recording(show_id)).state == "recording"
+    monkeypatch.setattr(house.replays, "_days", 0)
+    assert (await house.replays.recording(show_id)).state == "none"
+    monkeypatch.undo()
+    house.clock.advance(timedelta(minutes=5))
+    assert (await house.replays.recording(show_id)).state == "none"
 
 
 async def test_the_job_finds_ends_by_itself(house: House) -> None:

@@ -55,3 +55,22 @@ def test_another_secret_signs_otherwise() -> None:
     other = PlaybackLinks("another-secret-for-tests-of-32-characters", hours=6)
     with pytest.raises(BadPlaybackLink):
         other.opened(named(LINKS.path(SHOW, NOW)), NOW)
+
+
+def test_a_files_ticket_opens_that_file_alone() -> None:
+    for ticket, kind in (
+        (LINKS.file(SHOW, "rcf_1.mp4", NOW), "viewer"),
+        (LINKS.own_file(SHOW, "rcf_1.mp4", NOW), "own"),
+    ):
+        assert LINKS.opened_file(ticket, "rcf_1.mp4", NOW) == (SHOW, kind)
+        assert not LINKS.is_preview(ticket)
+        with pytest.raises(BadPlaybackLink):
+            LINKS.opened(ticket, NOW)
+        for other in ("rcf_2.mp4", "rcf_1.jpg", ""):
+            with pytest.raises(BadPlaybackLink):
+                LINKS.opened_file(ticket, other, NOW)
+    raised = LINKS.file(SHOW, "rcf_1.mp4", NOW).replace("~file-", "~own-file-")
+    for ticket in (LINKS.signed(SHOW, NOW), LINKS.preview(SHOW, NOW), raised):
+        with pytest.raises(BadPlaybackLink):
+            LINKS.opened_file(ticket, "rcf_1.mp4", NOW)
+    assert LINKS.opened_file("shw_1", "rcf_1.mp4", NOW) == (SHOW, "none")

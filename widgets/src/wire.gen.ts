@@ -407,9 +407,9 @@ export interface FeedbackSummary {
   comments: number;
 }
 
-/** `clip`: of a product's moment, or from `from_at` until `until_at`. `is_vertical`: cropped to 9:16. `is_loudness_normal`: brought to -16 LUFS. */
+/** `clip`: of a product's moment, or from `from_at` until `until_at`, ten minutes at most; the others of the whole. `is_vertical` (clip): cropped to 9:16. `is_loudness_normal` (clip, mp4): brought to -16 LUFS. */
 export interface FileInput {
-  kind: "clip" | "mp4";
+  kind: "clip" | "mp4" | "poster" | "sprites";
   product_id?: string | null;
   from_at?: string | null;
   until_at?: string | null;

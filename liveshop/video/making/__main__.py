@@ -5,14 +5,20 @@ output, a JSON object in each line. It ends when its standard input does: then n
 import os
 import sys
 import threading
-from typing import BinaryIO
+import time
+from contextlib import suppress
+from typing import BinaryIO, Final
 
 import msgspec
 
-from liveshop.video.making.model import Job, Line, MakingFailed
+from liveshop.video.making.model import Job, Line, MakingFailed, MakingHeldUp
 from liveshop.video.making.work import do
 
-_NICENESS = 15
+_NICENESS: Final = 15
+_BEAT_SECONDS: Final = 10.0
+_WORK_SECONDS: Final = 0.02
+"""More than what tells of it needs by itself."""
+_MOUTH: Final = threading.Lock()
 
 
 def main() -> int:
@@ -22,11 +28,12 @@ def main() -> int:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Job)
     threading.Thread(target=_end_with_server, daemon=True).start()
+    threading.Thread(target=_tell_it_works, args=(told,), daemon=True).start()
     percents = _Percents(told)
     try:
         made = do(job, percents.tell)
     except MakingFailed as error:
-        _say(told, Line(failed=str(error)))
+        _say(told, Line(failed=str(error), is_held_up=isinstance(error, MakingHeldUp)))
         return 0
     _say(told, Line(made=made))
     return 0
@@ -45,7 +52,20 @@ class _Percents:
 
 
 def _say(told: BinaryIO, line: Line) -> None:
-    told.write(msgspec.json.encode(line) + b"\n")
+    with _MOUTH:
+        told.write(msgspec.json.encode(line) + b"\n")
+
+
+def _tell_it_works(told: BinaryIO) -> None:
+    """A percent of some hours takes longer than a process that hangs is waited for; one that hangs
+    uses no time of the processor."""
+    worked = 0.0
+    while True:
+        time.sleep(_BEAT_SECONDS)
+        if time.process_time() - worked >= _WORK_SECONDS:
+            worked = time.process_time()
+            with suppress(OSError):
+                _say(told, Line())
 
 
 def _end_with_server() -> None:

@@ -6,7 +6,10 @@ they crash on is then a failed file and not a show off air.
 
 import asyncio
 import os
+import re
+import secrets
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -16,10 +19,18 @@ import msgspec
 import structlog
 
 from liveshop.kernel.ids import ShowId
-from liveshop.video.making.model import Job, Line, Made, MakingFailed, Wanted
+from liveshop.video.making.model import Job, Line, Made, MakingFailed, MakingHeldUp, Wanted
 
 _SILENT_SECONDS: Final = 600.0
 """A process that says nothing for so long hangs."""
+_ENVIRONMENT: Final = re.compile(
+    r"PATH|PYTHON(PATH|HOME|UTF8|DONTWRITEBYTECODE)|VIRTUAL_ENV|LD_LIBRARY_PATH|HOME|TMPDIR|TZ"
+    r"|LANG|LC_[A-Z]+"
+)
+"""What the process may know of the server's: nothing else is its business, least of all keys."""
+_UNFINISHED: Final = re.compile(r".+\.([0-9]+)-[0-9a-f]+\.making", re.ASCII | re.DOTALL)
+_OLD_SECONDS: Final = 24 * 3600.0
+"""Whatever process has the number by now."""
 _LINE_BYTES: Final = 256 * 1024
 _WORDS_BYTES: Final = 4000
 """Of what it complains about, for the log."""
@@ -57,17 +68,38 @@ class Maker:
         async with self._turn:
             folder = await self._recordings.local_folder(show_id)
             path = self._recordings.file_path(show_id, wanted.name or wanted.kind)
-            job = Job(str(folder), str(path), wanted, self._least_free_bytes)
+            new = unfinished(path)
+            job = Job(str(folder), str(path), str(new), wanted, self._least_free_bytes)
             try:
                 return await _run(job, progress)
             finally:
-                with suppress(OSError):
-                    await asyncio.to_thread(unfinished(path).unlink)
+                await asyncio.to_thread(_remove, new)
 
 
 def unfinished(path: Path) -> Path:
-    """Where it is written until it is whole."""
-    return path.with_name(f"{path.name}.making")
+    """Where it is written until it is whole: another place each time, and the process that had it
+    begun."""
+    return path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.making")
+
+
+def sweep(root: Path) -> None:
+    """Remove what processes that were killed left in `root / show_id / "files"`. Blocks."""
+    for path in root.glob("*/files/*.making"):
+        begun_by = _UNFINISHED.fullmatch(path.name)
+        with suppress(OSError):
+            is_old = time.time() - path.stat().st_mtime > _OLD_SECONDS
+            if begun_by is None or is_old or not _runs(int(begun_by[1])):
+                path.unlink()
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _remove(path: Path) -> None:
@@ -76,8 +108,7 @@ def _remove(path: Path) -> None:
 
 
 async def _run(job: Job, progress: Callable[[int], None]) -> Made:
-    # Nothing of the server's settings is its business, least of all keys.
-    environ = {name: value for name, value in os.environ.items() if "LIVESHOP" not in name}
+    environ = {name: value for name, value in os.environ.items() if _ENVIRONMENT.fullmatch(name)}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -128,7 +159,7 @@ async def _talk(
             return None
         line = msgspec.json.decode(raw, type=Line)
         if line.failed is not None:
-            raise MakingFailed(line.failed)
+            raise MakingHeldUp(line.failed) if line.is_held_up else MakingFailed(line.failed)
         if line.made is not None:
             return line.made
         if line.percent is not None and line.percent > told:

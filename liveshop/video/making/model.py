@@ -12,6 +12,10 @@ class MakingFailed(Exception):
     """It cannot be made; the text says why, to people."""
 
 
+class MakingHeldUp(MakingFailed):
+    """It cannot be made now, but maybe later."""
+
+
 class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`name`: the file's name among the show's files; of no use for `loudness`, which is a number.
 
@@ -49,17 +53,20 @@ class Made(msgspec.Struct, frozen=True):
 
 class Job(msgspec.Struct, frozen=True):
     """What the process reads from its standard input, in one line of JSON. `output`: written as a
-    whole or not at all."""
+    whole or not at all; until then in `unfinished`, which is nobody else's."""
 
     folder: str
     output: str
+    unfinished: str
     wanted: Wanted
     least_free_bytes: int = 0
 
 
 class Line(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What it writes, one JSON object in each line: one of these."""
+    """What it writes, one JSON object in each line: one of these, or nothing, to say that it goes
+    on. `is_held_up`: what failed may be done later."""
 
     percent: int | None = None
     made: Made | None = None
     failed: str | None = None
+    is_held_up: bool = False

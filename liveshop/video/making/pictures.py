@@ -26,7 +26,10 @@ _LOOKED_AT: Final = 320
 
 TILE_SIZE: Final = 160
 """Of the longer side."""
-_TILE_SECONDS: Final = 10.0
+_TILE_SECONDS: Final = 2.0
+"""A chapter is three seconds long at least, and has its own picture."""
+_EARLY_SECONDS: Final = 0.1
+"""Keyframes come every two seconds, or a little earlier: every second one is then not meant."""
 _MOST_TILES: Final = 240
 _COLUMNS: Final = 10
 _TILE_QUALITY: Final = 70
@@ -47,12 +50,14 @@ class Poster:
 
 def stills(stretches: Iterable[Stretch], *, apart_seconds: float) -> Iterator[Still]:
     """Keyframes, about so far apart in what can be played."""
+    early_seconds = min(_EARLY_SECONDS, apart_seconds / 10)
     due = 0.0
     for stretch in stretches:
         for picture in stretch.pictures:
             seconds = picture.pts / VIDEO_TIMESCALE
             if picture.is_keyframe and seconds >= due:
-                due = (seconds // apart_seconds + 1) * apart_seconds
+                place = (seconds + early_seconds) // apart_seconds
+                due = (place + 1) * apart_seconds - early_seconds
                 yield Still(stretch.video, picture, stretch.wall_time(picture))
 
 

@@ -10,7 +10,7 @@ from liveshop.video.fmp4_reading import BrokenChunk
 from liveshop.video.making import pictures
 from liveshop.video.making.film import CopiedPictures, Film, PictureTrack
 from liveshop.video.making.joining import Joiner, Stretch
-from liveshop.video.making.model import Job, Made, MakingFailed, Wanted
+from liveshop.video.making.model import Job, Made, MakingFailed, MakingHeldUp, Wanted
 from liveshop.video.making.reading import BrokenPiece, configs_in
 from liveshop.video.making.sound import Loudness, SoundTrack, UnreadableSound, encoded_config
 from liveshop.video.making.upright import UnreadablePicture, UprightPictures
@@ -28,7 +28,7 @@ Tell = Callable[[float], None]
 def do(job: Job, tell: Tell) -> Made:
     """Raises MakingFailed, with nothing left behind."""
     output = Path(job.output)
-    unfinished = output.with_name(f"{output.name}.making")
+    unfinished = Path(job.unfinished)
     try:
         return _Work(job, tell).done(output, unfinished)
     except (BrokenPiece, BrokenChunk, BadTrack) as error:
@@ -38,9 +38,10 @@ def do(job: Job, tell: Tell) -> Made:
     except UnreadableSound as error:
         raise MakingFailed("The recording's sound cannot be decoded.") from error
     except FileNotFoundError as error:
-        raise MakingFailed("Parts of the recording are gone.") from error
+        # Fetched back from the archive, they are removed again after a while.
+        raise MakingHeldUp("Parts of the recording are not on the disk.") from error
     except OSError as error:
-        raise MakingFailed(_words_of(error)) from error
+        raise _held_up(error) from error
     finally:
         unfinished.unlink(missing_ok=True)
 
@@ -156,7 +157,7 @@ class _Work:
         share = min(1.0, self._seconds / max(self._facts.seconds, 0.001))
         needed = int(self._facts.byte_count * share * 1.05) + self._job.least_free_bytes
         if shutil.disk_usage(folder).free < needed:
-            raise MakingFailed(_words_of(OSError(errno.ENOSPC, "")))
+            raise _held_up(OSError(errno.ENOSPC, ""))
 
 
 def _first_sound(found: Iterator[Piece]) -> AacConfig | None:
@@ -174,7 +175,7 @@ def _most_seconds(found: Facts, wanted: Wanted) -> float:
     return max(0.1, min(found.seconds, (until_at - from_at).total_seconds()))
 
 
-def _words_of(error: OSError) -> str:
+def _held_up(error: OSError) -> MakingHeldUp:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "There is not enough room on the disk."
-    return f"The disk does not work: {error.strerror or error}."
+        return MakingHeldUp("There is not enough room on the disk.")
+    return MakingHeldUp(f"The disk does not work: {error.strerror or error}.")
