@@ -404,7 +404,9 @@ class Folders:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    async def local_folder(self, show_id: ShowId) -> Path:
+    async def local_folder(
+        self, show_id: ShowId, from_at: datetime | None, until_at: datetime | None
+    ) -> Path:
         return self.root
 
     def file_path(self, show_id: ShowId, name: str) -> Path:

@@ -44,7 +44,7 @@ def test_films_are_decoded_without_a_word(tmp_path: Path, wanted: Wanted, second
     need("ffmpeg", "ffprobe")
     record(tmp_path, *TAKES)
     film = tmp_path / "film.mp4"
-    made = do(Job(str(tmp_path), str(film), wanted), lambda _: None)
+    made = do(Job(str(tmp_path), str(film), f"{film}.making", wanted), lambda _: None)
     called("ffmpeg", "-v", "warning", "-xerror", "-i", str(film), "-f", "null", "-")
     told: dict[str, Any] = json.loads(
         called(

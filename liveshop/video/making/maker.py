@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -41,7 +42,9 @@ _log = structlog.get_logger("making")
 class Sources(Protocol):
     """Where recordings are; `Recordings` is one."""
 
-    async def local_folder(self, show_id: ShowId, /) -> Path: ...
+    async def local_folder(
+        self, show_id: ShowId, from_at: datetime | None, until_at: datetime | None, /
+    ) -> Path: ...
 
     def file_path(self, show_id: ShowId, name: str, /) -> Path: ...
 
@@ -66,7 +69,7 @@ class Maker:
         Raises MakingFailed, and what `recordings.local_folder` raises.
         """
         async with self._turn:
-            folder = await self._recordings.local_folder(show_id)
+            folder = await self._recordings.local_folder(show_id, wanted.from_at, wanted.until_at)
             path = self._recordings.file_path(show_id, wanted.name or wanted.kind)
             new = unfinished(path)
             job = Job(str(folder), str(path), str(new), wanted, self._least_free_bytes)
