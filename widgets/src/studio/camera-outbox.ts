@@ -57,6 +57,7 @@ export class Outbox {
   private told = "";
   /** Of this connection. */
   acks = 0;
+  ackedAt = 0;
 
   constructor(
     private readonly line: Line,
@@ -94,6 +95,7 @@ export class Outbox {
   acked(bytes: number): void {
     const now = performance.now();
     this.acks += 1;
+    this.ackedAt = now;
     let latest: OnItsWay | undefined;
     while (this.onItsWay[0] && this.onItsWay[0].upTo <= bytes) latest = this.onItsWay.shift();
     if (latest) this.delays.push({ at: now, delay: now - latest.at });

@@ -17,7 +17,7 @@ const STATUS_EVERY_TURNS = 5;
 const STOOD_STILL_MS = 250;
 /** Without pictures for so long it is worth saying. */
 const TELL_SKIPPING_MS = 1_000;
-/** Later than this nobody waits for it: the line carries nothing, though nothing has said so yet. */
+/** So long without a byte taken, and the line carries nothing, though nothing has said so yet. */
 const STUCK_MS = 2_000;
 
 const scope = self as unknown as {
@@ -220,7 +220,7 @@ class Sender {
       case "over":
         return "stopped";
       case "ready":
-        if (this.late > STUCK_MS) return "lost";
+        if (this.late > STUCK_MS && now - this.outbox.ackedAt > STUCK_MS) return "lost";
         return this.rate.isReduced || this.isSoundOnly(now) ? "weak" : "sending";
       default:
         return this.everReady ? "lost" : "connecting";
