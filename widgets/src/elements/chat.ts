@@ -221,6 +221,23 @@ export class LsChat extends Part {
         margin-block: -7px;
         padding-inline: 6px;
       }
+      @container panel (max-height: 280px) {
+        .pinned {
+          margin: 6px 16px 0;
+          padding: 6px 12px;
+        }
+        .pinned span {
+          overflow: hidden;
+          text-overflow: ellipsis;
+          white-space: nowrap;
+        }
+        .foot {
+          padding-block: 6px;
+        }
+        .foot:not(:focus-within) .as {
+          display: none;
+        }
+      }
     `,
   ];
 
