@@ -78,7 +78,8 @@ export class Sound {
   /** Called several times a second. */
   tend(now: number): void {
     this.next ??= now;
-    if (now - this.next < MISSING_US) return;
+    // What is silent anyway is not waited for: a player's picture waits for its sound.
+    if (now - this.next < (this.isFilled ? FILL_UP_TO_US : MISSING_US)) return;
     if (now - this.next > JUMP_US + RELEARN_US) this.next = now - MISSING_US;
     this.isFilled = true;
     while (this.next < now - FILL_UP_TO_US) this.encode(new Float32Array(BLOCK_SAMPLES));
