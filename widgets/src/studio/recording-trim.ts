@@ -146,6 +146,8 @@ export class RecordingTrim extends View {
     if (!video) return;
     if (!this.isPlaced && this.length > 0 && video.readyState > 0) {
       this.isPlaced = true;
+      // At rest at its beginning nothing else would draw the handles.
+      this.requestUpdate();
       this.dispatchEvent(new CustomEvent("placed", { bubbles: true }));
       if (this.saved.start > END_S) this.seek(this.saved.start);
     }
