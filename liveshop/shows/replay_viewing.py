@@ -187,7 +187,8 @@ class ReplayViewing:
         window = access_of(show.state, show.audience, recorded, is_replaced=bool(show.replay_url))
         if recorded is None or recorded.shown is None or window.access == "nobody":
             raise NoReplay("There is no recording of this show to play.")
-        return recorded.shown.from_at, recorded.shown.until_at
+        # What was said before the first picture belongs to the show as long as nobody trims.
+        return recorded.trim_from, recorded.shown.until_at
 
     async def window(self, show_id: ShowId) -> Window:
         """What of its recording plays, and for whom, as of a few seconds ago."""

@@ -10,7 +10,7 @@ from e2e.house import House
 from e2e.people import Person, eventually, in_player
 from playwright.async_api import expect
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.alone, pytest.mark.asyncio(loop_scope="session")]
 
 SWEATER = "Skagen cable sweater"
 CHOSEN = ("M", "Forest")

@@ -9,7 +9,7 @@ from e2e.house import House
 from e2e.people import Person, eventually
 from playwright.async_api import Locator, expect
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.alone, pytest.mark.asyncio(loop_scope="session")]
 
 BOARD = "Eik serving board"
 MUG = "Fjord stoneware mug"

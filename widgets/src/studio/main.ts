@@ -22,7 +22,8 @@ export class Studio extends Shell {
   }
 
   protected override screen(app: App, path: string[]): TemplateResult {
-    const [kind, id, act] = path;
+    // What follows a question mark is the camera's.
+    const [kind, id, act] = path.map((part) => part.split("?")[0]);
     if (kind === "shows" && id === "new") return html`${keyed("new", html`<studio-show-form .app=${app}></studio-show-form>`)}`;
     if (kind === "shows" && id && act === "edit") {
       return html`${keyed(id, html`<studio-show-form .app=${app} .showId=${id}></studio-show-form>`)}`;

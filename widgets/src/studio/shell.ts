@@ -261,6 +261,5 @@ function initials(name: string): string {
 }
 
 function readPath(): string[] {
-  const [place = ""] = location.hash.replace(/^#\/?/, "").split("?");
-  return place.split("/").filter(Boolean).map(decodeURIComponent);
+  return location.hash.replace(/^#\/?/, "").split("/").filter(Boolean).map(decodeURIComponent);
 }
