@@ -457,8 +457,12 @@ async def test_a_process_that_works_says_so_between_two_percents(
     monkeypatch.setattr("liveshop.video.making.__main__._BEAT_SECONDS", 0.01)
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb") as heard, os.fdopen(writing, "wb", buffering=0) as told:
-        threading.Thread(target=_tell_it_works, args=(told,), daemon=True).start()
+        stopped = threading.Event()
+        beating = threading.Thread(target=_tell_it_works, args=(told, stopped))
+        beating.start()
         assert await asyncio.to_thread(heard.readline) == b"{}\n"
+        stopped.set()
+        await asyncio.to_thread(beating.join)
 
 
 def test_what_killed_processes_left_is_swept_away_and_what_grows_now_is_not(

@@ -28,7 +28,7 @@ def main() -> int:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Job)
     threading.Thread(target=_end_with_server, daemon=True).start()
-    threading.Thread(target=_tell_it_works, args=(told,), daemon=True).start()
+    threading.Thread(target=_tell_it_works, args=(told, threading.Event()), daemon=True).start()
     percents = _Percents(told)
     try:
         made = do(job, percents.tell)
@@ -56,12 +56,11 @@ def _say(told: BinaryIO, line: Line) -> None:
         told.write(msgspec.json.encode(line) + b"\n")
 
 
-def _tell_it_works(told: BinaryIO) -> None:
+def _tell_it_works(told: BinaryIO, stopped: threading.Event) -> None:
     """A percent of some hours takes longer than a process that hangs is waited for; one that hangs
     uses no time of the processor."""
     worked = 0.0
-    while True:
-        time.sleep(_BEAT_SECONDS)
+    while not stopped.wait(_BEAT_SECONDS):
         if time.process_time() - worked >= _WORK_SECONDS:
             worked = time.process_time()
             with suppress(OSError):
