@@ -8,6 +8,7 @@ its own, without parts.
 """
 
 import math
+from collections import deque
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -22,6 +23,10 @@ _HOLE_SECONDS: Final = 0.05
 
 _LONGEST_SAMPLE_SECONDS: Final = 1.0
 """One picture of more could not be put into any segment of the least target duration."""
+
+_SOUND_LATE_SECONDS: Final = 0.3
+"""So long pictures wait for the sound beside them. Converted sound comes after its picture, and a
+part whose sound ends early stops hls.js: it looks for what follows where the buffer ends."""
 
 _LEAST_PART: Final = 0.85
 """Of PART-TARGET (rfc8216bis 4.4.4.9)."""
@@ -119,6 +124,11 @@ class Cutter:
         self._sounds: list[Sample] = []
         """Not yet in a part; in a run with a picture only."""
         self._sound_bytes = 0
+        self._waiting: deque[tuple[Sample, datetime]] = deque()
+        """Pictures with their origins, until their sound is there."""
+        self._waiting_bytes = 0
+        self._is_sound_missing = False
+        """Waited for in vain; until it is beside the picture again nothing waits."""
         self._last: dict[Track, Sample] = {}
         self._cuts: list[Cut | SegmentEnd] = []
 
@@ -130,7 +140,8 @@ class Cutter:
     @property
     def byte_count(self) -> int:
         pending = [] if self._open is None else self._open.pending
-        return sum(len(sample.data) for sample in (*pending, *self._sounds))
+        waiting = [sample for sample, _ in self._waiting]
+        return sum(len(sample.data) for sample in (*pending, *self._sounds, *waiting))
 
     def add(self, sample: Sample, *, origin: datetime) -> list[Cut | SegmentEnd]:
         """What the sample completes. Raises BrokenTimestamps, having taken nothing of it.
@@ -142,13 +153,16 @@ class Cutter:
             return []
         self._check(sample)
         if sample.track is self._lead:
-            self._add_lead(sample, origin)
+            self._waiting.append((sample, origin))
+            self._waiting_bytes += len(sample.data) + _SAMPLE_OVERHEAD
         else:
             self._add_sound(sample)
+        self._add_waiting()
         return self._taken()
 
     def finish(self) -> list[Cut | SegmentEnd]:
         """Nothing follows: what is pending becomes the last, shorter part."""
+        self._add_waiting(is_last=True)
         if self._open is not None:
             self._end_segment(self._open, is_last=True)
         return self._taken()
@@ -174,7 +188,7 @@ class Cutter:
             raise BrokenTimestamps(f"a {name} sample lasts {seconds:.3f} s", data={"track": name})
         if not 0 <= sample.dts < 2**62 or abs(sample.pts - sample.dts) > 60 * timescale:
             raise BrokenTimestamps(f"the {name} timestamps make no sense", data={"track": name})
-        held = self._sound_bytes + (self._open.bytes if self._open else 0)
+        held = self._sound_bytes + self._waiting_bytes + (self._open.bytes if self._open else 0)
         if held + len(sample.data) > _MOST_BYTES:
             raise BrokenTimestamps("too much arrives in too little of its own time")
         if last is None:
@@ -185,6 +199,22 @@ class Cutter:
                 f"the {name} timestamps jump by {jump_seconds:.3f} s",
                 data={"track": name, "jump_seconds": jump_seconds},
             )
+
+    def _add_waiting(self, *, is_last: bool = False) -> None:
+        """Pictures whose sound is there, or is not coming."""
+        waiting = self._waiting
+        if not waiting:
+            return
+        newest, _ = waiting[-1]
+        if self._has_sound_until(newest.dts):
+            self._is_sound_missing = False
+        elif newest.dts - waiting[0][0].dts > _SOUND_LATE_SECONDS * self._timescale:
+            self._is_sound_missing = True
+        all_go = is_last or self._is_sound_missing or self._begun_at is None
+        while waiting and (all_go or self._has_sound_until(waiting[0][0].dts)):
+            sample, origin = waiting.popleft()
+            self._waiting_bytes -= len(sample.data) + _SAMPLE_OVERHEAD
+            self._add_lead(sample, origin)
 
     def _add_lead(self, sample: Sample, origin: datetime) -> None:
         if self._begun_at is None:

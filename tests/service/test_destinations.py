@@ -139,7 +139,8 @@ async def test_a_show_for_customers_is_sent_nowhere_and_says_so(shop: Liveshop) 
     await eventually(lambda: not simulcasts.targets(show_id))
     await service.check()
     assert not simulcasts.targets(show_id)
-    kept_back, off = (await service.simulcast(show_id)).legs
+    legs = {leg.name: leg for leg in (await service.simulcast(show_id)).legs}
+    kept_back, off = legs["Page"], legs["Club"]
     assert (kept_back.state, kept_back.reason, kept_back.is_on) == ("refused", "customers", True)
     assert "for customers only" in (kept_back.detail or "")
     assert (off.state, off.reason) == ("off", None)

@@ -143,6 +143,36 @@ def test_a_part_waits_for_its_sound() -> None:
     assert packager.hint == 1
 
 
+def _late_sound(seconds: float, late: float) -> list[Sample]:
+    arrivals = [(sample.dts / 90_000, sample) for sample in pictures(seconds)]
+    arrivals += [(sample.dts / 48_000 + late, sample) for sample in sounds(seconds)]
+    return [sample for _, sample in sorted(arrivals, key=lambda arrival: arrival[0])]
+
+
+@pytest.mark.parametrize("late", [0.02, 0.04, 0.1, 0.25])
+def test_parts_hold_their_sound_to_the_end_when_it_comes_after_the_picture(late: float) -> None:
+    packager = Packager(first_number=0)
+    packager.begin_run(VIDEO, AUDIO)
+    packager.add(_late_sound(6, late), origin=ORIGIN)
+    for segment in listed(packager).complete:
+        samples = segment_samples(packager, segment.msn)
+        picture, sound = (of_track(samples, track)[-1] for track in Track)
+        assert (sound.dts + 1024) / 48_000 >= (picture.dts + 3000) / 90_000
+
+
+@pytest.mark.parametrize("late", [0.5, 2.0, 60.0])
+def test_sound_that_does_not_come_is_not_waited_for(late: float) -> None:
+    packager = Packager(first_number=0)
+    packager.begin_run(VIDEO, AUDIO)
+    arrived = [s for s in _late_sound(60.5, late) if s.track is Track.VIDEO or late < 60]
+    packager.add(arrived, origin=ORIGIN)
+    assert listed(packager).segments[-1].msn == 60
+    packager.finish_run()
+    shown = of_track(everything(packager), Track.VIDEO)
+    assert [s.dts for s in shown] == [shown[0].dts + n * 3000 for n in range(len(shown))]
+    assert shown[-1].dts == 1814 * 3000
+
+
 def test_parts_are_the_segment_in_pieces() -> None:
     packager = playing(3.1)
     for segment in listed(packager).complete[-2:]:
