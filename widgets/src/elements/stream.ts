@@ -363,13 +363,25 @@ class HlsStream implements Stream {
   };
 }
 
-/**
- * When the encoder has gone and the last frames were played, hls.js takes the end for a place too far from live and goes
- * back: the last second is played once more and stalls once more. It has no setting for that.
- */
+/** What hls.js does of its own accord and has no setting for; its version is pinned. */
+interface StreamController {
+  synchronizeToLiveEdge?: () => void;
+  alignPlaylists?: (details: LevelDetails, previous?: LevelDetails, last?: LevelDetails) => number;
+}
+
 function leaveToUs(hls: Hls): void {
-  const { streamController } = hls as unknown as { streamController?: { synchronizeToLiveEdge?: () => void } };
-  if (streamController?.synchronizeToLiveEdge) streamController.synchronizeToLiveEdge = () => undefined;
+  const controller = (hls as unknown as { streamController?: StreamController }).streamController;
+  // When the encoder has gone and the last frames were played, it takes the end for a place too far from live and goes
+  // back: the last second is played once more and stalls once more.
+  if (controller?.synchronizeToLiveEdge) controller.synchronizeToLiveEdge = () => undefined;
+  const align = controller?.alignPlaylists;
+  if (!align) return;
+  // While it loads parts it knows no fragment's times, and lays a young playlist anew by its dates whenever it comes
+  // again. The dates of a stream's first seconds still move: playlist and media would lie apart for good.
+  controller.alignPlaylists = (details, previous, last) =>
+    previous && previous === last && details.startSN <= previous.endSN
+      ? details.fragmentStart
+      : align.call(controller, details, previous, last);
 }
 
 /** Where the end of the stream is by now: it goes on growing between two playlists. */
