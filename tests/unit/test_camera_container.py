@@ -1,10 +1,12 @@
 """Recordings of browsers, whole and broken: what comes out of the thread, and that it ends."""
 
+import io
 import random
 import time
 from datetime import UTC, datetime
 from itertools import pairwise
 
+import av
 import pytest
 from camera_builders import recording
 
@@ -52,6 +54,14 @@ def test_pictures_and_sound_come_out_of_pieces_of_any_size(
     for size in (1, 100):
         again = made_of(recordings[kind], size=size)
         assert sorted(map(repr, again)) == sorted(map(repr, whole))
+
+
+def test_pictures_are_copied_whatever_they_begin_with() -> None:
+    data = recording("aac.mp4", 6, size=(640, 360))
+    with av.open(io.BytesIO(data)) as container:
+        held = [bytes(packet) for packet in container.demux(video=0) if packet.size]
+    assert any(picture.startswith(b"\0\0\1") for picture in held)
+    assert [one.picture.data for one in made_of(data) if isinstance(one, Shown)] == held
 
 
 @pytest.mark.parametrize("kind", KINDS)

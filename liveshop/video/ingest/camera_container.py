@@ -245,15 +245,17 @@ class _Recording:
 
 
 class _Copied:
-    """H.264, as MP4 holds it or as Annex B."""
+    """H.264, as MP4 holds it; as Annex B where the container brought no avcC. A picture does not
+    tell which: a length of 256 to 511 looks like a start code."""
 
     def __init__(self, extradata: bytes) -> None:
         self._config = video_config(extradata) if extradata[:1] == b"\x01" else None
+        self._is_annex_b = self._config is None
         self._sets: dict[int, bytes] = {}
 
     def take(self, packet: "av.Packet[Any]", feed: _Feed) -> list[tuple[VideoConfig | None, Shown]]:
         data = bytes(packet)
-        if data.startswith((b"\0\0\0\1", b"\0\0\1")):
+        if self._is_annex_b:
             data = self._from_annex_b(data)
         if self._config is None:
             return []
