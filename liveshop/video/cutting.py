@@ -117,6 +117,8 @@ class Cutter:
         self._min_ticks = limits.min_segment_seconds * self._timescale
         self._max_ticks = limits.max_segment_seconds * self._timescale
         self._open: _Open | None = None
+        self.has_begun = False
+        """Whether there is a frame to begin with: then there will be a segment."""
         self._begun_at: int | None = None
         """The first keyframe's decode time; None: waiting for it."""
         self._end = 0
@@ -133,11 +135,6 @@ class Cutter:
         self._cuts: list[Cut | SegmentEnd] = []
 
     @property
-    def has_begun(self) -> bool:
-        """Whether there was a frame to begin with: then there will be a segment."""
-        return self._begun_at is not None
-
-    @property
     def byte_count(self) -> int:
         pending = [] if self._open is None else self._open.pending
         waiting = [sample for sample, _ in self._waiting]
@@ -152,17 +149,24 @@ class Cutter:
         if sample.track is Track.VIDEO and self.video is None:
             return []
         self._check(sample)
-        if sample.track is self._lead:
+        if sample.track is not self._lead:
+            self._add_sound(sample)
+        elif self._begun_at is not None or sample.is_keyframe:
+            if self._begun_at is None:
+                self._begun_at = self._end = sample.dts
             self._waiting.append((sample, origin))
             self._waiting_bytes += len(sample.data) + _SAMPLE_OVERHEAD
-        else:
-            self._add_sound(sample)
         self._add_waiting()
         return self._taken()
 
     def finish(self) -> list[Cut | SegmentEnd]:
-        """Nothing follows: what is pending becomes the last, shorter part."""
-        self._add_waiting(is_last=True)
+        """Nothing follows: what is pending becomes the last, shorter part.
+
+        It ends with its sound. Where the sound of the next run began more than two frames after it,
+        Chromium would take that for a hole (MSE 3.5.8) and drop pictures up to the next keyframe.
+        """
+        if self._open is not None and not self._is_sound_missing:
+            self._end_with_sound(self._open)
         if self._open is not None:
             self._end_segment(self._open, is_last=True)
         return self._taken()
@@ -200,7 +204,17 @@ class Cutter:
                 data={"track": name, "jump_seconds": jump_seconds},
             )
 
-    def _add_waiting(self, *, is_last: bool = False) -> None:
+    def _end_with_sound(self, segment: _Open) -> None:
+        """What waits for its sound is left out; the last picture lasts as long as its sound."""
+        sound, picture = self._last.get(Track.AUDIO), segment.pending[-1:]
+        if self.audio is None or self._lead is Track.AUDIO or sound is None or not picture:
+            return
+        end = (sound.dts + sound.duration) * self._timescale // self.audio.timescale
+        if picture[0].dts < end < segment.end:
+            segment.pending[-1] = replace(picture[0], duration=end - picture[0].dts)
+            segment.end = end
+
+    def _add_waiting(self) -> None:
         """Pictures whose sound is there, or is not coming."""
         waiting = self._waiting
         if not waiting:
@@ -210,17 +224,13 @@ class Cutter:
             self._is_sound_missing = False
         elif newest.dts - waiting[0][0].dts > _SOUND_LATE_SECONDS * self._timescale:
             self._is_sound_missing = True
-        all_go = is_last or self._is_sound_missing or self._begun_at is None
-        while waiting and (all_go or self._has_sound_until(waiting[0][0].dts)):
+        while waiting and (self._is_sound_missing or self._has_sound_until(waiting[0][0].dts)):
             sample, origin = waiting.popleft()
             self._waiting_bytes -= len(sample.data) + _SAMPLE_OVERHEAD
             self._add_lead(sample, origin)
 
     def _add_lead(self, sample: Sample, origin: datetime) -> None:
-        if self._begun_at is None:
-            if not sample.is_keyframe:
-                return
-            self._begun_at = sample.dts
+        self.has_begun = True
         segment = self._open
         if segment is not None:
             self._make_ends_meet(segment, sample)

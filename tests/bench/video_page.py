@@ -53,6 +53,7 @@ _FIGURES = in_player(
   const quality = video.getVideoPlaybackQuality();
   return {
     time: video.currentTime, ready: video.readyState, rate: video.playbackRate,
+    paused: video.paused, seeking: video.seeking,
     dropped: quality.droppedVideoFrames, ...film.dataset,
   };
 """

@@ -22,6 +22,8 @@ _BACK_WITHIN_SECONDS = 20.0
 # The clock in the picture, and whether the player has sound at all.
 _CLOCK = in_player(barcode.READ_JS + "return video ? readBarcode(video) : null;")
 
+_FIGURES = in_player("return film ? {...film.dataset} : {};")
+
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[VideoHouse]:
@@ -92,6 +94,8 @@ async def test_a_host_goes_live_from_the_browser(
 
         await eventually(is_silent, "silence to arrive")
         await host.see("camera-mute").click()
+        # Nothing but what the host sends: this viewer was there in its first seconds.
+        assert int((await viewer.page.evaluate(_FIGURES))["stalls"]) <= 1
 
         line.change("cut")
         await expect(state).not_to_contain_text("On air")

@@ -173,6 +173,23 @@ def test_sound_that_does_not_come_is_not_waited_for(late: float) -> None:
     assert shown[-1].dts == 1814 * 3000
 
 
+@pytest.mark.parametrize("late", [0.0, 0.04, 0.25])
+@pytest.mark.parametrize("count", [5, 9, 100, 151])
+def test_a_run_ends_with_its_sound(late: float, count: int) -> None:
+    packager = Packager(first_number=0)
+    packager.begin_run(VIDEO, AUDIO)
+    packager.add(_late_sound(6, late)[:count], origin=ORIGIN)
+    packager.finish_run()
+    if not packager.has_segments:
+        assert late > 0.2
+        assert not packager.is_under_way
+        return
+    assert _late_sound(6, late)[0].data == everything(packager)[0].data
+    last = listed(packager).complete[-1].msn
+    picture, sound = (of_track(segment_samples(packager, last), track)[-1] for track in Track)
+    assert (sound.dts + 1024) / 48_000 >= (picture.dts + picture.duration - 2) / 90_000
+
+
 def test_parts_are_the_segment_in_pieces() -> None:
     packager = playing(3.1)
     for segment in listed(packager).complete[-2:]:

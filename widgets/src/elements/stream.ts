@@ -215,7 +215,11 @@ class HlsStream implements Stream {
       fragLoadPolicy: policy(6000, 2),
     });
     leaveToUs(hls);
+    hls.on(Hls.Events.BUFFER_CREATED, (_event, { tracks }) => {
+      for (const { buffer } of Object.values(tracks)) if (buffer) beginRunsAnew(buffer);
+    });
     this.started = this.played = this.isLeft = false;
+    this.lastTime = -1;
     hls.on(Hls.Events.ERROR, (_event, data) => this.failed(data));
     hls.on(Hls.Events.LEVEL_LOADED, (_event, data) => this.loaded(data.details));
     hls.on(Hls.Events.FRAG_BUFFERED, () => {
@@ -247,7 +251,10 @@ class HlsStream implements Stream {
     if (data.type === Hls.ErrorTypes.MEDIA_ERROR && this.mediaErrors++ < MEDIA_ERRORS_BORNE) {
       this.mediaErrorAt = now;
       this.played = false;
+      const goesOn = this.wanted && !this.video.paused;
+      this.options.onBlank?.();
       this.hls.recoverMediaError();
+      if (goesOn) this.play();
       return;
     }
     if (data.response?.code === 403) this.options.onDenied?.();
@@ -382,6 +389,21 @@ function leaveToUs(hls: Hls): void {
     previous && previous === last && details.startSN <= previous.endSN
       ? details.fragmentStart
       : align.call(controller, details, previous, last);
+}
+
+/**
+ * Between two runs of an encoder sound may be missing for some frames. MSE takes that for a hole in everything and drops
+ * pictures up to the next keyframe (3.5.8, coded frame processing); after an abort it compares with nothing.
+ */
+function beginRunsAnew(buffer: SourceBuffer): void {
+  let offset = buffer.timestampOffset;
+  buffer.appendBuffer = (data) => {
+    if (buffer.timestampOffset !== offset) {
+      offset = buffer.timestampOffset;
+      buffer.abort();
+    }
+    SourceBuffer.prototype.appendBuffer.call(buffer, data);
+  };
 }
 
 /** Where the end of the stream is by now: it goes on growing between two playlists. */

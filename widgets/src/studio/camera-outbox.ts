@@ -9,9 +9,9 @@ import { KIND, type Configs, type Kind, type Line } from "./camera-line";
 /** Later than at best by so much, and pictures are left out. */
 const SKIP_MS = 500;
 const GO_ON_MS = 240;
-/** Sound that is older was cut off by a dead line: on from now. What lies before it in a line that became narrow may take
- * seconds. */
-const OLD_MS = 4_000;
+/** Sound that is older has no chance: on from now. What lay before it in a line that became ten times narrower takes four
+ * seconds, and its sound is still sent; a dead line is noticed sooner. */
+const OLD_MS = 8_000;
 /** On the way at most: what the line carries in this time, above its own delay. */
 const WINDOW_MS = 260;
 const WINDOW_MIN_BYTES = 20_000;
