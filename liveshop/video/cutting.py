@@ -160,8 +160,9 @@ class Cutter:
         return self._taken()
 
     def finish(self) -> list[Cut | SegmentEnd]:
-        """Nothing follows: what is pending becomes the last, shorter part. Pictures that wait for
-        their sound are left out: between two runs players would have to get over a hole."""
+        """Nothing follows: what is pending becomes the last, shorter part."""
+        if self._open is not None and not self._is_sound_missing:
+            self._leave_out_silent(self._open)
         if self._open is not None:
             self._end_segment(self._open, is_last=True)
         return self._taken()
@@ -198,6 +199,18 @@ class Cutter:
                 f"the {name} timestamps jump by {jump_seconds:.3f} s",
                 data={"track": name, "jump_seconds": jump_seconds},
             )
+
+    def _leave_out_silent(self, segment: _Open) -> None:
+        """A run ends with its sound, like what still waits for it: where two frames are missing
+        between runs, Chromium's buffer has a hole, and the picture stands."""
+        sound, pending = self._last.get(Track.AUDIO), segment.pending
+        if self.audio is None or self._lead is Track.AUDIO or sound is None:
+            return
+        end = (sound.dts + 2 * sound.duration) * self._timescale // self.audio.timescale
+        while pending and segment.end > end:
+            segment.end = pending.pop().dts
+        if segment.end == segment.start:
+            self._open = None
 
     def _add_waiting(self) -> None:
         """Pictures whose sound is there, or is not coming."""

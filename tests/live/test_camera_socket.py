@@ -736,3 +736,22 @@ async def test_parts_of_a_steady_browser_are_even(studio: Studio, take: Take) ->
     assert sum(map(len, parts)) >= 4
     target = playlist.part_inf.part_target
     assert all(0.85 * target <= one <= target for of_one in parts for one in of_one[:-1])
+
+
+async def test_a_burst_has_its_sound_in_each_part(studio: Studio, take: Take) -> None:
+    """After a hold-up seconds come at once, and sound has to be converted first."""
+    async with studio.connect() as camera:
+        await camera.begin(take)
+        await camera.show(take, 3.2)
+        await camera.say({"t": "bye"})
+        assert await close_code(camera.ws) == 1000
+    rendition = ShowId(SHOW), Rendition.VIDEO
+    playlist = m3u8.loads(await studio.video.playlist(*rendition))
+    names = [part.uri for segment in playlist.segments for part in segment.parts]
+    assert len(names) >= 4
+    init = studio.video.init(*rendition, _number(playlist.segments[-1].init_section.uri))
+    for name in names:
+        samples = demux(init + await studio.video.part(*rendition, _number(name)))
+        picture, sound = (of_track(samples, track)[-1] for track in Track)
+        missing = (picture.dts + picture.duration) / 90_000 - (sound.dts + 1024) / 48_000
+        assert missing <= (1024 / 48_000 if name == names[-1] else 0), name

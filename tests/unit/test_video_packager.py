@@ -187,7 +187,8 @@ def test_a_run_ends_with_its_sound(late: float, count: int) -> None:
     assert _late_sound(6, late)[0].data == everything(packager)[0].data
     last = listed(packager).complete[-1].msn
     picture, sound = (of_track(segment_samples(packager, last), track)[-1] for track in Track)
-    assert (sound.dts + 1024) / 48_000 >= picture.dts / 90_000
+    assert (sound.dts + 2 * 1024) / 48_000 >= (picture.dts + picture.duration) / 90_000
+    assert picture.duration == 3000
 
 
 def test_parts_are_the_segment_in_pieces() -> None:

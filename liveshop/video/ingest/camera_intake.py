@@ -32,6 +32,7 @@ from liveshop.video.ingest.camera_protocol import Begun, Configured, Kind, Media
 from liveshop.video.ingest.camera_refused import CameraRefused
 from liveshop.video.ingest.camera_sound import AacFrame, aac_of
 from liveshop.video.ingest.camera_thread import (
+    Again,
     CameraThread,
     Heard,
     Made,
@@ -227,7 +228,7 @@ class CameraIntake:
     def _hear(self, media: Media, seconds: float) -> None:
         self._heard_us = max(media.us, self._heard_us or media.us)
         if isinstance(self._sound, AacConfig):
-            self._add_sound(AacFrame(media.us, media.data), seconds)
+            self._pass_on(AacFrame(media.us, media.data), len(media.data), seconds)
         elif self._thread is not None:
             self._put(Heard(media.us, media.data), len(media.data))
 
@@ -246,14 +247,22 @@ class CameraIntake:
         copies, is_shown = self._freeze.picture(media.us, picture)
         self._again(copies, now, seconds)
         if is_shown:
-            self._show(media.us, picture, now, seconds)
+            shown = Shown(media.us, picture, now, self._video)
+            self._pass_on(shown, len(picture.data), seconds)
         self._fill_silence(media.us)
 
     def _again(self, copies: list[tuple[int, Picture]], now: datetime, seconds: float) -> None:
         """While only sound comes. With parameters that have changed meanwhile they would not fit:
         those are of the run that goes on."""
         for us, picture in copies:
-            self._runs.add(Unit(round(us / 1000), picture, now), seconds)
+            self._pass_on(Again(us, picture, now), len(picture.data), seconds)
+
+    def _pass_on(self, one: Made, size: int, seconds: float) -> None:
+        """In the order of its arrival, also beside sound that has to be converted."""
+        if self._thread is None:
+            self._take(one, seconds)
+        else:
+            self._put(one, size)
 
     def _fill_silence(self, us: int) -> None:
         if self._thread is None or isinstance(self._sound, AacConfig):
@@ -290,13 +299,7 @@ class CameraIntake:
         seconds = self._clock_seconds()
         try:
             for one in made:
-                match one:
-                    case AacFrame():
-                        self._add_sound(one, seconds)
-                    case Shown():
-                        self._show(one.us, one.picture, one.arrived_at, seconds)
-                    case Tracks():
-                        self._video, self._audio = one.video, one.audio
+                self._take(one, seconds)
             self._runs.write()
         except Exception as error:
             self._fail(error)
@@ -312,18 +315,33 @@ class CameraIntake:
 
     # -- both
 
-    def _show(self, us: int, picture: Picture, now: datetime, seconds: float) -> None:
+    def _take(self, one: Made, seconds: float) -> None:
+        match one:
+            case AacFrame():
+                self._add_sound(one, seconds)
+            case Shown():
+                self._show(one, seconds)
+            case Again():
+                self._add_picture(one, seconds)
+            case Tracks():
+                self._video, self._audio = one.video, one.audio
+
+    def _show(self, shown: Shown, seconds: float) -> None:
         self._last_picture = seconds
-        if self._video is None:
+        video = shown.video or self._video
+        if video is None:
             return
         tracks, audio = self._runs.tracks, self._audio
-        if picture.is_keyframe:
-            config, self._begun_with = self._video.config_of(picture), self._video
+        if shown.picture.is_keyframe:
+            config, self._begun_with = video.config_of(shown.picture), video
             if tracks != (config, audio):
                 self._runs.begin(config, audio, seconds)
-        elif tracks is None or self._begun_with != self._video:
+        elif tracks is None or self._begun_with != video:
             return
-        self._runs.add(Unit(round(us / 1000), picture, now), seconds)
+        self._add_picture(shown, seconds)
+
+    def _add_picture(self, one: Shown | Again, seconds: float) -> None:
+        self._runs.add(Unit(round(one.us / 1000), one.picture, one.arrived_at), seconds)
 
     def _add_sound(self, frame: AacFrame, seconds: float) -> None:
         tracks = self._runs.tracks

@@ -37,12 +37,24 @@ class Tracks:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
+    """`video`: what it was sent with. None: what the last Tracks said."""
+
+    us: int
+    picture: Picture
+    arrived_at: datetime
+    video: VideoConfig | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """A picture of the run that goes on is shown once more."""
+
     us: int
     picture: Picture
     arrived_at: datetime
 
 
-Made: TypeAlias = Tracks | Shown | AacFrame
+Made: TypeAlias = Tracks | Shown | Again | AacFrame
 Give: TypeAlias = Callable[[list[Made]], None]
 
 
@@ -164,7 +176,8 @@ class CameraThread:
 
 
 def convert_sound(inbox: Inbox, give: Give, *, channels: int) -> None:
-    """The work of a WebCodecs host: OpusSound or PcmSound, then Heard of it, and Silence."""
+    """The work of a WebCodecs host: OpusSound or PcmSound, then Heard of it, and Silence. What
+    there is nothing to be done to comes through, or a burst would bring all its pictures first."""
     maker = SoundMaker(channels)
     decoder: SoundDecoder | None = None
     broken = 0
@@ -172,6 +185,8 @@ def convert_sound(inbox: Inbox, give: Give, *, channels: int) -> None:
         match item:
             case OpusSound() | PcmSound():
                 decoder = SoundDecoder(item, channels)
+            case Shown() | Again() | AacFrame():
+                give([item])
             case Silence():
                 give(list(maker.silence_until(item.us)))
             case Heard() if decoder is not None:
