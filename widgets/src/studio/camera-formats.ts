@@ -21,13 +21,20 @@ const MIMES: Record<Exclude<Way, "webcodecs">, string[]> = {
   "recorder-vp8": ["video/webm;codecs=vp8,opus", "video/webm"],
 };
 
+/** An encoder that holds more pictures than this is none for live: Firefox's H.264 on Linux holds forty. */
+const HELD_MOST = 12;
+const FIRST_WITHIN_MS = 1_500;
+
 /** Null: none of it. `forced` is tried alone. */
 export async function choose(forced: Way | null): Promise<Chosen | null> {
+  let slow: Chosen | null = null;
   for (const way of forced ? [forced] : WAYS) {
     const chosen = way === "webcodecs" ? await webcodecs() : recorder(way);
-    if (chosen) return chosen;
+    if (!chosen) continue;
+    if (forced || !chosen.video || (await isPrompt(configOf(chosen.video)))) return chosen;
+    slow = chosen;
   }
-  return null;
+  return slow;
 }
 
 async function webcodecs(): Promise<Chosen | null> {
@@ -40,24 +47,51 @@ async function webcodecs(): Promise<Chosen | null> {
 async function encoder(): Promise<VideoChoice | null> {
   for (const bitrateMode of ["constant", "variable"] as const) {
     for (const codec of CODECS) {
-      const config: VideoEncoderConfig = {
-        codec,
-        bitrateMode,
-        width: 1_280,
-        height: 720,
-        bitrate: 2_500_000,
-        framerate: FRAME_RATE,
-        latencyMode: "realtime",
-        avc: { format: "avc" },
-      };
+      const choice: VideoChoice = { codec, bitrateMode };
       try {
-        if ((await VideoEncoder.isConfigSupported(config)).supported) return { codec, bitrateMode };
+        if ((await VideoEncoder.isConfigSupported(configOf(choice))).supported) return choice;
       } catch {
         // A value it does not know is an answer too.
       }
     }
   }
   return null;
+}
+
+function configOf({ codec, bitrateMode }: VideoChoice): VideoEncoderConfig {
+  return {
+    codec,
+    bitrateMode,
+    width: 1_280,
+    height: 720,
+    bitrate: 2_500_000,
+    framerate: FRAME_RATE,
+    latencyMode: "realtime",
+    avc: { format: "avc" },
+  };
+}
+
+/** Whether pictures come out of it soon after they went in. */
+async function isPrompt(config: VideoEncoderConfig): Promise<boolean> {
+  const canvas = new OffscreenCanvas(config.width, config.height);
+  canvas.getContext("2d");
+  let encoder: VideoEncoder | undefined;
+  try {
+    return await new Promise<boolean>((resolve, reject) => {
+      encoder = new VideoEncoder({ output: () => resolve(true), error: reject });
+      encoder.configure(config);
+      for (let index = 0; index < HELD_MOST; index++) {
+        const frame = new VideoFrame(canvas, { timestamp: Math.round((index * 1e6) / FRAME_RATE) });
+        encoder.encode(frame, { keyFrame: index === 0 });
+        frame.close();
+      }
+      setTimeout(() => resolve(false), FIRST_WITHIN_MS);
+    });
+  } catch {
+    return false;
+  } finally {
+    if (encoder && encoder.state !== "closed") encoder.close();
+  }
 }
 
 async function soundEncoder(): Promise<SoundChoice> {
