@@ -183,7 +183,10 @@ def _sounds(take: Take, shown_after: int) -> tuple[AacConfig | None, list[Sample
     encoder.open()
     heard = _pcm(take)
     packets = []
-    for start in range(0, len(heard) - 1023, 1024):
+    # Up to the end of the pictures, with the frame that the encoder keeps.
+    frames = math.ceil(len(heard) / 1024) + 1
+    heard += [0.0] * (frames * 1024 - len(heard))
+    for start in range(0, len(heard), 1024):
         frame = av.AudioFrame("fltp", encoder.layout.name, 1024)
         data = struct.pack("1024f", *heard[start : start + 1024])
         for plane in frame.planes:

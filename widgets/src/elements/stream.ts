@@ -396,13 +396,14 @@ function leaveToUs(hls: Hls): void {
  * pictures up to the next keyframe (3.5.8, coded frame processing); after an abort it compares with nothing.
  */
 function beginRunsAnew(buffer: SourceBuffer): void {
+  const { appendBuffer } = buffer;
   let offset = buffer.timestampOffset;
   buffer.appendBuffer = (data) => {
     if (buffer.timestampOffset !== offset) {
       offset = buffer.timestampOffset;
       buffer.abort();
     }
-    SourceBuffer.prototype.appendBuffer.call(buffer, data);
+    appendBuffer.call(buffer, data);
   };
 }
 
