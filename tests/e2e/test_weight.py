@@ -23,13 +23,20 @@ BOARD = "Eik serving board"
 # Recorded from the first paint on; the entries wait in the page's own performance buffer.
 SHIFTS = """() => new Promise((resolve) => {
   let sum = 0;
+  const moved = [];
+  const told = ({node, previousRect: a, currentRect: b}) =>
+    `${node?.outerHTML?.slice(0, 90) ?? node?.nodeName}: ${a.top}+${a.height} to ${b.top}+${b.height}`;
   const watch = new PerformanceObserver((list) => {
-    for (const entry of list.getEntries()) if (!entry.hadRecentInput) sum += entry.value;
+    for (const entry of list.getEntries()) {
+      if (entry.hadRecentInput) continue;
+      sum += entry.value;
+      moved.push(`${entry.value} ${entry.sources.map(told).join("; ")}`);
+    }
   });
   watch.observe({type: "layout-shift", buffered: true});
   requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(() => {
     watch.disconnect();
-    resolve(sum);
+    resolve({sum, moved});
   })));
 })"""
 
@@ -53,7 +60,8 @@ async def test_nothing_moves_when_the_show_arrives(house: House, arrive: Arrive,
     await viewer.page.locator("footer").scroll_into_view_if_needed()
     await expect(viewer.page.locator(".grid[aria-busy]")).to_have_count(0)
     await eventually(lambda: _pictures_are_there(viewer), "the pictures of the shelf")
-    assert await viewer.page.evaluate(SHIFTS) < LAYOUT_SHIFT_MAX
+    shifts = await viewer.page.evaluate(SHIFTS)
+    assert shifts["sum"] < LAYOUT_SHIFT_MAX, shifts["moved"]
 
 
 async def _pictures_are_there(viewer: Person) -> Any:
