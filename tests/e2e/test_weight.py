@@ -24,8 +24,9 @@ BOARD = "Eik serving board"
 SHIFTS = """() => new Promise((resolve) => {
   let sum = 0;
   const moved = [];
+  const name = (node) => node?.outerHTML?.slice(0, 90) ?? node?.nodeName;
   const told = ({node, previousRect: a, currentRect: b}) =>
-    `${node?.outerHTML?.slice(0, 90) ?? node?.nodeName}: ${a.top}+${a.height} to ${b.top}+${b.height}`;
+    `${name(node)}: ${a.top}+${a.height} to ${b.top}+${b.height}`;
   const watch = new PerformanceObserver((list) => {
     for (const entry of list.getEntries()) {
       if (entry.hadRecentInput) continue;
