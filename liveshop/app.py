@@ -70,7 +70,8 @@ from liveshop.payments.service import Payments
 from liveshop.promotions import http as promotions_http
 from liveshop.promotions.prices import Prices
 from liveshop.promotions.service import PromotionService
-from liveshop.realtime.broker import MemoryBroker
+from liveshop.realtime.broker import Broker
+from liveshop.realtime.brokers import broker_of
 from liveshop.realtime.hub import Hub
 from liveshop.realtime.publisher import RoomPublisher
 from liveshop.realtime.socket import RoomSocket
@@ -149,6 +150,7 @@ class Liveshop:
     progress: Progress
     stage: Stage
     syndication: Syndication
+    broker: Broker
     hub: Hub
     socket: RoomSocket
     monitor: MonitorSocket
@@ -206,6 +208,7 @@ class Liveshop:
             "stock board": self.stock_board.run,
             "stage worker": self.stage_worker.run,
             **self.stage.background,
+            "broker": self.broker.run,
             "hub": self.hub.run,
             "sweeper": self._sweep,
             "housekeeping": self._keep_house,
@@ -350,7 +353,7 @@ def wire(
     feedback = FeedbackService(database, clock)
     moments = OrderMoments(settings.public_url)
     progress = Progress(database, clock, settings, payments, returns, moments.of)
-    broker = MemoryBroker(log_size=settings.realtime.log_size)
+    broker = broker_of(settings.realtime)
 
     async def show_state(conn: AsyncConnection, show_id: str) -> str | None:
         return await shows_store.state_of(conn, ShowId(show_id))
@@ -557,6 +560,7 @@ def wire(
         progress=progress,
         stage=stage,
         syndication=syndication,
+        broker=broker,
         hub=hub,
         socket=socket,
         monitor=MonitorSocket(

@@ -4,7 +4,7 @@ Whatever implements `Broker` passes `tests/contract/test_broker.py`.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -17,7 +17,7 @@ _SWEEP_EVERY_SECONDS = 60.0
 
 
 class Receiver(Protocol):
-    """A node's end of a broker. Neither method may wait or raise."""
+    """A node's end of a broker. No method may wait or raise."""
 
     def deliver(self, room: str, events: Sequence[Event]) -> None:
         """Take events that follow each other, in order; called once for each append."""
@@ -28,8 +28,33 @@ class Receiver(Protocol):
         Nothing of the old epoch may be delivered after this.
         """
 
+    def hear(self, room: str, frame: bytes) -> None:
+        """Take a frame that is in no log, so without a place among the events."""
+
 
 class Broker(Protocol):
+    """Whatever needs the logs raises BrokerAway while they cannot be reached."""
+
+    async def run(self) -> None:
+        """What there is to do all the time; a job of the application."""
+
+    async def ping(self) -> None:
+        """Raises BrokerAway."""
+
+    async def intend(self, rooms: Collection[str]) -> None:
+        """Say before a commit that events of these rooms follow it, so that others find out what
+        is missing from a log when this node dies in between. `append` and `renew` take it back."""
+
+    async def forgo(self, rooms: Collection[str]) -> None:
+        """The commit failed: no events follow."""
+
+    async def tell(self, room: str, frame: bytes) -> None:
+        """Hand an unlogged frame to every node with this room. It may be lost."""
+
+    async def presence(self, counts: Mapping[str, int]) -> Mapping[str, int]:
+        """Say how many viewers are in this node's rooms; how many there are on all nodes, in
+        these rooms. Asked about once a second; a node that is silent for some seconds is gone."""
+
     async def append(self, room: str, drafts: Sequence[Draft]) -> Position:
         """Number the events and deliver them; returns the position of the last one."""
 
@@ -74,6 +99,26 @@ class MemoryBroker:
     def rooms(self) -> int:
         """How many logs are in memory."""
         return len(self._rooms)
+
+    async def run(self) -> None:
+        return None
+
+    async def ping(self) -> None:
+        return None
+
+    async def intend(self, rooms: Collection[str]) -> None:
+        """Nobody would be there to find out."""
+
+    async def forgo(self, rooms: Collection[str]) -> None:
+        return None
+
+    async def tell(self, room: str, frame: bytes) -> None:
+        place = self._rooms.get(room)
+        for receiver in tuple(place.receivers) if place is not None else ():
+            receiver.hear(room, frame)
+
+    async def presence(self, counts: Mapping[str, int]) -> Mapping[str, int]:
+        return counts
 
     async def append(self, room: str, drafts: Sequence[Draft]) -> Position:
         place = self._kept(room)

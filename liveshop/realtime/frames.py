@@ -38,15 +38,16 @@ def pong(data: bytes) -> bytes:
     return bytes((_PONG, len(data[:125]))) + data[:125]
 
 
-def draft(type_: str, data: msgspec.Struct, at: datetime) -> Draft:
+def draft(type_: str, data: msgspec.Struct, at: datetime, *, sampled_by: str = "") -> Draft:
     """Encode an event's data: once per event, whatever the number of rooms, nodes and viewers."""
-    return Draft(type_, at, _encode(data))
+    return Draft(type_, at, _encode(data), sampled_by)
 
 
 def event(item: Draft, offset: int) -> Event:
     """Set the offset into an encoded event. The data is not encoded again."""
     head = _encode({"t": item.type, "o": offset, "at": rfc3339(item.at)})
-    return Event(offset, item.type, text_frame(head[:-1] + b',"d":' + item.data + b"}"))
+    frame = text_frame(head[:-1] + b',"d":' + item.data + b"}")
+    return Event(offset, item.type, frame, item.sampled_by)
 
 
 def hello(greeting: Hello) -> bytes:

@@ -15,28 +15,18 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import structlog
-
-from liveshop.kernel.errors import ShopError
 from liveshop.realtime import frames
 from liveshop.realtime.broker import Broker
+from liveshop.realtime.counts import Counts, OnHearts, OnViewers, no_hearts, no_viewers
 from liveshop.realtime.model import CloseCode, Event, Position
-from liveshop.realtime.wire import HeartsChanged, ViewersChanged
 from liveshop.web.access import Principal
 from liveshop.web.metrics import Metrics
-
-_log = structlog.get_logger("realtime")
 
 TICK_SECONDS = 1.0
 DRAIN_SECONDS = 10.0
 _BATCH = 256
 _CHUNK_BYTES = 64 * 1024
 _MAX_WAITING = 5000
-
-OnHearts = Callable[[str, int], Awaitable[int]]
-"""`(show_id, added) -> total`: keep hearts and say how many there are now."""
-OnViewers = Callable[[str, int], Awaitable[None]]
-"""`(show_id, viewers)`: told when the number changed, at most once a second."""
 
 
 class Transport(Protocol):
@@ -45,14 +35,6 @@ class Transport(Protocol):
     def write(self, data: bytes) -> None: ...
     def get_write_buffer_size(self) -> int: ...
     def is_closing(self) -> bool: ...
-
-
-async def _no_hearts(_show_id: str, added: int) -> int:
-    return added
-
-
-async def _no_viewers(_show_id: str, _count: int) -> None:
-    return None
 
 
 class Viewer:
@@ -179,16 +161,15 @@ class Hub:
         buffer_bytes: int,
         idle_seconds: float,
         metrics: Metrics | None = None,
-        on_hearts: OnHearts = _no_hearts,
-        on_viewers: OnViewers = _no_viewers,
+        on_hearts: OnHearts = no_hearts,
+        on_viewers: OnViewers = no_viewers,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._broker = broker
         self._buffer_bytes = buffer_bytes
         self._idle_seconds = idle_seconds
         self._metrics = metrics
-        self._on_hearts = on_hearts
-        self._on_viewers = on_viewers
+        self._counts = Counts(broker, self.hear, on_hearts=on_hearts, on_viewers=on_viewers)
         self.monotonic = monotonic
         self._rooms: dict[str, _Room] = {}
 
@@ -330,6 +311,12 @@ class Hub:
         for viewer in place.viewers if place is not None else ():
             viewer.close(CloseCode.LOG_LOST)
 
+    def hear(self, room: str, frame: bytes) -> None:
+        """An unlogged frame, to everybody in the room on this node."""
+        place = self._rooms.get(room)
+        for viewer in place.viewers if place is not None else ():
+            viewer.send(frame)
+
     def react(self, room: str, count: int) -> None:
         """Count hearts; they are announced and kept with the next tick."""
         self._rooms.setdefault(room, _Room()).hearts += count
@@ -385,11 +372,10 @@ class Hub:
         now = self.monotonic()
         for viewer in self._everybody():
             self._check_alive(viewer, now)
-        for name, room in list(self._rooms.items()):
-            if room.count != room.announced:
-                await self._announce_viewers(name, room)
-            if room.hearts:
-                await self._announce_hearts(name, room)
+        rooms = dict(self._rooms)
+        await self._counts.tick(rooms)
+        for name, room in rooms.items():
+            self._drop_if_empty(name, room)
 
     def _check_alive(self, viewer: Viewer, now: float) -> None:
         silent = now - viewer.heard_at
@@ -398,34 +384,3 @@ class Hub:
         elif silent > self._idle_seconds / 3 and not viewer.pinged:
             viewer.pinged = True
             viewer.send(frames.PING)
-
-    async def _announce_viewers(self, name: str, room: _Room) -> None:
-        room.announced = room.count
-        _broadcast(room, frames.unlogged("viewers", ViewersChanged(count=room.count)))
-        try:
-            await self._on_viewers(name, room.count)
-        except ShopError as error:
-            _log.warning("viewers_not_kept", room=name, reason=error.detail)
-        except Exception:  # a fault in the port must not stop the ticks of every room
-            _log.exception("viewers_not_kept", room=name)
-
-    async def _announce_hearts(self, name: str, room: _Room) -> None:
-        """The announced total is the kept one; hearts that could not be kept wait a second."""
-        added, room.hearts = room.hearts, 0
-        try:
-            total = await self._on_hearts(name, added)
-        except ShopError as error:
-            room.hearts += added
-            _log.warning("hearts_not_kept", room=name, reason=error.detail)
-            return
-        except Exception:  # as above; these hearts are given up, or they would fail for ever
-            _log.exception("hearts_not_kept", room=name)
-            self._drop_if_empty(name, room)
-            return
-        _broadcast(room, frames.unlogged("hearts", HeartsChanged(total=total, added=added)))
-        self._drop_if_empty(name, room)
-
-
-def _broadcast(room: _Room, frame: bytes) -> None:
-    for viewer in room.viewers:
-        viewer.send(frame)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 
-from liveshop.kernel.errors import Conflict, Invalid, NotFound, ShopError
+from liveshop.kernel.errors import Conflict, Invalid, NotFound, ShopError, Unavailable
 
 SUBPROTOCOL = "liveshop.v1"
 
@@ -64,6 +64,8 @@ class Draft:
     type: str
     at: datetime
     data: bytes
+    sampled_by: str = ""
+    """Whose it is, where a crowd's events are sampled for viewers; empty: it is always shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,14 @@ class Event:
     offset: int
     type: str
     frame: bytes
+    sampled_by: str = ""
+    """As in `Draft`."""
+
+
+class BrokerAway(Unavailable):
+    """The rooms' logs cannot be reached now; viewers stay and are told what they missed."""
+
+    code = "rooms_unavailable"
 
 
 class UnknownCommand(NotFound):

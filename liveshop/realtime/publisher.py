@@ -28,7 +28,10 @@ class RoomPublisher:
 
     async def _append(self, room: str, items: list[Published]) -> None:
         try:
-            drafts: list[Draft] = [frames.draft(item.type, item.data, item.at) for item in items]
+            drafts: list[Draft] = [
+                frames.draft(item.type, item.data, item.at, sampled_by=item.sampled_by)
+                for item in items
+            ]
             await self._broker.append(room, drafts)
         except Exception:  # whatever it was, the log now misses an event, and viewers must know
             _log.exception("publish_failed", room=room)

@@ -41,6 +41,7 @@ def contradictions(settings: Settings) -> list[str]:
         *found,
         *_bad_addresses(settings.server),
         *_bad_database(settings.database),
+        *_bad_realtime(settings),
         *_bad_shop(settings.shop),
         *_bad_times(settings),
         *_bad_promises(settings.delivery),
@@ -61,6 +62,29 @@ def _bad_database(database: DatabaseSettings) -> list[str]:
         for name in ("busy_timeout_seconds", "lock_timeout_seconds", "idle_in_transaction_seconds")
         if getattr(database, name) <= 0
     ]
+    return found
+
+
+def _bad_realtime(settings: Settings) -> list[str]:
+    found: list[str] = []
+    realtime = settings.realtime
+    if realtime.broker == "redis":
+        if urlsplit(realtime.redis_url).scheme not in ("redis", "rediss", "unix"):
+            found.append("realtime.redis_url: write it like redis://127.0.0.1:6379/0")
+        if not settings.database_url.startswith("postgresql"):
+            found.append("realtime.broker: several nodes need PostgreSQL (database.url)")
+    elif realtime.redis_url:
+        found.append("realtime.redis_url: it is not used unless realtime.broker is redis")
+    if realtime.connections_per_address < 0:
+        found.append("realtime.connections_per_address: 0 or more")
+    if not re.fullmatch("[A-Za-z0-9_.:-]{1,40}", realtime.redis_prefix):
+        found.append("realtime.redis_prefix: letters, digits and _ . : - , at most 40")
+    if settings.chat.readable_per_second < 0:
+        found.append("chat.readable_per_second: 0 or more")
+    if settings.server.node and not re.fullmatch("[A-Za-z0-9_.-]{1,60}", settings.server.node):
+        found.append("server.node: letters, digits and _ . - , at most 60")
+    if settings.server.node_url and not _is_http(settings.server.node_url):
+        found.append("server.node_url: write it like http://10.0.0.11:8080")
     return found
 
 

@@ -22,6 +22,11 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many proxies in front set X-Forwarded-For; 0: the socket's own address counts."""
     max_body_bytes: int = 256 * 1024
     shutdown_seconds: float = 5.0
+    node: str = ""
+    """This process among several on one database; empty: made of host name, port and chance."""
+    node_url: str = ""
+    """How the other nodes reach this one, such as http://10.0.0.11:8080; empty: it has no
+    others."""
 
 
 class DatabaseSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -190,6 +195,9 @@ class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rate_per_10_seconds: int = 5
     slow_mode_seconds: int = 0
     links_allowed: bool = False
+    readable_per_second: int = 25
+    """Above so many messages a second viewers get a fair choice of them and are told how many more
+    there were; host and moderators get all; 0: everybody does."""
 
 
 class RealtimeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -199,6 +207,15 @@ class RealtimeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     buffer_bytes: int = 512 * 1024
     """Unsent bytes after which a viewer counts as too slow (close code 4008)."""
     idle_seconds: float = 45.0
+    broker: Literal["memory", "redis"] = "memory"
+    """Where rooms' logs live: `memory` for one node, `redis` for several."""
+    redis_url: str = ""
+    """Such as redis://:password@10.0.0.5:6379/0, or rediss:// for TLS."""
+    redis_prefix: str = "liveshop"
+    """Before every key, so that shops can share a Redis."""
+    connections_per_address: int = 2000
+    """Open at once from one network address, which a mobile network may share; 0: no limit. Not
+    counted: this machine's own addresses."""
 
 
 class CustomerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -21,6 +21,10 @@ class Published:
     type: str
     data: msgspec.Struct
     at: datetime
+    sampled_by: str = ""
+    """Whose it is, if viewers may get a fair choice of a crowd's events; empty: they get it."""
+    needs_room: bool = False
+    """Whether the transaction is refused (retryable) while rooms' logs cannot be reached."""
 
 
 @dataclass(slots=True)
@@ -30,9 +34,18 @@ class Tx:
     signals: list[object] = field(default_factory=list)
     enqueued: bool = False
 
-    def publish(self, room: str, type_: str, data: msgspec.Struct, *, at: datetime) -> None:
-        """Send an event to a room after this transaction has committed."""
-        self.published.append(Published(room, type_, data, at))
+    def publish(
+        self,
+        room: str,
+        type_: str,
+        data: msgspec.Struct,
+        *,
+        at: datetime,
+        sampled_by: str = "",
+        needs_room: bool = False,
+    ) -> None:
+        """Send an event to a room after this transaction has committed; see `Published`."""
+        self.published.append(Published(room, type_, data, at, sampled_by, needs_room))
 
     def notify(self, signal: object) -> None:
         """Tell listeners in this process (`Database.listen`) after the commit."""
