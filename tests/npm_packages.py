@@ -32,14 +32,14 @@ def npm_server(folder: Path, environment: Mapping[str, str]) -> Iterator[dict[st
     Where it cannot be had, that is an error in CI and a skip elsewhere.
     """
     try:
-        packages = _installed(folder)
+        packages = installed(folder)
     except ServerMissing as error:
         if os.environ.get("CI"):
             raise
         pytest.skip(f"{folder.name} is missing: {error}")
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
-            [_node(), str(folder / "server.mjs")],
+            [node(), str(folder / "server.mjs")],
             cwd=packages,
             env={**os.environ, **environment},
             stdin=subprocess.PIPE,
@@ -81,8 +81,8 @@ def fetching(name: str) -> Iterator[None]:
         yield
 
 
-def _installed(folder: Path) -> Path:
-    """The folder with the packages, by the digest of their lockfile."""
+def installed(folder: Path) -> Path:
+    """The folder with the packages, by the digest of their lockfile. Raises ServerMissing."""
     digest = hashlib.sha256((folder / "package-lock.json").read_bytes()).hexdigest()[:16]
     ready = cache_folder() / f"{folder.name}-{digest}"
     with fetching(ready.name):
@@ -103,7 +103,7 @@ def _install(folder: Path, making: Path) -> None:
         done = subprocess.run(
             [*_npm(), *command],
             cwd=whole,
-            env={**os.environ, "PATH": f"{Path(_node()).parent}{os.pathsep}{os.environ['PATH']}"},
+            env={**os.environ, "PATH": f"{Path(node()).parent}{os.pathsep}{os.environ['PATH']}"},
             capture_output=True,
             text=True,
             timeout=600,
@@ -115,7 +115,7 @@ def _install(folder: Path, making: Path) -> None:
         raise ServerMissing(f"npm ci failed: {done.stderr.strip()[-1000:]}")
 
 
-def _node() -> str:
+def node() -> str:
     """The machine's, if it is new enough, or that of the wheel."""
     found = shutil.which("node")
     if found is not None and shutil.which("npm") is not None:
@@ -126,6 +126,6 @@ def _node() -> str:
 
 
 def _npm() -> list[str]:
-    node = Path(_node())
-    beside = node.parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    return [str(node), str(beside)] if beside.is_file() else ["npm"]
+    binary = Path(node())
+    beside = binary.parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    return [str(binary), str(beside)] if beside.is_file() else ["npm"]

@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import builders
 import camera_ways
+import fanout
 import holds
 import purchase
 import replay
@@ -139,6 +140,16 @@ async def simulcasts(_: Liveshop) -> None:
     await simulcast.simulcast(figure)
 
 
+async def fan_out(_: Liveshop) -> None:
+    """Servers of their own, one after the other, and viewers in C."""
+    await fanout.fanout(figure)
+
+
+async def joining(_: Liveshop) -> None:
+    """The same viewers, coming in."""
+    await fanout.join(figure)
+
+
 BENCHES: dict[str, Callable[[Liveshop], Awaitable[None]]] = {
     "embed": embed_weight,
     "purchase": purchases,
@@ -152,6 +163,8 @@ BENCHES: dict[str, Callable[[Liveshop], Awaitable[None]]] = {
     "drift": drift,
     "replay": replays,
     "simulcast": simulcasts,
+    "fanout": fan_out,
+    "join": joining,
 }
 
 

@@ -32,7 +32,7 @@ def server(
     folder: Path, environ: Mapping[str, str], *, cores: Collection[int] = ()
 ) -> Iterator[tuple[int, int]]:
     """`liveshop serve` on a free port, with nothing on its way; its pid and port."""
-    port = _free_port()
+    port = free_port()
     clean = {name: value for name, value in os.environ.items() if "LIVESHOP" not in name}
     process = subprocess.Popen(
         [sys.executable, "-m", "liveshop", "serve"],
@@ -59,7 +59,7 @@ def server(
         process.wait(20)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -75,6 +75,29 @@ async def until_ready(port: int) -> None:
                         return
             except aiohttp.ClientConnectionError:
                 await asyncio.sleep(0.1)
+
+
+async def until_open(port: int) -> None:
+    """Until somebody listens."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except ConnectionError:
+                await asyncio.sleep(0.1)
+                continue
+            writer.close()
+            return
+
+
+async def sample(port: int, name: str) -> float:
+    """A figure without labels of the server's /metrics."""
+    async with (
+        aiohttp.ClientSession() as client,
+        client.get(f"http://127.0.0.1:{port}/metrics") as answer,
+    ):
+        lines = (await answer.text()).splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
 
 
 async def run(port: int, pid: int, acts: Collection[Callable[[Pipe], Awaitable[None]]]) -> Run:
