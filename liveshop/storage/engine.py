@@ -56,7 +56,7 @@ class Database:
         self._order: asyncio.Lock | None = asyncio.Lock() if self.is_sqlite else None
         self.publish: Publish = _publish_nothing
         self.on_enqueue: Callable[[], None] = lambda: None
-        self._listeners: list[tuple[type, Listener]] = []
+        self._listeners: list[tuple[type, Listener, bool]] = []
         self._rooms: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @classmethod
@@ -88,9 +88,22 @@ class Database:
     def is_sqlite(self) -> bool:
         return self._writer.dialect.name == "sqlite"
 
-    def listen(self, kind: type, listener: Listener) -> None:
-        """Call `listener(signal)` for each `tx.notify(signal)` of that type, after its commit."""
-        self._listeners.append((kind, listener))
+    def listen(self, kind: type, listener: Listener, *, only_here: bool = False) -> None:
+        """Call `listener(signal)` for each `tx.notify(signal)` of that type, after its commit; also
+        for those of other nodes, unless `only_here`."""
+        self._listeners.append((kind, listener, only_here))
+
+    def tell(self, signal: object, *, is_from_here: bool = False) -> None:
+        """Call the listeners. Who hears of other nodes' commits hands them on here."""
+        for kind, listener, only_here in self._listeners:
+            if isinstance(signal, kind) and (is_from_here or not only_here):
+                listener(signal)
+
+    def hearing(
+        self, channel: str, hear: Callable[[str], None]
+    ) -> AbstractAsyncContextManager[postgres.Notify]:
+        """PostgreSQL's LISTEN and NOTIFY, see `postgres.hearing`."""
+        return postgres.hearing(self._writer, channel, hear)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Tx]:
@@ -114,9 +127,7 @@ class Database:
         if tx.enqueued:
             self.on_enqueue()
         for signal in tx.signals:
-            for kind, listener in self._listeners:
-                if isinstance(signal, kind):
-                    listener(signal)
+            self.tell(signal, is_from_here=True)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:

@@ -7,6 +7,8 @@ https://www.postgresql.org/docs/current/errcodes-appendix.html
 """
 
 import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,6 +23,8 @@ _SILENCE_SECONDS = 10
 """How long the other side may not even acknowledge what was sent to it, or a question whether it is
 there."""
 
+Notify = Callable[[str], Awaitable[None]]
+"""Say something on the channel. Raises SQLAlchemyError or OSError where the connection is gone."""
 TRY_AGAIN = frozenset({"40001", "40P01"})
 """serialization_failure and deadlock_detected: rolled back, and likely to succeed at once."""
 CROWDED = frozenset({"55P03", "57014"})
@@ -104,6 +108,34 @@ def postgres_engine(
             context.is_disconnect = True
 
     return engine
+
+
+@asynccontextmanager
+async def hearing(
+    engine: AsyncEngine, channel: str, hear: Callable[[str], None]
+) -> AsyncIterator[Notify]:
+    """A connection that hears what is said on a channel, and to say something on it. Nothing is
+    heard any more once it is gone, which only saying something finds out."""
+    async with engine.connect() as conn:
+        await conn.execution_options(isolation_level="AUTOCOMMIT")
+        driver = (await conn.get_raw_connection()).driver_connection
+        assert driver is not None
+
+        def heard(_conn: Any, _pid: int, _channel: str, payload: str) -> None:
+            hear(payload)
+
+        async def notify(payload: str) -> None:
+            await conn.execute(_NOTIFY, {"channel": channel, "payload": payload})
+
+        await driver.add_listener(channel, heard)
+        try:
+            yield notify
+        finally:
+            # Not given back to others with its ears on.
+            await conn.invalidate()
+
+
+_NOTIFY = sa.text("SELECT pg_notify(:channel, :payload)")
 
 
 def _milliseconds(seconds: float) -> str:
