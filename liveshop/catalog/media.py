@@ -45,14 +45,15 @@ _THREADS = 2  # a decode may take 400 MB (WebP 620); more at a time would take t
 
 
 class MediaService:
-    """`folder` is the data folder; pictures lie in its `media`. Close it with `close()`."""
+    """`folder` is the data folder; pictures lie in its `media`, unless the settings name another
+    one. Close it with `close()`."""
 
     def __init__(
         self, database: Database, clock: Clock, folder: Path, settings: MediaSettings
     ) -> None:
         self._database = database
         self._clock = clock
-        self._folder = folder / "media"
+        self._folder = Path(settings.folder) if settings.folder else folder / "media"
         self._settings = settings
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="media")
         self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()

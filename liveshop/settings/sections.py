@@ -233,6 +233,8 @@ class MediaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_bytes: int = 20 * 1024 * 1024
     max_pixels: int = 50_000_000
     widths: tuple[int, ...] = (160, 320, 640, 1280)
+    folder: str = ""
+    """Where pictures lie; several nodes need one that they share. Empty: `media` in `data_dir`."""
     fetch_private_addresses: bool = False
     """Whether imports may fetch pictures from loopback and private networks."""
 
