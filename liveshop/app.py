@@ -88,6 +88,7 @@ from liveshop.shows.stock_board import StockBoard
 from liveshop.storage import Database, Tx, Worker
 from liveshop.storage.outbox import Handler
 from liveshop.syndication.assembly import Syndication, assemble
+from liveshop.video import live as video_live
 from liveshop.video.ingest.camera_socket import CameraSocket
 from liveshop.video.live import MonitorSocket
 from liveshop.web import ANONYMOUS, PUBLIC, Call, Endpoint, Principal, files, health, openapi
@@ -362,7 +363,7 @@ def wire(
         database,
         clock,
         settings.chat,
-        viewer_name=customers.display_name,
+        viewer_names=customers.display_names,
         show_state=show_state,
         secret=settings.server.secret,
     )
@@ -564,7 +565,11 @@ def wire(
         hub=hub,
         socket=socket,
         monitor=MonitorSocket(
-            stage.video.monitor, kit, bearer=authentication.by_token, room_access=room_access
+            stage.video.monitor,
+            kit,
+            bearer=authentication.by_token,
+            room_access=room_access,
+            elsewhere=stage.relay.socket if stage.relay else video_live.here,
         ),
         camera=CameraSocket(
             stage.cameras,

@@ -9,18 +9,15 @@ Events carry wire structs, so here `wire` lies below `service`, not above it.
 
 import hashlib
 import hmac
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from liveshop.chat import store, wire
+from liveshop.chat import people_store, store, wire
 from liveshop.chat.model import (
     ADDRESS_BAN,
-    REPEAT_WINDOW,
     SHOP_WIDE,
-    InForce,
     Limits,
     NoSuchMessage,
     NoSuchViewer,
@@ -29,19 +26,14 @@ from liveshop.chat.model import (
     Role,
     RoomRules,
     address_mark,
-    judge_message,
 )
+from liveshop.chat.posting import Posting, Saying, ShowState, ViewerNames
 from liveshop.kernel.clock import Clock, bounded, rfc3339
 from liveshop.kernel.errors import Forbidden, NotFound
-from liveshop.kernel.ids import MessageId, ShowId, ViewerId, new_id
+from liveshop.kernel.ids import MessageId, ShowId, ViewerId
 from liveshop.settings import ChatSettings
 from liveshop.storage import Database, Tx
 from liveshop.web.access import Principal
-
-ViewerName = Callable[[AsyncConnection, ViewerId], Awaitable[str | None]]
-"""The name a guest or customer goes by in the chat now; None: the one in their token."""
-ShowState = Callable[[AsyncConnection, ShowId], Awaitable[str | None]]
-"""The state of a show; None: there is no such show."""
 
 SNAPSHOT_MESSAGES = 50
 PAGE_MESSAGES = 100
@@ -63,17 +55,23 @@ class ChatService:
         clock: Clock,
         settings: ChatSettings,
         *,
-        viewer_name: ViewerName,
+        viewer_names: ViewerNames,
         show_state: ShowState,
         secret: str,
     ) -> None:
         self._database = database
         self._clock = clock
-        self._viewer_name = viewer_name
         self._show_state = show_state
-        self._limits = Limits(settings.max_length, settings.rate_per_10_seconds)
         self._default_rules = RoomRules(
             settings.slow_mode_seconds, settings.links_allowed, paused=False
+        )
+        self._posting = Posting(
+            database,
+            clock,
+            Limits(settings.max_length, settings.rate_per_10_seconds),
+            self._default_rules,
+            viewer_names=viewer_names,
+            show_state=show_state,
         )
         self._address_key = hmac.new(
             secret.encode(), b"liveshop chat addresses", hashlib.sha256
@@ -85,50 +83,8 @@ class ChatService:
         self, show_id: ShowId, who: Principal, text: str, *, address: str
     ) -> MessageId:
         """Say something. Raises what `judge_message` raises, NotFound, NotAChatter."""
-        role = _role(who)
-        author_id = ViewerId(who.id)
-        now = self._clock.now()
-        async with self._database.write() as tx:
-            conn = tx.conn
-            state = await self._state(conn, show_id)
-            name = await self._name(conn, who)
-            mark = address_mark(address, self._address_key) if who.is_viewer else None
-            # First of the writes: it makes one author's messages wait for each other, or several
-            # sent at once would all see the same past and slip through slow mode together.
-            await store.touch_author(
-                conn, show_id, author_id, name=name, address_mark=mark, now=now
-            )
-            rules = (await store.room(conn, show_id, default=self._default_rules)).rules
-            window = max(REPEAT_WINDOW, timedelta(seconds=rules.slow_mode_seconds))
-            clean = judge_message(
-                text,
-                role=role,
-                state=state,
-                rules=rules,
-                limits=self._limits,
-                sanctions=await self._sanctions(conn, show_id, who, mark),
-                recent=await store.said_lately(
-                    conn,
-                    show_id,
-                    author_id,
-                    since=now - window,
-                    limit=self._limits.rate_per_10_seconds + 5,
-                ),
-                now=now,
-            )
-            message = store.Message(
-                id=MessageId(new_id("msg", now)),
-                show_id=show_id,
-                author_id=author_id,
-                name=name,
-                role=role,
-                text=clean,
-                at=now,
-            )
-            await store.add_message(conn, message)
-            posted = wire.MessagePosted(message=wire.ChatMessage.of(message))
-            tx.publish(show_id, "chat.message", posted, at=now)
-        return message.id
+        mark = address_mark(address, self._address_key) if who.is_viewer else None
+        return await self._posting.say(show_id, Saying(who, _role(who), text, mark))
 
     async def delete_message(self, show_id: ShowId, who: Principal, message_id: MessageId) -> None:
         """Delete one's own message (its text is erased) or, as a moderator, anybody's (it stays
@@ -153,7 +109,7 @@ class ChatService:
         now = self._clock.now()
         async with self._database.write() as tx:
             name, _ = await self._sanctionable(tx.conn, show_id, viewer_id)
-            sanction = store.Sanction(
+            sanction = people_store.Sanction(
                 viewer_id=viewer_id,
                 scope=show_id,
                 kind="mute",
@@ -163,7 +119,7 @@ class ChatService:
                 by_name=by.name,
                 at=now,
             )
-            await store.put_sanction(tx.conn, sanction)
+            await people_store.put_sanction(tx.conn, sanction)
             self._publish_sanction(tx, show_id, sanction)
         return wire.Sanction.of(sanction)
 
@@ -176,7 +132,7 @@ class ChatService:
         now = self._clock.now()
         async with self._database.write() as tx:
             name, mark = await self._sanctionable(tx.conn, show_id, viewer_id)
-            sanction = store.Sanction(
+            sanction = people_store.Sanction(
                 viewer_id=viewer_id,
                 scope=SHOP_WIDE,
                 kind="ban",
@@ -188,7 +144,7 @@ class ChatService:
                 address_mark=mark,
                 address_until=now + ADDRESS_BAN if mark is not None else None,
             )
-            await store.put_sanction(tx.conn, sanction)
+            await people_store.put_sanction(tx.conn, sanction)
             blanked = await store.delete_all_of(tx.conn, show_id, viewer_id, by=by.id, now=now)
             self._publish_sanction(tx, show_id, sanction)
             await self._unpin(tx, show_id, blanked)
@@ -198,7 +154,7 @@ class ChatService:
         """Take back mute and ban. What was blanked stays blank. Without a sanction: nothing."""
         now = self._clock.now()
         async with self._database.write() as tx:
-            if await store.lift(tx.conn, show_id, viewer_id):
+            if await people_store.lift(tx.conn, show_id, viewer_id):
                 lifted = wire.ViewerSanctioned(viewer_id=viewer_id, kind="lifted", until=None)
                 tx.publish(show_id, "chat.sanctioned", lifted, at=now)
 
@@ -263,7 +219,7 @@ class ChatService:
         """Housekeeping, hourly: nothing is kept of an address longer than a ban can use it."""
         now = self._clock.now()
         async with self._database.write() as tx:
-            await store.forget_addresses(tx.conn, now - ADDRESS_BAN, now)
+            await people_store.forget_addresses(tx.conn, now - ADDRESS_BAN, now)
 
     # -- reading
 
@@ -322,7 +278,7 @@ class ChatService:
         """What is in force in a show: its mutes and the bans of the shop, newest first."""
         async with self._database.read() as conn:
             await self._state(conn, show_id)
-            found = await store.sanctions(conn, show_id, self._clock.now())
+            found = await people_store.sanctions(conn, show_id, self._clock.now())
         return [wire.Sanction.of(sanction) for sanction in found]
 
     # -- shared
@@ -333,10 +289,6 @@ class ChatService:
             raise NotFound("There is no such show.")
         return state
 
-    async def _name(self, conn: AsyncConnection, who: Principal) -> str:
-        known = await self._viewer_name(conn, ViewerId(who.id)) if who.is_viewer else None
-        return known or who.name or "Guest"
-
     async def _message(
         self, conn: AsyncConnection, show_id: ShowId, message_id: MessageId
     ) -> store.Message:
@@ -345,29 +297,18 @@ class ChatService:
             raise NoSuchMessage("There is no such message in this show.")
         return message
 
-    async def _sanctions(
-        self, conn: AsyncConnection, show_id: ShowId, who: Principal, mark: str | None
-    ) -> list[InForce]:
-        viewer_id = ViewerId(who.id)
-        found = await store.sanctions_on(conn, show_id, viewer_id)
-        if who.kind == "guest" and mark is not None:
-            by_address = await store.address_ban(conn, mark, viewer_id, self._clock.now())
-            if by_address is not None:
-                found.append(by_address)
-        return found
-
     async def _sanctionable(
         self, conn: AsyncConnection, show_id: ShowId, viewer_id: ViewerId
     ) -> tuple[str, str | None]:
         """Name and address mark of a viewer who wrote here."""
         if not viewer_id.startswith(("gst_", "cus_")):
             raise Forbidden("Staff cannot be muted or banned; change their role instead.")
-        known = await store.lock_author(conn, show_id, viewer_id)
+        known = await people_store.lock_author(conn, show_id, viewer_id)
         if known is None:
             raise NoSuchViewer("Nobody with this id has written in this show.")
         return known
 
-    def _publish_sanction(self, tx: Tx, show_id: ShowId, sanction: store.Sanction) -> None:
+    def _publish_sanction(self, tx: Tx, show_id: ShowId, sanction: people_store.Sanction) -> None:
         event = wire.ViewerSanctioned(
             viewer_id=sanction.viewer_id,
             kind=sanction.kind,

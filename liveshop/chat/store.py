@@ -1,17 +1,19 @@
-"""All SQL of the chat. Every function takes the connection first."""
+"""SQL of what is said and of the rules of rooms. Every function takes the connection first."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from liveshop.chat import tables
-from liveshop.chat.model import SHOP_WIDE, InForce, Role, RoomRules, Said, SanctionKind
+from liveshop.chat.model import Role, RoomRules, Said
 from liveshop.kernel.ids import MessageId, ShowId, ViewerId
-from liveshop.storage import insert
+from liveshop.storage import UtcDateTime, insert
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +30,6 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Sanction:
-    viewer_id: ViewerId
-    scope: str
-    kind: SanctionKind
-    name: str
-    until: datetime | None
-    by_id: str
-    by_name: str
-    at: datetime
-    address_mark: str | None = None
-    address_until: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Room:
     rules: RoomRules
     pinned_message_id: MessageId | None = None
@@ -49,8 +37,6 @@ class Room:
 
 
 _message = tables.message.c
-_author = tables.author.c
-_sanction = tables.sanction.c
 _room = tables.room.c
 _MESSAGE_COLUMNS = (
     _message.id,
@@ -118,167 +104,87 @@ async def unpin(conn: AsyncConnection, show_id: ShowId, message_ids: Sequence[st
     return result.rowcount > 0
 
 
-# -- authors
-
-
-async def touch_author(
-    conn: AsyncConnection,
-    show_id: ShowId,
-    author_id: ViewerId,
-    *,
-    name: str,
-    address_mark: str | None,
-    now: datetime,
-) -> None:
-    """Note that somebody writes. Until the transaction ends, the same author waits here."""
-    statement = insert(conn, tables.author).values(
-        show_id=show_id,
-        author_id=author_id,
-        name=name,
-        first_at=now,
-        last_at=now,
-        address_mark=address_mark,
-    )
-    await conn.execute(
-        statement.on_conflict_do_update(
-            index_elements=["show_id", "author_id"],
-            set_={"name": name, "last_at": now, "address_mark": address_mark},
-        )
-    )
-
-
-async def lock_author(
-    conn: AsyncConnection, show_id: ShowId, author_id: ViewerId
-) -> tuple[str, str | None] | None:
-    """The name and address mark of somebody who wrote here; waits for a message in flight."""
-    row = (
-        await conn.execute(
-            sa.select(_author.name, _author.address_mark)
-            .where(_author.show_id == show_id, _author.author_id == author_id)
-            .with_for_update()
-        )
-    ).one_or_none()
-    return None if row is None else (row.name, row.address_mark)
-
-
-async def forget_addresses(conn: AsyncConnection, before: datetime, now: datetime) -> None:
-    """Drop address marks nothing asks for any more, and mutes that are over."""
-    await conn.execute(
-        sa.update(tables.author)
-        .where(_author.last_at < before, _author.address_mark.is_not(None))
-        .values(address_mark=None)
-    )
-    await conn.execute(
-        sa.update(tables.sanction)
-        .where(_sanction.address_until <= now)
-        .values(address_mark=None, address_until=None)
-    )
-    await conn.execute(sa.delete(tables.sanction).where(_sanction.until <= now))
-
-
-# -- sanctions
-
-
-async def sanctions_on(
-    conn: AsyncConnection, show_id: ShowId, viewer_id: ViewerId
-) -> list[InForce]:
-    rows = await conn.execute(
-        sa.select(_sanction.kind, _sanction.until).where(
-            _sanction.viewer_id == viewer_id, _sanction.scope.in_([show_id, SHOP_WIDE])
-        )
-    )
-    return [InForce(row.kind, row.until) for row in rows]
-
-
-async def address_ban(
-    conn: AsyncConnection, address_mark: str, viewer_id: ViewerId, now: datetime
-) -> InForce | None:
-    """The ban of somebody else at this address, unless this viewer was writing before it."""
-    wrote_before = (
-        sa.select(_author.author_id)
-        .where(_author.author_id == viewer_id, _author.first_at < _sanction.at)
-        .exists()
-    )
-    row = (
-        await conn.execute(
-            sa.select(_sanction.address_until)
-            .where(
-                _sanction.address_mark == address_mark,
-                _sanction.address_until > now,
-                ~wrote_before,
-            )
-            .limit(1)
-        )
-    ).one_or_none()
-    return None if row is None else InForce("ban", row.address_until)
-
-
-async def put_sanction(conn: AsyncConnection, item: Sanction) -> None:
-    changing = {
-        "name": item.name,
-        "until": item.until,
-        "by_id": item.by_id,
-        "by_name": item.by_name,
-        "at": item.at,
-        "address_mark": item.address_mark,
-        "address_until": item.address_until,
-    }
-    await conn.execute(
-        insert(conn, tables.sanction)
-        .values(viewer_id=item.viewer_id, scope=item.scope, kind=item.kind, **changing)
-        .on_conflict_do_update(index_elements=["viewer_id", "scope", "kind"], set_=changing)
-    )
-
-
-async def lift(conn: AsyncConnection, show_id: ShowId, viewer_id: ViewerId) -> bool:
-    result = await conn.execute(
-        sa.delete(tables.sanction).where(
-            _sanction.viewer_id == viewer_id, _sanction.scope.in_([show_id, SHOP_WIDE])
-        )
-    )
-    return result.rowcount > 0
-
-
-async def sanctions(conn: AsyncConnection, show_id: ShowId, now: datetime) -> list[Sanction]:
-    """What is in force in a show, newest first."""
-    rows = await conn.execute(
-        sa.select(tables.sanction)
-        .where(
-            _sanction.scope.in_([show_id, SHOP_WIDE]),
-            sa.or_(_sanction.until.is_(None), _sanction.until > now),
-        )
-        .order_by(_sanction.at.desc(), _sanction.viewer_id)
-    )
-    return [Sanction(**row._mapping) for row in rows]
-
-
 # -- messages
 
 
-async def add_message(conn: AsyncConnection, item: Message) -> None:
+async def add_messages(conn: AsyncConnection, items: Sequence[Message]) -> None:
+    """In this order."""
     await conn.execute(
-        sa.insert(tables.message).values(
-            id=item.id,
-            show_id=item.show_id,
-            author_id=item.author_id,
-            name=item.name,
-            role=item.role,
-            text=item.text,
-            at=item.at,
-        )
+        sa.insert(tables.message),
+        [
+            {
+                "id": item.id,
+                "show_id": item.show_id,
+                "author_id": item.author_id,
+                "name": item.name,
+                "role": item.role,
+                "text": item.text,
+                "at": item.at,
+            }
+            for item in items
+        ],
     )
 
 
 async def said_lately(
-    conn: AsyncConnection, show_id: ShowId, author_id: ViewerId, *, since: datetime, limit: int
-) -> list[Said]:
-    rows = await conn.execute(
-        sa.select(_message.text, _message.at)
-        .where(_message.show_id == show_id, _message.author_id == author_id, _message.at > since)
-        .order_by(_message.seq.desc())
-        .limit(limit)
+    conn: AsyncConnection,
+    show_id: ShowId,
+    author_ids: Collection[ViewerId],
+    *,
+    since: datetime,
+    at_most: int,
+) -> dict[ViewerId, list[Said]]:
+    """Of the last `at_most` messages of each, those after a moment."""
+    statement = _LATELY_ON_SQLITE
+    given: object = msgspec.json.encode(list(author_ids)).decode()
+    if conn.dialect.name == "postgresql":
+        statement, given = _LATELY_ON_POSTGRESQL, list(author_ids)
+    parameters = {"given": given, "show_id": show_id, "since": since, "at_most": at_most}
+    found: dict[ViewerId, list[Said]] = {}
+    for author_id, text, at in await conn.execute(statement, parameters):
+        found.setdefault(author_id, []).append(Said(text, at))
+    return found
+
+
+def _last_of(author_id: sa.ColumnElement[str], *columns: str) -> sa.Select[Any]:
+    """Through the index, so that a long evening of somebody costs no more than a short one."""
+    last = tables.message.alias("last")
+    return (
+        sa.select(*(last.c[column] for column in columns))
+        .where(
+            last.c.show_id == sa.bindparam("show_id", type_=sa.String),
+            last.c.author_id == author_id,
+        )
+        .order_by(last.c.seq.desc())
+        .limit(sa.bindparam("at_most", type_=sa.Integer))
     )
-    return [Said(row.text, row.at) for row in rows]
+
+
+def _lately_on_postgresql() -> sa.Select[Any]:
+    people = sa.func.unnest(sa.bindparam("given", type_=ARRAY(sa.String)))
+    given = people.table_valued(sa.column("author_id", sa.String), name="given").render_derived()
+    last = _last_of(given.c.author_id, "text", "at").lateral("said")
+    return (
+        sa.select(given.c.author_id, last.c.text, last.c.at)
+        .select_from(given.join(last, sa.true()))
+        .where(last.c.at > sa.bindparam("since", type_=UtcDateTime))
+    )
+
+
+def _lately_on_sqlite() -> sa.Select[Any]:
+    """It knows no LATERAL."""
+    people = sa.func.json_each(sa.bindparam("given", type_=sa.String))
+    given = people.table_valued(sa.column("value", sa.String), name="given")
+    last = _last_of(given.c.value, "seq").correlate(given)
+    return (
+        sa.select(given.c.value, _message.text, _message.at)
+        .select_from(given.join(tables.message, _message.seq.in_(last.scalar_subquery())))
+        .where(_message.at > sa.bindparam("since", type_=UtcDateTime))
+    )
+
+
+_LATELY_ON_POSTGRESQL = _lately_on_postgresql()
+_LATELY_ON_SQLITE = _lately_on_sqlite()
 
 
 async def message(conn: AsyncConnection, show_id: ShowId, message_id: MessageId) -> Message | None:

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, UnsetType, field
 
 from liveshop.chat.model import Role, RoomRules, SanctionKind
+from liveshop.chat.people_store import Sanction as StoredSanction
 from liveshop.chat.store import Message
-from liveshop.chat.store import Sanction as StoredSanction
 from liveshop.kernel.clock import rfc3339
 from liveshop.realtime.wire import When
 from liveshop.web.wire import Wire

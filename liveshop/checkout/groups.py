@@ -3,33 +3,12 @@
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
-import structlog
+from liveshop.storage import together_or_alone
 
-from liveshop.kernel.errors import ShopError
+__all__ = ["one_each", "together_or_alone"]
 
 Wish = TypeVar("Wish")
 Granted = TypeVar("Granted")
-_log = structlog.get_logger("checkout")
-
-
-async def together_or_alone(
-    write: Callable[[Sequence[Wish]], Awaitable[list[Granted | Exception]]], group: Sequence[Wish]
-) -> list[Granted | Exception]:
-    """What `write` answers, in one transaction for all of them. A wish that breaks its group in a
-    way nobody foresaw breaks alone.
-    """
-    try:
-        return await write(group)
-    except ShopError as error:
-        return [error] * len(group)
-    except Exception as error:
-        if len(group) == 1:
-            return [error]
-        _log.error("group_broke", wishes=len(group), error=repr(error))
-    answers: list[Granted | Exception] = []
-    for wish in group:
-        answers += await together_or_alone(write, [wish])
-    return answers
 
 
 async def one_each(

@@ -1,6 +1,6 @@
 """Use cases of viewers: come in as a guest or a customer, choose a name, consent, be forgotten."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -127,9 +127,11 @@ class CustomerService:
                 raise NotFound("There is no such viewer.")
         return cleaned
 
-    async def display_name(self, conn: AsyncConnection, viewer_id: str) -> str:
-        """The name to show for a viewer, read in the caller's transaction."""
-        return await store.display_name(conn, viewer_id)
+    async def display_names(
+        self, conn: AsyncConnection, viewer_ids: Collection[ViewerId]
+    ) -> dict[ViewerId, str]:
+        """The name to show for each of these viewers, read in the caller's transaction."""
+        return await store.display_names(conn, viewer_ids)
 
     async def segments_of(self, conn: AsyncConnection, viewer_id: ViewerId) -> frozenset[str]:
         """The segments a viewer is in, read in the caller's transaction."""

@@ -17,7 +17,7 @@ from liveshop.customers.model import (
 )
 from liveshop.customers.tables import consent, viewer
 from liveshop.kernel.ids import ConsentId, ViewerId, new_id
-from liveshop.storage import insert
+from liveshop.storage import Rows, insert
 
 
 def _viewer(row: Any) -> Viewer:
@@ -40,12 +40,19 @@ async def viewers_by_ids(conn: AsyncConnection, viewer_ids: Collection[str]) -> 
     return {row.id: _viewer(row) for row in rows}
 
 
-async def display_name(conn: AsyncConnection, viewer_id: str) -> str:
-    """The chosen name, or the default one that follows from the id."""
-    name = (
-        await conn.execute(sa.select(viewer.c.display_name).where(viewer.c.id == viewer_id))
-    ).scalar_one_or_none()
-    return name or default_name(viewer_id)
+async def display_names(
+    conn: AsyncConnection, viewer_ids: Collection[ViewerId]
+) -> dict[ViewerId, str]:
+    """The name each has chosen, or the default one that follows from the id."""
+    rows = await _CHOSEN_NAMES(conn, [[viewer_id] for viewer_id in viewer_ids])
+    chosen = {row.id: row.display_name for row in rows}
+    return {one: chosen.get(one) or default_name(one) for one in viewer_ids}
+
+
+_CHOSEN_NAMES = Rows(
+    {"id": sa.String},
+    lambda given: sa.select(viewer.c.id, viewer.c.display_name).where(viewer.c.id == given["id"]),
+)
 
 
 async def segments_of(conn: AsyncConnection, viewer_id: str) -> frozenset[str]:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from liveshop.app import Liveshop
+from liveshop.chat import people_store as chat_people
 from liveshop.chat import store as chat_store
 from liveshop.chat.model import Role
 from liveshop.demo.film import CHAPTER_SECONDS, FILM_SECONDS
@@ -166,8 +167,8 @@ async def _talk(tx: Tx, show_id: ShowId, began_at: datetime, host_id: ViewerId) 
         at = began_at + timedelta(seconds=seconds)
         author_id = authors.setdefault(name, ViewerId(new_id("gst", at)))
         role: Role = "host" if name == HOST_NAME else "guest"
-        await chat_store.touch_author(
-            tx.conn, show_id, author_id, name=name, address_mark=None, now=at
+        await chat_people.touch_authors(
+            tx.conn, show_id, [chat_people.Author(author_id, name, address_mark=None)], now=at
         )
         message = chat_store.Message(
             id=MessageId(new_id("msg", at)),
@@ -178,4 +179,4 @@ async def _talk(tx: Tx, show_id: ShowId, began_at: datetime, host_id: ViewerId) 
             text=text,
             at=at,
         )
-        await chat_store.add_message(tx.conn, message)
+        await chat_store.add_messages(tx.conn, [message])

@@ -3,7 +3,7 @@
 from liveshop.storage.engine import Database, StorageUnavailable, connected, translated
 from liveshop.storage.outbox import Jobs, Worker
 from liveshop.storage.sql import Rows, insert, metadata
-from liveshop.storage.together import Together
+from liveshop.storage.together import Together, together_or_alone
 from liveshop.storage.types import Json, UtcDateTime
 from liveshop.storage.unit_of_work import Published, Tx
 
@@ -21,5 +21,6 @@ __all__ = [
     "connected",
     "insert",
     "metadata",
+    "together_or_alone",
     "translated",
 ]

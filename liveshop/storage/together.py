@@ -8,8 +8,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+import structlog
+
+from liveshop.kernel.errors import ShopError
+
 Asked = TypeVar("Asked")
 Answer = TypeVar("Answer")
+_log = structlog.get_logger("storage")
 
 
 class Together(Generic[Asked, Answer]):
@@ -67,3 +72,23 @@ class Together(Generic[Asked, Answer]):
                 future.set_exception(answer)
             else:
                 future.set_result(answer)
+
+
+async def together_or_alone(
+    write: Callable[[Sequence[Asked]], Awaitable[list[Answer | Exception]]], group: Sequence[Asked]
+) -> list[Answer | Exception]:
+    """What `write` answers, in one transaction for all of them. Whoever breaks his group in a way
+    nobody foresaw breaks alone.
+    """
+    try:
+        return await write(group)
+    except ShopError as error:
+        return [error] * len(group)
+    except Exception as error:
+        if len(group) == 1:
+            return [error]
+        _log.error("group_broke", size=len(group), error=repr(error))
+    answers: list[Answer | Exception] = []
+    for one in group:
+        answers += await together_or_alone(write, [one])
+    return answers

@@ -1,7 +1,7 @@
 """The chat through real sockets and a real database: what one says, the others see."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -33,8 +33,10 @@ SHOW_ID = ShowId(SHOW)
 MESSAGE = "msg_01K00000000000000000000000"
 
 
-async def no_name(_conn: AsyncConnection, _viewer_id: ViewerId) -> str | None:
-    return None
+async def no_names(
+    _conn: AsyncConnection, _viewer_ids: Collection[ViewerId]
+) -> dict[ViewerId, str]:
+    return {}
 
 
 async def is_live(_conn: AsyncConnection, _show_id: ShowId) -> str | None:
@@ -47,7 +49,7 @@ def service(database: Database, clock: ManualClock) -> ChatService:
         database,
         clock,
         ChatSettings(),
-        viewer_name=no_name,
+        viewer_names=no_names,
         show_state=is_live,
         secret="s" * 32,
     )

@@ -1,6 +1,7 @@
 """The chat's use cases on both databases: what is kept, what is told, what is refused."""
 
 import asyncio
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from room_builders import CUSTOMER, GUEST, HOST, MERCHANT, MODERATOR, OTHER_GUEST, OTHER_SHOW, SHOW
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from liveshop.chat import ChatService, store, wire
+from liveshop.chat import ChatService, people_store, store, wire
 from liveshop.chat.model import (
     Banned,
     Muted,
@@ -42,18 +43,24 @@ class Chat:
         self.states: dict[str, str] = {SHOW: "live", OTHER_SHOW: "live"}
         self.names: dict[str, str] = {}
         self.told: list[Published] = []
-        self.service = ChatService(
-            database,
-            clock,
+        self.service = self.node()
+        database.publish = self._publish
+
+    def node(self) -> ChatService:
+        """Another node's, which gathers messages of its own."""
+        return ChatService(
+            self.database,
+            self.clock,
             ChatSettings(),
-            viewer_name=self._name,
+            viewer_names=self._names,
             show_state=self._state,
             secret="s" * 32,
         )
-        database.publish = self._publish
 
-    async def _name(self, _conn: AsyncConnection, viewer_id: ViewerId) -> str | None:
-        return self.names.get(viewer_id)
+    async def _names(
+        self, _conn: AsyncConnection, viewer_ids: Collection[ViewerId]
+    ) -> dict[ViewerId, str]:
+        return {one: self.names[one] for one in viewer_ids if one in self.names}
 
     async def _state(self, _conn: AsyncConnection, show_id: ShowId) -> str | None:
         return self.states.get(show_id)
@@ -256,8 +263,11 @@ async def test_deleting_does_not_buy_a_faster_pace(chat: Chat) -> None:
 
 
 async def test_messages_sent_at_once_do_not_slip_through_together(chat: Chat) -> None:
-    """Each would see the same past, were the author's row not taken first."""
-    attempts = [chat.say(GUEST, f"flood {n}") for n in range(20)]
+    """Neither to one node, where they share a transaction, nor to several."""
+    nodes = [chat.service, chat.node(), chat.node()]
+    attempts = [
+        nodes[n % 3].post_message(SHOW_ID, GUEST, f"flood {n}", address=HOME) for n in range(20)
+    ]
     outcomes = await asyncio.gather(*attempts, return_exceptions=True)
     refused = [outcome for outcome in outcomes if isinstance(outcome, TooManyMessages)]
     assert len(refused) == 15
@@ -272,18 +282,20 @@ async def test_without_the_authors_row_they_would(
     async def not_taken(*_: object, **__: object) -> None:
         return None
 
-    monkeypatch.setattr(store, "touch_author", not_taken)
+    monkeypatch.setattr(people_store, "touch_authors", not_taken)
     together = 1 if chat.database.is_sqlite else 8
     meeting = asyncio.Barrier(together)
     said_lately = store.said_lately
 
-    async def all_look_at_once(*args: Any, **kwargs: Any) -> list[Said]:
+    async def all_look_at_once(*args: Any, **kwargs: Any) -> dict[ViewerId, list[Said]]:
         said = await said_lately(*args, **kwargs)
         await meeting.wait()
         return said
 
     monkeypatch.setattr(store, "said_lately", all_look_at_once)
-    attempts = [chat.say(GUEST, f"flood {n}") for n in range(8)]
+    attempts = [
+        chat.node().post_message(SHOW_ID, GUEST, f"flood {n}", address=HOME) for n in range(8)
+    ]
     async with asyncio.timeout(10):
         await asyncio.gather(*attempts, return_exceptions=True)
     assert len(await chat.texts()) == (5 if chat.database.is_sqlite else 8)

@@ -210,11 +210,12 @@ async def test_a_name_is_read_in_the_callers_transaction(
     customers: CustomerService, database: Database
 ) -> None:
     guest = customers.new_guest()
+    ids = [ViewerId(guest.viewer_id)]
     async with database.read() as conn:
-        assert await customers.display_name(conn, guest.viewer_id) == guest.name
+        assert await customers.display_names(conn, ids) == {guest.viewer_id: guest.name}
     await customers.rename(guest.viewer_id, "Zoë")
     async with database.read() as conn:
-        assert await customers.display_name(conn, guest.viewer_id) == "Zoë"
+        assert await customers.display_names(conn, ids) == {guest.viewer_id: "Zoë"}
 
 
 async def test_nobody_chats_under_the_shops_name(customers: CustomerService) -> None:
