@@ -59,6 +59,12 @@ def unlogged(type_: str, data: msgspec.Struct) -> bytes:
     return text_frame(_encode({"t": type_, "d": data}))
 
 
+def type_of(frame: bytes) -> bytes:
+    """The type of a frame made by `unlogged`."""
+    _, _, rest = frame.partition(b'{"t":"')
+    return rest.partition(b'"')[0]
+
+
 def answer(command_id: int, result: msgspec.Struct | None) -> bytes:
     return text_frame(_encode({"id": command_id, "ok": {} if result is None else result}))
 

@@ -69,6 +69,11 @@ class Sampler:
         self._since: dict[str, float] = {}
         """Since when each author has been waiting; whoever spoke last is at the end."""
 
+    def has_places(self, count: int, now: float) -> bool:
+        """Whether so many messages would all be shown."""
+        self._refill(now)
+        return count <= self._places
+
     def sample(self, events: Sequence[Event], now: float) -> Sampled:
         """Decide about events that follow each other; `now` in seconds, never going back.
 

@@ -17,13 +17,14 @@ from liveshop.kernel.ids import has_prefix
 from liveshop.realtime import frames
 from liveshop.realtime.commands import CommandSpec, Session
 from liveshop.realtime.handshake import Bearer, Handshake, check_handshake
-from liveshop.realtime.hub import Hub, Joined, Viewer
+from liveshop.realtime.hub import Hub, Joined
 from liveshop.realtime.model import (
     SUBPROTOCOL,
     CloseCode,
     Position,
 )
 from liveshop.realtime.protocol import CloseWith, Command, Peer, Refusal
+from liveshop.realtime.viewer import Viewer
 from liveshop.realtime.wire import Hello, Ping, Pong, You
 from liveshop.settings import RealtimeSettings
 from liveshop.web.access import PUBLIC, BadToken, Principal

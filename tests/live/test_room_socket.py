@@ -25,7 +25,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from liveshop.kernel.errors import Forbidden
 from liveshop.realtime import CloseCode, CommandSpec, Hub, Position, Session
-from liveshop.realtime.hub import Joined, Viewer
+from liveshop.realtime.hub import Joined
+from liveshop.realtime.viewer import Viewer
 from liveshop.settings import RealtimeSettings
 from liveshop.web.access import SIGNED_IN, Principal, permission
 from liveshop.web.wire import Wire

@@ -25,7 +25,7 @@ from structlog.testing import capture_logs
 
 from liveshop.kernel.errors import Unavailable
 from liveshop.realtime import CloseCode, Hub, MemoryBroker, Position, RoomPublisher, frames
-from liveshop.realtime.hub import Viewer
+from liveshop.realtime.viewer import Viewer
 from liveshop.storage import Published
 from liveshop.web.access import ANONYMOUS, Principal
 from liveshop.web.metrics import Metrics
@@ -188,7 +188,7 @@ async def test_an_unknown_place_fails_and_goes_on_from_now(stage: Stage, resume:
 async def test_a_client_that_stops_reading_its_backlog_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("liveshop.realtime.hub.DRAIN_SECONDS", 0.0)
+    monkeypatch.setattr("liveshop.realtime.viewer.DRAIN_SECONDS", 0.0)
     stage = Stage(buffer_bytes=8_000)
     start = await stage.broker.position(SHOW)
     await stage.say(*range(20), pad="x" * 1000)
