@@ -1,21 +1,21 @@
 """What happens to shows' video, written down and told to their rooms, in order.
 
 The log is kept in the database and not beside the streams in memory: hosts look at it afterwards,
-and a server that was killed knows from it which pictures its viewers are waiting for. One server
-packages a show; with several, each would have to say in the log which one writes.
+and a server that was killed knows from it which pictures its viewers are waiting for. Of several
+nodes the one that is the show's origin writes; when it has died, one of the others says so.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 
 from liveshop.kernel.clock import Clock
 from liveshop.kernel.ids import ShowId
-from liveshop.shows import key_store, log_store, store, wire
+from liveshop.shows import key_store, log_store, origin_store, store, wire
 from liveshop.shows.log_store import Kind, Picture
 from liveshop.shows.model import Show, UnknownShow
 from liveshop.shows.on_air import video_state
@@ -29,6 +29,7 @@ from liveshop.video.model import (
     VideoReplaced,
     VideoStarted,
 )
+from liveshop.video.origins import Origin
 
 _log = structlog.get_logger("shows")
 
@@ -43,8 +44,18 @@ _KINDS: Final[Mapping[type[VideoEvent], Kind]] = {
 NextEvent = Callable[[], Awaitable[VideoEvent]]
 
 
+class Nodes(Protocol):
+    """This node among several."""
+
+    @property
+    def node(self) -> str: ...
+
+    async def settle(self) -> None:
+        """See `Origins.settle`."""
+
+
 class Broadcasts:
-    """`run()` belongs to the application's background work.
+    """`run()` belongs to the application's background work. `nodes`: None where there is but one.
 
     Made when the server starts: that moment is when video is gone that a former one had.
     """
@@ -57,6 +68,7 @@ class Broadcasts:
         next_event: NextEvent,
         grace_seconds: int,
         again_seconds: float = 1.0,
+        nodes: Nodes | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -64,6 +76,7 @@ class Broadcasts:
         self._grace = timedelta(seconds=grace_seconds)
         self._again_seconds = again_seconds
         """How long to wait for a database that is away."""
+        self._nodes = nodes
         self._started_at = clock.now()
         self._has_taken_stock = False
         self._pending: VideoEvent | None = None
@@ -93,25 +106,47 @@ class Broadcasts:
                 await asyncio.sleep(self._again_seconds)
 
     async def _note_restart(self) -> None:
-        """Whatever was on air is not any more: nobody sends video to a server that was away."""
+        """Whatever was on air here is not any more: nobody sends video to a server that was
+        away."""
         async with self._database.read() as conn:
             show_ids = await log_store.shows_with_picture(conn)
         for show_id in show_ids:
             lost = VideoLost(show_id, self._started_at, {"reason": "server_restarted"})
             await self._patiently(partial(self.note, lost))
 
-    async def note(self, event: VideoEvent) -> None:
-        """Write one down and tell the room. The same event twice is one entry."""
+    async def note_gone(self, origin: Origin) -> None:
+        """A node has died that had a show's video; each of the others may say so. Raises
+        StorageUnavailable."""
+        lost = VideoLost(origin.show_id, self._clock.now(), {"reason": "server_restarted"})
+        await self.note(lost, gone=origin)
+
+    async def note(self, event: VideoEvent, *, gone: Origin | None = None) -> None:
+        """Write one down and tell the room. The same event twice is one entry. `gone`: the node
+        that it is said of; None: this one."""
+        if self._nodes is not None and gone is None:
+            await self._nodes.settle()
         now = self._clock.now()
         async with self._database.write() as tx:
             show = await store.by_id(tx.conn, event.show_id, for_update=True)
             if show is None or _is_after_the_end(show, event.at):
+                return
+            if not await self._is_told_by(tx, event, gone):
                 return
             before = await video_state(tx.conn, show, self._grace)
             is_repeat = not await self._add(tx, show, event)
             seen = await video_state(tx.conn, show, self._grace)
             if is_repeat or seen != before:
                 tx.publish(room_of(show.id), "video.changed", seen, at=now)
+
+    async def _is_told_by(self, tx: Tx, event: VideoEvent, gone: Origin | None) -> bool:
+        """Whether the node that this is said of is still the show's origin: when another one has
+        taken over, what becomes of the former one's picture is no news."""
+        if self._nodes is None or isinstance(event, VideoRefused):
+            return True
+        origin = await origin_store.of_show(tx.conn, event.show_id)
+        if gone is not None:
+            return origin == gone
+        return origin is None or origin.node == self._nodes.node
 
     async def _add(self, tx: Tx, show: Show, event: VideoEvent) -> bool:
         """False when it is there: the commit before went through, and only its answer was lost."""

@@ -5,7 +5,7 @@ up within a second, here at once and in other processes when they next write how
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
@@ -64,6 +64,14 @@ class Kept(Protocol):
     async def remove(self, show_id: ShowId) -> None: ...
 
 
+class RecordingElsewhere(Exception):
+    """What is to be done can only be done by the node that has the recording."""
+
+
+async def _always(_: ShowId) -> bool:
+    return True
+
+
 class ReplayFiles:
     """`handlers` are for a worker that keeps its claims: a file may take minutes."""
 
@@ -75,6 +83,7 @@ class ReplayFiles:
         maker: Maker,
         *,
         tell_seconds: float = 1.0,
+        is_here: Callable[[ShowId], Awaitable[bool]] = _always,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -82,6 +91,8 @@ class ReplayFiles:
         self._maker = maker
         self._tell_seconds = tell_seconds
         """How often it is written down how far a file is, and looked whether it is still wanted."""
+        self._is_here = is_here
+        """Whether no other node is to do it, which has the recording."""
         self._to_keep: asyncio.Queue[File] = asyncio.Queue()
         self._making: dict[FileId, asyncio.Task[Made]] = {}
         self.handlers: Mapping[str, Handler] = {MAKE: self._make, REMOVE: self._remove}
@@ -110,6 +121,7 @@ class ReplayFiles:
 
     async def _make(self, payload: dict[str, Any]) -> None:
         asked = msgspec.convert(payload, MakeFile)
+        await self._leave_to_others(ShowId(asked.show_id))
         file = await self._begun(asked)
         if file is None:
             return
@@ -134,6 +146,12 @@ class ReplayFiles:
         except Exception:
             _log.exception("file_not_made", show=file.show_id, kind=file.kind)
             await self._failed(file, _BROKEN)
+
+    async def _leave_to_others(self, show_id: ShowId) -> None:
+        """Raises RecordingElsewhere: the job comes back, and one of the next who take it is the
+        node that has the files."""
+        if not await self._is_here(show_id):
+            raise RecordingElsewhere("Another node has this recording.")
 
     async def _begun(self, asked: MakeFile) -> File | None:
         """None: it was deleted, or is done with."""
@@ -253,6 +271,7 @@ class ReplayFiles:
     async def _remove(self, payload: dict[str, Any]) -> None:
         asked = msgspec.convert(payload, Remove)
         show_id = ShowId(asked.show_id)
+        await self._leave_to_others(show_id)
         if asked.names is None:
             await self._kept.remove(show_id)
             return

@@ -5,6 +5,7 @@ of a crowd on. Anybody may read it from any page; shows for customers need signe
 """
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Annotated, Any, Final
 
 from aiohttp import web
@@ -62,9 +63,7 @@ def endpoints(
     """`show_for`: raises when there is no such show for whoever asks."""
 
     def show_of(call: Call) -> ShowId:
-        show_id, is_signed = links.opened(call.params["show_id"], call.now)
-        service.admit(show_id, is_signed=is_signed)
-        return show_id
+        return admitted(service, links, call.params["show_id"], call.now)
 
     async def multivariant(call: Call) -> web.Response:
         return _file(service.multivariant(show_of(call)).encode(), PLAYLIST_TYPE, _PLAYLIST_CACHE)
@@ -179,6 +178,16 @@ def endpoints(
             errors=(NotFound,),
         ),
     ]
+
+
+def admitted(service: VideoService, links: PlaybackLinks, named: str, now: datetime) -> ShowId:
+    """The show that a path names, if it opens what is on now. Raises BadPlaybackLink."""
+    rehearsal = service.rehearsal_of(links.named(named))
+    if rehearsal is not None:
+        return links.opened_rehearsal(named, rehearsal, now)
+    show_id, is_signed = links.opened(named, now)
+    service.admit(show_id, is_signed=is_signed)
+    return show_id
 
 
 def _public(

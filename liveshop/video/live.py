@@ -6,7 +6,7 @@ Nothing is said by the reader. Refused ones are upgraded first and closed after,
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
@@ -34,6 +34,12 @@ _MOST_READERS: Final = 50
 """In all. A reader takes the whole stream and no cache stands in between."""
 
 MonitorOf = Callable[[ShowId], Monitor]
+Elsewhere = Callable[[web.Request, web.WebSocketResponse, ShowId], Awaitable[CloseCode | None]]
+"""Sends what the node has that has the show's video; why it ended. None: this one has, if any."""
+
+
+async def here(_request: web.Request, _reader: web.WebSocketResponse, _show_id: ShowId) -> None:
+    return None
 
 
 class _Refused(Exception):
@@ -59,6 +65,7 @@ class MonitorSocket:
         most_readers: int = _MOST_READERS,
         proved_seconds: float = _PROVED_SECONDS,
         send_seconds: float = _SEND_SECONDS,
+        elsewhere: Elsewhere = here,
     ) -> None:
         self._monitor_of = monitor_of
         self._handshake = Handshake(kit, bearer)
@@ -66,7 +73,10 @@ class MonitorSocket:
         self._most_readers = most_readers
         self._proved_seconds = proved_seconds
         self._send_seconds = send_seconds
+        self._elsewhere = elsewhere
         self._feeds: set[MonitorFeed] = set()
+        self._passed_on: set[asyncio.Task[CloseCode | None]] = set()
+        """Readers of what other nodes have."""
         self._open = 0
         self._nobody_left = asyncio.Event()
         self._going_down = False
@@ -96,6 +106,8 @@ class MonitorSocket:
         self._going_down = True
         for feed in list(self._feeds):
             feed.close()
+        for task in list(self._passed_on):
+            task.cancel()
         try:
             async with asyncio.timeout(seconds):
                 if self._open:
@@ -110,9 +122,10 @@ class MonitorSocket:
         try:
             show_id = await self._admit(request)
             # Those who are refused are no readers: nobody locks the staff out by knocking.
-            if len(self._feeds) >= self._most_readers:
+            if len(self._feeds) + len(self._passed_on) >= self._most_readers:
                 raise _Refused(CloseCode.UNAVAILABLE)
-            code = await self._attend(request, ws, show_id)
+            heard = await self._from_elsewhere(request, ws, show_id)
+            code = await self._attend(request, ws, show_id) if heard is None else heard
         except _Refused as refused:
             code = refused.code
         except ConnectionError:
@@ -121,6 +134,22 @@ class MonitorSocket:
             _log.exception("reader_failed")
         finally:
             await _finish(request, ws, code)
+
+    async def _from_elsewhere(
+        self, request: web.Request, ws: web.WebSocketResponse, show_id: ShowId
+    ) -> CloseCode | None:
+        """Whether he may still read is asked where it comes from."""
+        task = asyncio.ensure_future(self._elsewhere(request, ws, show_id))
+        self._passed_on.add(task)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if not self._going_down:
+                raise
+            return CloseCode.GOING_DOWN
+        finally:
+            task.cancel()
+            self._passed_on.discard(task)
 
     async def _attend(
         self, request: web.Request, ws: web.WebSocketResponse, show_id: ShowId

@@ -202,6 +202,11 @@ class Recordings(ArchivedRecordings):
         """The show is over, whichever process began to record it. May be repeated."""
         self.of(show_id).end()
 
+    def let_go(self, show_id: ShowId) -> None:
+        """Another node goes on with it, in the same folder where nodes share one: what was added is
+        written, and it is read anew if it ever comes back."""
+        self._recordings.pop(show_id, None)
+
     async def unended(self) -> list[ShowId]:
         """Recordings that wait for the end of their show."""
         found = await asyncio.to_thread(folders, self._root)

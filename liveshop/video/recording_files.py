@@ -189,6 +189,7 @@ class RecordingFiles:
         if not self._continues(segment.entry):
             self.close()
             self._is_torn = True
+            self._take_up()
         elif self._open is not None and self._is_full(self._open, segment):
             self.close()
         self._last = segment.entry
@@ -333,6 +334,12 @@ class RecordingFiles:
             is_discontinuous=self._is_torn and bool(self._state.kept or self._state.forgotten),
             is_independent=segment.is_independent,
         )
+
+    def _take_up(self) -> None:
+        """What another node has added, in a folder that nodes share. Raises OSError."""
+        if size_of(self.folder / INDEX) > self._index_size:
+            self._hidden, self._leaving, self._is_loaded = 0, [], False
+            self.load()
 
     def _look_after_folder(self) -> None:
         """Begin anew where somebody took the files away. Raises OSError."""

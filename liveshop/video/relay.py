@@ -8,12 +8,13 @@ that nodes themselves have written into the database are fetched, and no redirec
 
 import asyncio
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import aiohttp
+import msgspec
 import structlog
 from aiohttp import WSMsgType, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
@@ -48,6 +49,12 @@ _MOST_STREAMED: Final = 100
 """Films and chunks of recordings, each for one viewer."""
 _KEPT_SECONDS: Final = 2.0
 """What never changes is kept so long for those who ask a little later; as `_MOST_SHARED` has it."""
+_OF_RECORDINGS: Final = ("/hls/{show_id}/replay/", "/hls/{show_id}/files/")
+_OF_STAFF: Final = (
+    "/api/shows/{show_id}/video",
+    "/api/shows/{show_id}/recording",
+    "/api/shows/{show_id}/simulcast",
+)
 _ASKED: Final = (hdrs.ACCEPT, "X-Forwarded-For")
 _WHICH_BYTES: Final = (hdrs.RANGE, hdrs.IF_RANGE, hdrs.IF_NONE_MATCH)
 _PROOF: Final = (hdrs.COOKIE, hdrs.AUTHORIZATION, hdrs.ORIGIN, hdrs.HOST)
@@ -95,6 +102,18 @@ class Relay:
 
     # -- which requests
 
+    def passing_on(self, endpoints: Iterable[Endpoint]) -> list[Endpoint]:
+        """All of these, as every node is to answer them."""
+        return [self._for_all(one) for one in endpoints]
+
+    def _for_all(self, endpoint: Endpoint) -> Endpoint:
+        if endpoint.path.startswith("/hls/{show_id}/"):
+            is_kept = endpoint.path.startswith(_OF_RECORDINGS)
+            return self.kept(endpoint) if is_kept else self.live(endpoint)
+        if endpoint.method == "GET" and endpoint.path in _OF_STAFF:
+            return self.told(endpoint)
+        return endpoint
+
     def live(self, endpoint: Endpoint) -> Endpoint:
         """Of a running show: answered by its origin. `show_id` is in the path."""
 
@@ -134,12 +153,19 @@ class Relay:
 
         return replace(endpoint, handler=handle)
 
-    async def asked(self, request: web.Request, show_id: ShowId) -> Answer | None:
-        """What the show's origin answers to staff; None: that is this node."""
-        origin = None if self.is_relayed(request) else self._origins.elsewhere(show_id)
-        if origin is None:
-            return None
-        return await self._fetched(request, origin, with_proof=True)
+    def told(self, endpoint: Endpoint) -> Endpoint:
+        """For staff, about what arrives: the show's origin knows, and checks who asks once more."""
+
+        async def handle(call: Call) -> Any:
+            show_id = ShowId(call.params["show_id"])
+            origin = None if self.is_relayed(call.request) else self._origins.elsewhere(show_id)
+            if origin is not None:
+                answer = await self._fetched(call.request, origin, with_proof=True)
+                if answer.status == 200:
+                    return msgspec.json.decode(answer.body, type=endpoint.answer)
+            return await endpoint.handler(call)
+
+        return replace(endpoint, handler=handle)
 
     def is_relayed(self, request: web.Request) -> bool:
         """Whether another node has passed it on."""
