@@ -24,6 +24,7 @@ from liveshop.catalog import http as catalog_http
 from liveshop.catalog import jobs as catalog_jobs
 from liveshop.catalog.display import CatalogDisplay
 from liveshop.catalog.media import MediaService
+from liveshop.catalog.model import ProductsTouched, StockTouched
 from liveshop.catalog.service import CatalogService
 from liveshop.catalog.wire import ImageLinks
 from liveshop.chat import http as chat_http
@@ -65,9 +66,11 @@ from liveshop.pages.share_pictures import LiveCards, SharePictures
 from liveshop.payments import http as hooks_http
 from liveshop.payments.assembly import providers_of
 from liveshop.payments.inbox import Inbox
+from liveshop.payments.model import SomethingDue
 from liveshop.payments.reconciler import Reconciler
 from liveshop.payments.service import Payments
 from liveshop.promotions import http as promotions_http
+from liveshop.promotions.model import PromotionsTouched
 from liveshop.promotions.prices import Prices
 from liveshop.promotions.service import PromotionService
 from liveshop.realtime.broker import Broker
@@ -81,11 +84,15 @@ from liveshop.shows import reminders, shelf_codes
 from liveshop.shows import store as shows_store
 from liveshop.shows.assembly import Stage
 from liveshop.shows.assembly import assemble as assemble_stage
+from liveshop.shows.destinations import DestinationsChanged
+from liveshop.shows.model import AudienceChanged, ShowEnded, ShowStarted
 from liveshop.shows.offers import OfferService
 from liveshop.shows.order_moments import OrderMoments
 from liveshop.shows.service import ShowService
 from liveshop.shows.stock_board import StockBoard
+from liveshop.shows.stream_keys import EncoderDelayChanged, RightsChanged, StreamKeyStopped
 from liveshop.storage import Database, Tx, Worker
+from liveshop.storage.nodes import Nodes
 from liveshop.storage.outbox import Handler
 from liveshop.syndication.assembly import Syndication, assemble
 from liveshop.video import live as video_live
@@ -100,6 +107,20 @@ _log = structlog.get_logger("app")
 _SWEEP_SECONDS = 1.0
 _HOUSEKEEPING_SECONDS = 3600.0
 _LETTERS_AT_ONCE = 8
+_HEARD_EVERYWHERE: Sequence[type] = (
+    AudienceChanged,
+    DestinationsChanged,
+    EncoderDelayChanged,
+    ProductsTouched,
+    PromotionsTouched,
+    RightsChanged,
+    ShowEnded,
+    ShowStarted,
+    SomethingDue,
+    StockTouched,
+    StreamKeyStopped,
+)
+"""Signals that other nodes act on."""
 
 
 class Authentication:
@@ -169,7 +190,10 @@ class Liveshop:
     """Makes files of recordings, which takes minutes."""
     stock_board: StockBoard
     chores: Sequence[Callable[[], Awaitable[None]]]
-    """Done every hour: what need not be kept any longer is dropped."""
+    """Done every hour by one node: what need not be kept any longer is dropped."""
+    own_chores: Sequence[Callable[[], Awaitable[None]]]
+    """Done every hour by each node, on its own disk."""
+    nodes: Nodes
     endpoints: list[Endpoint]
     kit: WebKit
 
@@ -197,22 +221,27 @@ class Liveshop:
         await asyncio.gather(*(socket.shutdown(seconds) for socket in sockets))
 
     async def _background(self, _: web.Application) -> AsyncIterator[None]:
+        one_node = self.nodes.leases.while_held
         jobs: Mapping[str, Callable[[], Awaitable[None]]] = {
+            **self.nodes.jobs,
             "worker": self.worker.run,
             "slow worker": self.slow_worker.run,
             "export worker": self.export_worker.run,
             "mail worker": self.mail_worker.run,
             "reminder worker": self.reminder_worker.run,
             "payments": self.reconciler.run,
-            "overdue pickups": self.fulfilments.run,
-            "syndication": self.syndication.runner.run,
-            "stock board": self.stock_board.run,
+            "overdue pickups": one_node("pickups", self.fulfilments.run),
+            "syndication": self.synchronise,
+            "stock board": one_node(
+                "stock board", self.stock_board.run, meanwhile=self.stock_board.stand_by
+            ),
             "stage worker": self.stage_worker.run,
             **self.stage.background,
             "broker": self.broker.run,
             "hub": self.hub.run,
-            "sweeper": self._sweep,
-            "housekeeping": self._keep_house,
+            "sweeper": one_node("sweeper", self._sweep),
+            "housekeeping": one_node("housekeeping", partial(_keep_house, self.chores)),
+            "tidying": partial(_keep_house, self.own_chores),
         }
         tasks = [
             asyncio.create_task(supervised(name, job), name=name) for name, job in jobs.items()
@@ -222,6 +251,14 @@ class Liveshop:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def synchronise(self) -> None:
+        """Channels and sources, by one node at a time: vendors count what all of them ask."""
+        await self.nodes.leases.while_held(
+            "syndication",
+            self.syndication.runner.run,
+            meanwhile=self.syndication.planner.keep_noting,
+        )()
+
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
@@ -230,14 +267,15 @@ class Liveshop:
             except ShopError as error:
                 _log.warning("sweeper_waits", reason=error.detail)
 
-    async def _keep_house(self) -> None:
-        while True:
-            for chore in self.chores:
-                try:
-                    await chore()
-                except ShopError as error:
-                    _log.warning("housekeeping_waits", reason=error.detail)
-            await asyncio.sleep(_HOUSEKEEPING_SECONDS)
+
+async def _keep_house(chores: Sequence[Callable[[], Awaitable[None]]]) -> None:
+    while True:
+        for chore in chores:
+            try:
+                await chore()
+            except ShopError as error:
+                _log.warning("housekeeping_waits", reason=error.detail)
+        await asyncio.sleep(_HOUSEKEEPING_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +331,7 @@ async def opened(
             await shop.syndication.close()
             await shop.payments.close()
             shop.media.close()
+            await shop.nodes.close()
     finally:
         await database.close()
 
@@ -398,7 +437,11 @@ def wire(
         stage_of=syndication.stages.get,
     )
     accounts.on_rights_changed = stage.stream_keys.stop_of_the_dismissed
-    database.listen(OrderSettled, lambda settled: metrics.orders.labels(settled.state).inc())
+    database.listen(
+        OrderSettled,
+        lambda settled: metrics.orders.labels(settled.state).inc(),
+        only_here=True,
+    )
 
     authentication = Authentication(
         accounts_http.StaffAuthenticator(accounts),
@@ -467,6 +510,16 @@ def wire(
         stage_worker.wake()
 
     database.on_enqueue = wake_workers
+
+    stock_board = StockBoard(database, display, clock, prices)
+
+    nodes = Nodes.open(
+        settings,
+        database,
+        clock,
+        kinds=_HEARD_EVERYWHERE,
+        on_missed=(stock_board.doubt, syndication.planner.doubt),
+    )
 
     shop: Liveshop
     endpoints = [
@@ -585,8 +638,10 @@ def wire(
         mail_worker=mail_worker,
         reminder_worker=reminder_worker,
         stage_worker=stage_worker,
-        stock_board=StockBoard(database, display, clock, prices),
-        chores=(chat.forget_addresses, mail_room.drop_old, inbox.drop_old, *stage.chores),
+        stock_board=stock_board,
+        chores=(chat.forget_addresses, mail_room.drop_old, inbox.drop_old),
+        own_chores=stage.chores,
+        nodes=nodes,
         endpoints=endpoints,
         kit=kit,
     )

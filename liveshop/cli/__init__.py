@@ -94,6 +94,7 @@ def worker(config: Path | None) -> None:
 
     async def run() -> None:
         async with opened(settings) as shop:
+            shop.nodes.leases.is_node = False
             stopped = asyncio.create_task(until_stopped())
             working = [
                 asyncio.create_task(supervised("worker", shop.worker.run)),
@@ -101,7 +102,11 @@ def worker(config: Path | None) -> None:
                 asyncio.create_task(supervised("export worker", shop.export_worker.run)),
                 asyncio.create_task(supervised("mail worker", shop.mail_worker.run)),
                 asyncio.create_task(supervised("reminder worker", shop.reminder_worker.run)),
-                asyncio.create_task(supervised("syndication", shop.syndication.runner.run)),
+                asyncio.create_task(supervised("syndication", shop.synchronise)),
+                *(
+                    asyncio.create_task(supervised(name, job))
+                    for name, job in shop.nodes.jobs.items()
+                ),
             ]
             await stopped
             for task in working:

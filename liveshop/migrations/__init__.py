@@ -13,6 +13,10 @@ from liveshop.kernel.errors import ShopError
 from liveshop.storage import connected, translated
 
 
+_LOCK = 0x6C697665
+"""Of PostgreSQL's advisory locks, ours."""
+
+
 class NewerDatabase(ShopError):
     """The database was written by a newer version of Liveshop."""
 
@@ -55,6 +59,9 @@ def _engine(url: str) -> AsyncEngine:
 
 
 def _upgrade(conn: Connection) -> list[str]:
+    if conn.dialect.name == "postgresql":
+        # Nodes that are started together: the second waits, and finds nothing to do.
+        conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.attributes["connection"] = conn

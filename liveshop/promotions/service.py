@@ -63,7 +63,9 @@ class PromotionService:
         self.left_out: LeftOut = _no_channels
         words.load(("en", "de"))
         database.listen(
-            PromotionsTouched, lambda touched: prices.definitions.settle(touched.promotion_ids)
+            PromotionsTouched,
+            lambda touched: prices.definitions.settle(touched.promotion_ids),
+            only_here=True,
         )
 
     async def create_promotion(self, given: wire.PromotionInput) -> Stored:

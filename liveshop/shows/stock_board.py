@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 import structlog
@@ -44,6 +44,8 @@ _log = structlog.get_logger("stock_board")
 _LONGEST_SLEEP_SECONDS = 30.0
 """A clock that was set shall not let a turn pass unseen for longer than this."""
 _REMEMBERED = 50_000
+_STAND_BY_SECONDS = 10.0
+"""How far back a board looks that takes over; longer than it takes to notice that one is gone."""
 
 _Place = tuple[ShowId, ProductId]
 
@@ -55,15 +57,19 @@ class _Touched:
     starting: set[ShowId] = field(default_factory=set)
     """Shows whose viewers have just loaded the prices there are."""
     prices: bool = False
+    everything: bool = False
+    """Something was touched, and nobody knows what."""
 
     def __bool__(self) -> bool:
-        return bool(self.variants or self.products or self.starting or self.prices)
+        is_named = self.variants or self.products or self.starting
+        return bool(is_named or self.prices or self.everything)
 
     def add(self, other: "_Touched") -> None:
         self.variants |= other.variants
         self.products |= other.products
         self.starting |= other.starting
         self.prices |= other.prices
+        self.everything |= other.everything
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +142,25 @@ class StockBoard:
         self._touched.starting.add(signal.show_id)
         self._wake.set()
 
+    def doubt(self) -> None:
+        """Signals of other nodes may have been lost: products are told as they are."""
+        self._touched.everything = True
+        self._wake.set()
+
+    async def stand_by(self) -> None:
+        """Until cancelled, while another node's board tells: remember only what was touched lately,
+        which it may not have told when it dies."""
+        lately = _Touched()
+        try:
+            while True:
+                await asyncio.sleep(_STAND_BY_SECONDS)
+                lately, self._touched = self._touched, _Touched()
+        finally:
+            self._touched.add(lately)
+            self._known.clear()
+            self._knows_turn = False
+            self._told_until = self._clock.now() - 2 * timedelta(seconds=_STAND_BY_SECONDS)
+
     async def begin(self) -> None:
         """Take the prices there are for told: whoever comes from now on loads them himself."""
         async with self._database.read() as conn:
@@ -178,7 +203,10 @@ class StockBoard:
             async with self._database.read() as conn:
                 if not self._knows_turn:
                     self._turn = await self._prices.next_turn(conn, self._told_until)
-                touched.prices |= self._is_turn(now)
+                touched.prices |= self._is_turn(now) or touched.everything
+                if touched.everything:
+                    lineups = await store.open_lineups(conn)
+                    touched.products |= {one for lineup in lineups.values() for one in lineup}
                 news = await self._news(conn, touched, now)
                 turn = await self._prices.next_turn(conn, now)
             await self._database.publish(news.events)

@@ -105,7 +105,6 @@ class Leases:
     """`run()` belongs to the application's background work; `close()` in the end.
 
     `database`: not the one that requests wait for, or a busy shop would lose its leases.
-    `is_node`: whether others are to know of this process; a worker beside a node is none.
     """
 
     def __init__(
@@ -116,7 +115,6 @@ class Leases:
         *,
         url: str = "",
         alone: bool,
-        is_node: bool = True,
         seconds: float = LEASE_SECONDS,
         look_seconds: float = _LOOK_SECONDS,
     ) -> None:
@@ -126,7 +124,8 @@ class Leases:
         """Of this node."""
         self.url = url
         self.is_alone = alone
-        self._is_node = is_node
+        self.is_node = True
+        """Whether others are to know of this process; a worker beside a node is none."""
         self._boot = new_secret(12)
         self._seconds = seconds
         self._look_seconds = look_seconds
@@ -189,7 +188,7 @@ class Leases:
         began = self._clock.now()
         async with self._database.write() as tx:
             rows = (await tx.conn.execute(sa.select(node))).all()
-            if self._is_node:
+            if self.is_node:
                 await tx.conn.execute(self._sign_of_life())
             now = (await tx.conn.execute(sa.select(_db_now()))).scalar_one()
             free = await self._free(tx.conn)

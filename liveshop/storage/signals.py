@@ -124,7 +124,7 @@ class Signals:
             said = msgspec.json.decode(payload, type=_Said)
             if said.by == self._me:
                 return
-            signal = msgspec.convert(said.data, self._kinds[said.type])
+            signal: object = msgspec.convert(said.data, self._kinds[said.type])
         except (msgspec.MsgspecError, KeyError):
             _log.warning("signal_not_understood")  # of a newer or older version
             self._on_missed()

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -18,7 +19,7 @@ from liveshop.catalog import store as catalog_store
 from liveshop.catalog.model import Product, ProductsTouched, StockTouched, Variant
 from liveshop.connect import Listing
 from liveshop.kernel.clock import Clock
-from liveshop.kernel.errors import Unavailable
+from liveshop.kernel.errors import ShopError, Unavailable
 from liveshop.kernel.ids import VariantId
 from liveshop.promotions.lowest import LowestPrices
 from liveshop.promotions.model import OtherCurrency, Promotion, PromotionsTouched
@@ -55,6 +56,9 @@ WHOLE_EVERY = timedelta(hours=24)
 _WHOLE_AGAIN = timedelta(seconds=5)
 _MOST_NAMED = 5000
 """More products than this noted at once, such as by an import, stand for all."""
+_NOTE_SECONDS = 1.0
+_HANDED_OVER = timedelta(minutes=10)
+"""How long before a node's end it may have left undone what turned by itself."""
 _YIELD_EVERY = 20
 _TRIES = 5
 
@@ -130,16 +134,31 @@ class Planner:
         everything is looked at once.
         """
         self._noted.products.add(store.EVERYTHING)
-        database = self._database
-        database.listen(ProductsTouched, lambda one: self._noted.products.update(one.product_ids))
-        database.listen(StockTouched, lambda one: self._noted.variants.update(one.variant_ids))
-        database.listen(
-            PromotionsTouched, lambda one: self._noted.promotions.update(one.promotion_ids)
-        )
-        database.listen(ConnectionsTouched, self._connections_touched)
+        # Each node writes down what it touched itself.
+        listen = partial(self._database.listen, only_here=True)
+        listen(ProductsTouched, lambda one: self._noted.products.update(one.product_ids))
+        listen(StockTouched, lambda one: self._noted.variants.update(one.variant_ids))
+        listen(PromotionsTouched, lambda one: self._noted.promotions.update(one.promotion_ids))
+        listen(ConnectionsTouched, self._connections_touched)
+
+    def doubt(self) -> None:
+        """Another node may have died before it noted what it touched."""
+        self._noted.products.add(store.EVERYTHING)
 
     def _connections_touched(self, _: ConnectionsTouched) -> None:
         self._noted.waiting = True
+
+    async def keep_noting(self) -> None:
+        """Until cancelled, while another node plans: in the end it may have to be taken over."""
+        try:
+            while True:
+                try:
+                    await self.note()
+                except ShopError as error:
+                    _log.warning("planner_waits", reason=error.detail)
+                await asyncio.sleep(_NOTE_SECONDS)
+        finally:
+            self._turned_until = self._clock.now() - _HANDED_OVER
 
     async def note(self) -> None:
         """Write down what was touched, for whoever plans."""
