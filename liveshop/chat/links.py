@@ -40,9 +40,13 @@ _PATTERNS = (
     _NUMBERS,
 )
 _OTHER_DOTS = str.maketrans({"。": ".", "．": ".", "｡": ".", "․": ".", "‧": ".", "・": "."})
+_HIDING = ("Cf", "Mn", "Me")
 
 
 def holds_link(text: str) -> bool:
     plain = unicodedata.normalize("NFKC", text.translate(_OTHER_DOTS))
+    if not plain.isascii():
+        # A mark between two letters hides a link from a pattern, not from a reader.
+        plain = "".join(one for one in plain if unicodedata.category(one) not in _HIDING)
     plain = _BRACKETED_DOT.sub(".", plain)
     return any(pattern.search(plain) for pattern in _PATTERNS)

@@ -36,7 +36,7 @@ def is_legible(name: str) -> bool:
 
 def holds_link(name: str) -> bool:
     """A name stands beside each message, so it would carry a link past the rule for messages."""
-    return _LINK.search(unicodedata.normalize("NFKC", name)) is not None
+    return _LINK.search(_plain(name)) is not None
 
 
 def is_reserved(name: str, shop_name: str) -> bool:

@@ -167,6 +167,10 @@ def test_links_are_for_customers_staff_and_rooms_that_allow_them() -> None:
         "a.b.co.uk",
         "мой-сайт.ru",
         "e\u200bvil.com",
+        "evil\u200e.com",
+        "ש evil\u200e.com",
+        "evil\u0336.com",
+        "evil.c\u034fom",
     ],
 )
 def test_links_and_plain_attempts_to_hide_them_are_found(text: str) -> None:

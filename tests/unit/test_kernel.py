@@ -152,7 +152,15 @@ def test_every_error_of_the_server_has_a_code_and_a_status_that_fits() -> None:
 # -- text
 
 
-@given(st.text(max_size=300))
+SCOTLAND = "🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f"
+# What cleaning is about, and a few characters for it to happen to.
+ODD = st.text(
+    "\u200d\u200c\u200e\u202e\ufe0f\u0301\u0335\u0e47\u094d\u034f\U000e0067\U000e007f"
+    "a1 .\nשनก👩🏽🏴"
+)
+
+
+@given(st.one_of(st.text(max_size=300), ODD))
 def test_cleaned_text_is_clean_and_stays_so(text: str) -> None:
     for clean in (clean_line, clean_text):
         once = clean(text, max_length=2000, empty=True)
@@ -175,6 +183,24 @@ def test_cleaned_text_is_clean_and_stays_so(text: str) -> None:
         ("a\x00b\x07c", "abc"),
         ("\ud800x", "x"),
         ("Z" + "\u0335" * 50, "Z" + "\u0335" * 4),
+        ("ก" + "\u0e47" * 50, "ก" + "\u0e47" * 4),
+        ("\u0489\u0489Bob", "Bob"),
+        ("de\u2066s\u2069k", "desk"),
+        ("a\u200edmi\u200fn\u061c", "admin"),
+        ("\u05d3" + "\u200f" * 9 + "!", "\u05d3\u200f!"),
+        ("a\u200dd\u200cm\ufe0fi\u034fn", "admin"),
+        ("one\u2029two\x85three", "one two three"),
+        ("\u2800 \u3164x\U000e0041\ufff9", "x"),
+        ("می\u200cخواهم", "می\u200cخواهم"),
+        ("ന്\u200d", "ന്\u200d"),
+        (
+            "🏃🏽\u200d♀\ufe0f 1\ufe0f\u20e3 👁\ufe0f\u200d🗨\ufe0f",
+            "🏃🏽\u200d♀\ufe0f 1\ufe0f\u20e3 👁\ufe0f\u200d🗨\ufe0f",
+        ),
+        (SCOTLAND, SCOTLAND),
+        ("🏴\U000e0067" * 3, "🏴" * 3),
+        ("👩\u200d\u200d\u200d", "👩"),
+        ("\U0001fae8 younger than Python", "\U0001fae8 younger than Python"),
     ],
 )
 def test_one_line_of_text(given_: str, cleaned: str) -> None:
