@@ -14,13 +14,14 @@ from liveshop.realtime.model import Draft, Event, Position
 
 _FORGET_AFTER_SECONDS = 3600.0
 _SWEEP_EVERY_SECONDS = 60.0
+_RENEWALS_KNOWN = 1000
 
 
 class Receiver(Protocol):
     """A node's end of a broker. No method may wait or raise."""
 
     def deliver(self, room: str, events: Sequence[Event]) -> None:
-        """Take events that follow each other, in order; called once for each append."""
+        """Take events that follow each other, in order: those of one append, or of several."""
 
     def log_lost(self, room: str) -> None:
         """The room's epoch is over; what viewers have cannot be continued.
@@ -35,15 +36,23 @@ class Receiver(Protocol):
 class Broker(Protocol):
     """Whatever needs the logs raises BrokerAway while they cannot be reached."""
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether others append to the same logs."""
+
     async def run(self) -> None:
         """What there is to do all the time; a job of the application."""
 
     async def ping(self) -> None:
         """Raises BrokerAway."""
 
+    async def close(self) -> None:
+        """Leave, when nothing is called any more."""
+
     async def intend(self, rooms: Collection[str]) -> None:
         """Say before a commit that events of these rooms follow it, so that others find out what
-        is missing from a log when this node dies in between. `append` and `renew` take it back."""
+        is missing from a log when this node dies in between. `append` takes it back, also where
+        it fails."""
 
     async def forgo(self, rooms: Collection[str]) -> None:
         """The commit failed: no events follow."""
@@ -56,7 +65,10 @@ class Broker(Protocol):
         these rooms. Asked about once a second; a node that is silent for some seconds is gone."""
 
     async def append(self, room: str, drafts: Sequence[Draft]) -> Position:
-        """Number the events and deliver them; returns the position of the last one."""
+        """Number the events and deliver them; returns the position of the last one.
+
+        Where it fails the room's epoch is over, if need be as soon as the logs can be reached.
+        """
 
     async def position(self, room: str) -> Position:
         """The end of the room's log."""
@@ -64,8 +76,9 @@ class Broker(Protocol):
     async def since(self, room: str, position: Position, *, limit: int) -> list[Event] | None:
         """Up to `limit` events after `position`; None when that place is not known any more."""
 
-    async def renew(self, room: str) -> Position:
-        """Start a new epoch, because an event is missing from the log."""
+    async def renew(self, room: str, *, name: str = "") -> Position:
+        """Start a new epoch, because an event is missing from the log; if need be as soon as the
+        logs can be reached. One with a name is done once, whoever asks for it how often."""
 
     async def subscribe(self, room: str, receiver: Receiver) -> None:
         """Deliver every event that is appended after this returns. Once per receiver."""
@@ -92,6 +105,7 @@ class MemoryBroker:
         self._monotonic = monotonic
         self._rooms: dict[str, _Room] = {}
         self._swept = monotonic()
+        self._renewals: dict[str, None] = {}
         self._new_epoch = new_secret(6)
         """The epoch of rooms that are not kept yet; another one whenever rooms are forgotten."""
 
@@ -100,10 +114,15 @@ class MemoryBroker:
         """How many logs are in memory."""
         return len(self._rooms)
 
+    is_shared = False
+
     async def run(self) -> None:
         return None
 
     async def ping(self) -> None:
+        return None
+
+    async def close(self) -> None:
         return None
 
     async def intend(self, rooms: Collection[str]) -> None:
@@ -133,8 +152,14 @@ class MemoryBroker:
     async def since(self, room: str, position: Position, *, limit: int) -> list[Event] | None:
         return self._log(room).since(position, limit=limit)
 
-    async def renew(self, room: str) -> Position:
+    async def renew(self, room: str, *, name: str = "") -> Position:
         place = self._kept(room)
+        if name in self._renewals:
+            return place.log.position
+        if name:
+            self._renewals[name] = None
+            while len(self._renewals) > _RENEWALS_KNOWN:
+                del self._renewals[next(iter(self._renewals))]
         place.log = RoomLog(new_secret(6), size=self._log_size)
         for receiver in tuple(place.receivers):
             receiver.log_lost(room)

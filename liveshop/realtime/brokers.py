@@ -1,8 +1,23 @@
 """The broker an installation's settings ask for."""
 
 from liveshop.realtime.broker import Broker, MemoryBroker
-from liveshop.settings import RealtimeSettings
+from liveshop.settings import BadSettings, RealtimeSettings
 
 
 def broker_of(settings: RealtimeSettings) -> Broker:
-    return MemoryBroker(log_size=settings.log_size)
+    """Raises BadSettings."""
+    if settings.broker == "memory":
+        return MemoryBroker(log_size=settings.log_size)
+    try:
+        # Here, not above: a shop on one node needs no client of it.
+        from liveshop.realtime.redis_broker import RedisBroker  # noqa: PLC0415
+    except ImportError as error:
+        raise BadSettings(
+            ["realtime.broker: redis needs its client; install liveshop[redis]"]
+        ) from error
+    try:
+        return RedisBroker(
+            settings.redis_url, prefix=settings.redis_prefix, log_size=settings.log_size
+        )
+    except ValueError as error:
+        raise BadSettings([f"realtime.redis_url: {error}"]) from error

@@ -7,11 +7,11 @@ from itertools import islice
 from liveshop.realtime import frames
 from liveshop.realtime.model import Draft, Event, Position
 
-_MAX_BYTES = 16 * 1024 * 1024  # a lineup of large products weighs far more than a chat message
+MAX_BYTES = 16 * 1024 * 1024  # a lineup of large products weighs far more than a chat message
 
 
 class RoomLog:
-    def __init__(self, epoch: str, *, size: int, max_bytes: int = _MAX_BYTES) -> None:
+    def __init__(self, epoch: str, *, size: int, max_bytes: int = MAX_BYTES) -> None:
         self.epoch = epoch
         self.offset = 0
         self._size = size

@@ -1,12 +1,17 @@
 """What every broker keeps to. A new one subclasses `BrokerContract` and gives a `broker`."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import pytest
+from redis_server import RedisServer, redis_server
 from room_builders import Note, unframe, until
 
 from liveshop.realtime import Broker, Event, MemoryBroker, Position, frames
+from liveshop.realtime.log import MAX_BYTES
+from liveshop.realtime.redis_broker import RedisBroker
 
 ROOM, OTHER_ROOM = "shw_one", "shw_two"
 LOG_SIZE = 20
@@ -20,6 +25,7 @@ class Ear:
         self.heard: list[tuple[str, int]] = []
         self.frames: list[bytes] = []
         self.lost: list[str] = []
+        self.told: list[tuple[str, bytes]] = []
 
     def deliver(self, room: str, events: Sequence[Event]) -> None:
         self.heard += [(room, event.offset) for event in events]
@@ -27,6 +33,9 @@ class Ear:
 
     def log_lost(self, room: str) -> None:
         self.lost.append(room)
+
+    def hear(self, room: str, frame: bytes) -> None:
+        self.told.append((room, frame))
 
 
 def notes(*numbers: int) -> list[frames.Draft]:
@@ -147,6 +156,96 @@ class BrokerContract:
         known = await broker.since(ROOM, start, limit=10)
         assert known is not None
         assert [event.offset for event in known] == [1]
+
+    async def test_a_log_is_bounded_by_its_bytes_too(self, broker: Broker) -> None:
+        start = await broker.position(ROOM)
+        large = frames.draft("note", Note(1, "x" * (MAX_BYTES // 4)), NOON)
+        for _ in range(5):
+            await broker.append(ROOM, [large])
+        end = await broker.position(ROOM)
+        assert await broker.since(ROOM, Position(start.epoch, 1), limit=1) is None
+        assert await broker.since(ROOM, Position(start.epoch, 4), limit=1) is not None
+        assert end == Position(start.epoch, 5)
+
+    async def test_whose_an_event_is_arrives_with_it(self, broker: Broker) -> None:
+        ear = Ear()
+        await broker.subscribe(ROOM, ear)
+        start = await broker.position(ROOM)
+        await broker.append(
+            ROOM, [frames.draft("note", Note(1), NOON, sampled_by="gst_1"), *notes(2)]
+        )
+        known = await broker.since(ROOM, start, limit=10)
+        assert known is not None
+        assert [(event.type, event.sampled_by) for event in known] == [
+            ("note", "gst_1"),
+            ("note", ""),
+        ]
+        await until(lambda: len(ear.heard) == 2)
+
+    async def test_an_unlogged_frame_is_heard_in_its_room_and_leaves_the_log_alone(
+        self, broker: Broker
+    ) -> None:
+        here, elsewhere = Ear(), Ear()
+        await broker.subscribe(ROOM, here)
+        await broker.subscribe(OTHER_ROOM, elsewhere)
+        start = await broker.position(ROOM)
+        await broker.tell(ROOM, b"\x81\x02{}")
+        await until(lambda: bool(here.told))
+        assert here.told == [(ROOM, b"\x81\x02{}")]
+        assert elsewhere.told == []
+        assert await broker.position(ROOM) == start
+
+    async def test_viewers_are_counted_by_room(self, broker: Broker) -> None:
+        assert await broker.presence({}) == {}
+        assert await broker.presence({ROOM: 3, OTHER_ROOM: 0}) == {ROOM: 3, OTHER_ROOM: 0}
+        assert await broker.presence({ROOM: 2}) == {ROOM: 2}
+
+    async def test_a_renewal_with_a_name_is_done_once(self, broker: Broker) -> None:
+        first = await broker.renew(ROOM, name="one")
+        await broker.append(ROOM, notes(1))
+        again = await broker.renew(ROOM, name="one")
+        assert again == Position(first.epoch, 1)
+        assert (await broker.renew(ROOM, name="two")).epoch != first.epoch
+
+    async def test_what_was_intended_can_be_done_or_left_undone(self, broker: Broker) -> None:
+        start = await broker.position(ROOM)
+        await broker.intend([ROOM, OTHER_ROOM])
+        await broker.append(ROOM, notes(1))
+        await broker.forgo([OTHER_ROOM])
+        assert await broker.position(ROOM) == Position(start.epoch, 1)
+        await broker.ping()
+
+    async def test_many_events_at_once_arrive_in_order_and_whole(self, broker: Broker) -> None:
+        ear = Ear()
+        await broker.subscribe(ROOM, ear)
+        await asyncio.gather(*(broker.append(ROOM, notes(n)) for n in range(LOG_SIZE)))
+        await until(lambda: len(ear.heard) == LOG_SIZE)
+        assert ear.heard == [(ROOM, n) for n in range(1, LOG_SIZE + 1)]
+
+
+@pytest.fixture(scope="module")
+def redis() -> Iterator[RedisServer]:
+    with redis_server() as server:
+        yield server
+
+
+@asynccontextmanager
+async def running(broker: RedisBroker) -> AsyncIterator[RedisBroker]:
+    task = asyncio.create_task(broker.run())
+    try:
+        yield broker
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await broker.close()
+
+
+class TestRedisBroker(BrokerContract):
+    @pytest.fixture
+    async def broker(self, redis: RedisServer) -> AsyncIterator[RedisBroker]:
+        redis.cli("FLUSHALL")
+        async with running(RedisBroker(redis.url, prefix="test", log_size=LOG_SIZE)) as broker:
+            yield broker
 
 
 class TestMemoryBroker(BrokerContract):
