@@ -4,7 +4,7 @@ import asyncio
 import signal
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -196,6 +196,8 @@ class Liveshop:
     nodes: Nodes
     endpoints: list[Endpoint]
     kit: WebKit
+    is_draining: bool = False
+    """Whether it was told to stop."""
 
     def web_application(self) -> web.Application:
         app = web.Application(client_max_size=self.settings.server.max_body_bytes)
@@ -214,6 +216,21 @@ class Liveshop:
             version=__version__,
             url=self.settings.public_url,
         )
+
+    async def drain(self, hurry: asyncio.Event) -> None:
+        """Before the server stops: hand over to the other nodes, if there are any. `hurry`: do not
+        take the time for it."""
+        self.is_draining = True
+        if self.nodes.leases.is_alone:
+            return
+        server = self.settings.server
+        _log.info("draining", node=self.nodes.leases.name)
+        handed_over = asyncio.create_task(self.nodes.leases.drain())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(server.drain_lead_seconds):
+                await hurry.wait()
+        await self.socket.drain(0 if hurry.is_set() else server.drain_seconds)
+        await handed_over
 
     async def _say_goodbye(self, _: web.Application) -> None:
         seconds = self.settings.server.shutdown_seconds
@@ -470,9 +487,6 @@ def wire(
         room_access=room_access,
     )
 
-    async def viewers_now(show_id: str) -> int:
-        return hub.viewers(show_id)
-
     transport = transport_of(settings)
     mail_room = MailRoom(database, clock, settings.mail, transport)
     invoices = Invoices(database, clock, settings)
@@ -547,8 +561,13 @@ def wire(
         *invoice_http.endpoints(invoices),
         *mail_http.endpoints(database),
         *syndication.endpoints,
-        *insights_http.endpoints(database, settings, shows, chat, viewers_now),
-        *health.endpoints({"database": database.ping}, metrics),
+        *insights_http.endpoints(database, settings, shows, chat, hub.viewers_everywhere),
+        *health.endpoints(
+            {"database": database.ping},
+            metrics,
+            wished={"rooms": broker.ping, "clock": nodes.leases.check_clock},
+            is_draining=lambda: shop.is_draining,
+        ),
     ]
     if browser is not None:
         kit.error_page = partial(pages.error_page, browser.pages)
@@ -733,10 +752,15 @@ def _tls_of(certificate: str, key: str) -> ssl.SSLContext:
     return tls
 
 
-async def until_stopped() -> None:
-    """Returns on SIGINT or SIGTERM."""
+async def until_stopped() -> asyncio.Event:
+    """Returns on SIGINT or SIGTERM; the event is set by the next one."""
     loop = asyncio.get_running_loop()
-    stopped = asyncio.Event()
+    stopped, again = asyncio.Event(), asyncio.Event()
+
+    def heard() -> None:
+        (again if stopped.is_set() else stopped).set()
+
     for name in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(name, stopped.set)
+        loop.add_signal_handler(name, heard)
     await stopped.wait()
+    return again

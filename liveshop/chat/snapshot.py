@@ -60,7 +60,7 @@ def endpoints(
             pins=[Pin.of(pin) for pin in pins],
             video=video,
             chat=said,
-            viewers=hub.viewers(room),
+            viewers=await hub.viewers_everywhere(room),
             hearts=hearts,
         )
 

@@ -80,7 +80,7 @@ def serve(config: Path | None, host: str | None, port: int | None) -> None:
                 err.print(f"Liveshop listens on {settings.public_url}", highlight=False)
                 if settings.ingest_url:
                     err.print(f"Encoders send to {settings.ingest_url}", highlight=False)
-                await until_stopped()
+                await shop.drain(await until_stopped())
 
     make_data_folder(settings)
     run_to_end(run())

@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from liveshop.kernel.errors import ShopError
 from liveshop.storage import connected, translated
 
-
 _LOCK = 0x6C697665
 """Of PostgreSQL's advisory locks, ours."""
 

@@ -5,6 +5,8 @@ delivered, and from then on his events come with everybody else's (`fanout.py`).
 """
 
 import asyncio
+import math
+import random
 import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -21,6 +23,8 @@ from liveshop.web.access import Principal
 from liveshop.web.metrics import Metrics
 
 TICK_SECONDS = 1.0
+_AWAY_SECONDS = 0.05
+_LEAST_AWAY = 20
 _BATCH = 256
 _CHUNK_BYTES = 64 * 1024
 _MAX_WAITING = 5000
@@ -107,7 +111,9 @@ class Hub:
         self._buffer_bytes = buffer_bytes
         self._idle_seconds = idle_seconds
         self._metrics = metrics
-        self._counts = Counts(broker, self.hear, on_hearts=on_hearts, on_viewers=on_viewers)
+        self._counts = Counts(
+            broker, self.hear, on_hearts=on_hearts, on_viewers=on_viewers, monotonic=monotonic
+        )
         self.monotonic = monotonic
         self._pace = Pace(monotonic)
         self._readable_per_second = readable_per_second
@@ -277,7 +283,12 @@ class Hub:
         """The end of the log. For a snapshot: ask this before reading the database, not after."""
         return await self._broker.position(room)
 
+    async def viewers_everywhere(self, room: str) -> int:
+        """On all nodes; on the others as of a second ago."""
+        return await self._counts.of(room, self._rooms)
+
     def viewers(self, room: str) -> int:
+        """On this node."""
         place = self._rooms.get(room)
         return place.count if place is not None else 0
 
@@ -304,6 +315,17 @@ class Hub:
     def close_all(self, code: CloseCode) -> None:
         for viewer in list(self._everybody()):
             viewer.close(code)
+
+    async def send_away(self, code: CloseCode, *, seconds: float) -> None:
+        """Close everybody's connection, in any order, over so long where there are many: whoever
+        takes them in has to bear it."""
+        everybody = list(self._everybody())
+        random.shuffle(everybody)
+        at_once = max(_LEAST_AWAY, math.ceil(len(everybody) * _AWAY_SECONDS / max(seconds, 0.001)))
+        for start in range(0, len(everybody), at_once):
+            for viewer in everybody[start : start + at_once]:
+                viewer.close(code)
+            await asyncio.sleep(_AWAY_SECONDS)
 
     def _everybody(self) -> Iterator[Viewer]:
         for room in self._rooms.values():

@@ -125,6 +125,11 @@ class RoomSocket:
                 self._nobody_left.set()
         return ws
 
+    async def drain(self, seconds: float) -> None:
+        """Let nobody in any more, and send everybody to other nodes over so long."""
+        self._going_down = True
+        await self._hub.send_away(CloseCode.GOING_DOWN, seconds=seconds)
+
     async def shutdown(self, seconds: float) -> None:
         """Send everybody away with "come back", let running commands finish, keep the hearts."""
         self._going_down = True

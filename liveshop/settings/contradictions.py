@@ -94,6 +94,8 @@ def _bad_addresses(server: ServerSettings) -> list[str]:
         found.append("server.port: must be between 0 and 65535")
     if server.trusted_proxies < 0:
         found.append("server.trusted_proxies: a number of proxies is 0 or more")
+    if min(server.shutdown_seconds, server.drain_lead_seconds, server.drain_seconds) < 0:
+        found.append("server.shutdown_seconds, drain_lead_seconds, drain_seconds: 0 or more")
     if server.public_url and not _is_http(server.public_url):
         found.append("server.public_url: write it like https://live.shop.example")
     found += [

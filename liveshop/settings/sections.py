@@ -22,6 +22,11 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many proxies in front set X-Forwarded-For; 0: the socket's own address counts."""
     max_body_bytes: int = 256 * 1024
     shutdown_seconds: float = 5.0
+    drain_lead_seconds: float = 3.0
+    """With several nodes: how long one that was told to stop goes on serving while it says on
+    /readyz that it will not, so that the load balancer sends nobody there any more."""
+    drain_seconds: float = 5.0
+    """Over how long it then sends its viewers to the other nodes."""
     node: str = ""
     """This process among several on one database; empty: made of host name, port and chance."""
     node_url: str = ""

@@ -57,6 +57,10 @@ OnLost = Callable[[str], None]
 """Told the name of a node that is gone without a goodbye, or came back as another process."""
 
 
+class ClockWrong(ShopError):
+    code = "clock_wrong"
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """A `liveshop serve`. `url`: how the others reach it; empty: they cannot."""
@@ -168,6 +172,15 @@ class Leases:
         if self.is_alone:
             return [self._here()]
         return [one for one, _ in self._nodes.values() if one.is_here]
+
+    async def check_clock(self) -> None:
+        """Raises ClockWrong when this machine's clock and the database's are far apart: what is
+        compared across nodes (the end of a mute, which node has a show's video) is then off."""
+        if abs(self.skew_seconds) > _SKEW_SECONDS:
+            way = "ahead of" if self.skew_seconds > 0 else "behind"
+            raise ClockWrong(
+                f"This machine's clock is {abs(self.skew_seconds):.0f} s {way} the database's."
+            )
 
     def on_lost(self, listener: OnLost) -> None:
         self._on_lost.append(listener)
