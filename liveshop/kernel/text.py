@@ -18,6 +18,7 @@ _PLAIN = re.compile(
 """Nothing in these needs a closer look."""
 _LINE_ENDS = re.compile("\r\n|[\r\x85\u2028\u2029]")
 _SPACES = re.compile(r"[ \t\u00a0\u1680\u2000-\u200a\u202f\u205f\u2800\u3000]+")
+_SPACE = re.compile(r"\s|\u2800")
 _NOWHERE = frozenset(["Cc", "Cs", "Co", "Cn", "Cf"])
 _SEEN = re.compile(
     "[\n\t\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"
@@ -39,8 +40,8 @@ _VARIED = frozenset("0123456789#*\u203c\u2049\u2139\u3030")
 """What has an emoji form, beside symbols."""
 _MARKS_AT_MOST = 4
 _TIBETAN_MARKS_AT_MOST = 8
-_VIRAMA = 9
-"""The combining class of what takes a consonant's vowel, UAX #44."""
+_PASSES_AT_MOST = 4
+"""What is taken away changes the neighbours of what is left."""
 _EMAIL = re.compile(r"[^\s@,;:<>()\[\]\"\\]+@[^\s@,;:<>()\[\]\"\\.]+(\.[^\s@,;:<>()\[\]\"\\.]+)+")
 
 
@@ -76,8 +77,14 @@ def _clean(text: str) -> str:
     normal = unicodedata.normalize("NFC", _LINE_ENDS.sub("\n", text))
     if _PLAIN.fullmatch(normal):
         return normal
-    seen = [character for character in _UNSEEN.sub("", normal) if _may_be_seen(character)]
-    return unicodedata.normalize("NFC", _in_place(_TAGS.sub(r"\1", "".join(seen))))
+    seen = "".join(one for one in _UNSEEN.sub("", normal) if _may_be_seen(one))
+    for _ in range(_PASSES_AT_MOST):
+        before, seen = seen, _in_place(_TAGS.sub(r"\1", unicodedata.normalize("NFC", seen)))
+        if seen == before:
+            return seen
+    # Nobody writes like this. What is left without marks and joiners is in its place.
+    bare = (one for one in seen if unicodedata.category(one) not in ("Cf", "Mn", "Me"))
+    return unicodedata.normalize("NFC", "".join(bare))
 
 
 def _may_be_seen(character: str) -> bool:
@@ -96,7 +103,7 @@ def _in_place(text: str) -> str:
     for place, character in enumerate(text):
         last, following = kept[-1], text[place + 1 : place + 2]
         if character in (_JOINER, _NON_JOINER):
-            if not _joins(character, kept, following):
+            if not _joins(character, kept, following, marks):
                 continue
         elif character in _BIDI_MARKS:
             if not is_right_to_left or last in _BIDI_MARKS:
@@ -107,8 +114,10 @@ def _in_place(text: str) -> str:
         elif _is_of(character, "Mn", "Me"):
             marks += 1
             is_tibetan = "\u0f00" <= character <= "\u0fff"
-            if last in ("", "\n") or marks > (
-                _TIBETAN_MARKS_AT_MOST if is_tibetan else _MARKS_AT_MOST
+            if (
+                not last
+                or _SPACE.match(last)
+                or marks > (_TIBETAN_MARKS_AT_MOST if is_tibetan else _MARKS_AT_MOST)
             ):
                 continue
         else:
@@ -117,15 +126,21 @@ def _in_place(text: str) -> str:
     return "".join(kept)
 
 
-def _joins(character: str, before: list[str], following: str) -> bool:
-    """Whether a joiner or non-joiner has something to do there."""
+def _joins(character: str, before: list[str], following: str, marks: int) -> bool:
+    """Whether a joiner or non-joiner has something to do there, behind so many marks."""
     last = before[-1]
+    is_varied = _SELECTORS.match(last) is not None
     if character == _JOINER:
-        is_half_form = _is_of(last, "Mn") and unicodedata.combining(last) == _VIRAMA
-        varied = before[-2] if last and _SELECTORS.match(last) else last
-        if is_half_form or (_is_symbol(varied) and _is_symbol(following)):
+        is_pictures = _is_symbol(before[-2] if is_varied else last) and _is_symbol(following)
+        if is_pictures or _is_virama(last):
             return True
-    return _is_of(last, "Lo", "Mn", "Mc") and _is_of(following, "Lo", "Mn", "Mc")
+    goes_on = _is_of(following, "Lo", "Mc") or (_is_virama(following) and marks < _MARKS_AT_MOST)
+    return goes_on and not is_varied and _is_of(last, "Lo", "Mn", "Mc")
+
+
+def _is_virama(character: str) -> bool:
+    """It takes the vowel of a consonant: combining class 9, UAX #44."""
+    return character != "" and unicodedata.combining(character) == 9
 
 
 def _is_of(character: str, *categories: str) -> bool:
