@@ -29,10 +29,12 @@ from liveshop.catalog.service import CatalogService
 from liveshop.catalog.wire import ImageLinks
 from liveshop.chat import http as chat_http
 from liveshop.chat import live as chat_live
+from liveshop.chat import rehearsing as chat_rehearsing
 from liveshop.chat import snapshot as chat_snapshot
 from liveshop.chat.service import ChatService
 from liveshop.checkout import http as checkout_http
 from liveshop.checkout import payment_http
+from liveshop.checkout import rehearsing as checkout_rehearsing
 from liveshop.checkout.model import OrderSettled
 from liveshop.checkout.payment_history import note_captured, note_dispute, note_refund
 from liveshop.checkout.place import PlaceOrder
@@ -64,7 +66,7 @@ from liveshop.pages import share_pictures
 from liveshop.pages.orders import OrderPages
 from liveshop.pages.share_pictures import LiveCards, SharePictures
 from liveshop.payments import http as hooks_http
-from liveshop.payments.assembly import providers_of
+from liveshop.payments.assembly import providers_of, rehearsal_provider
 from liveshop.payments.inbox import Inbox
 from liveshop.payments.model import SomethingDue
 from liveshop.payments.reconciler import Reconciler
@@ -80,14 +82,21 @@ from liveshop.realtime.publisher import RoomPublisher
 from liveshop.realtime.socket import RoomSocket
 from liveshop.settings import BadSettings, Settings
 from liveshop.shows import http as shows_http
-from liveshop.shows import reminders, shelf_codes
+from liveshop.shows import rehearsal_http, reminders, shelf_codes
 from liveshop.shows import store as shows_store
 from liveshop.shows.assembly import Stage
 from liveshop.shows.assembly import assemble as assemble_stage
 from liveshop.shows.destinations import DestinationsChanged
-from liveshop.shows.model import AudienceChanged, ShowEnded, ShowStarted
+from liveshop.shows.model import (
+    AudienceChanged,
+    RehearsalEnded,
+    RehearsalStarted,
+    ShowEnded,
+    ShowStarted,
+)
 from liveshop.shows.offers import OfferService
 from liveshop.shows.order_moments import OrderMoments
+from liveshop.shows.rehearsals import Rehearsals
 from liveshop.shows.service import ShowService
 from liveshop.shows.stock_board import StockBoard
 from liveshop.shows.stream_keys import EncoderDelayChanged, RightsChanged, StreamKeyStopped
@@ -113,6 +122,8 @@ _HEARD_EVERYWHERE: Sequence[type] = (
     EncoderDelayChanged,
     ProductsTouched,
     PromotionsTouched,
+    RehearsalEnded,
+    RehearsalStarted,
     RightsChanged,
     ShowEnded,
     ShowStarted,
@@ -371,7 +382,11 @@ def wire(
     prices = Prices(settings.shop)
     promotions = PromotionService(database, clock, settings.shop, prices)
     display = CatalogDisplay(links, prices)
-    shows = ShowService(database, clock, settings, display, promotions)
+    rehearsals = Rehearsals(database, clock, settings)
+    rehearsals.notes.append(chat_rehearsing.note)
+    rehearsals.clears[:0] = [checkout_rehearsing.clear, chat_rehearsing.clear]
+    customers.going_on = rehearsals.going_on
+    shows = ShowService(database, clock, settings, display, promotions, rehearsals)
     offers = OfferService(database, clock, settings, display, promotions)
     carts = CartService(database, clock, settings, display, prices, customers.segments_of)
     waitlist = WaitlistService(database, clock, settings, display)
@@ -387,9 +402,14 @@ def wire(
     )
     promotions.left_out = syndication.listings.warnings_for
     payments = Payments(
-        database, clock, settings.payments, providers_of(settings, database), note_captured
+        database,
+        clock,
+        settings.payments,
+        providers_of(settings, database),
+        note_captured,
+        rehearsal=rehearsal_provider(database),
     )
-    carts.deliveries.providers = payments.all
+    carts.deliveries.providers = payments.all_in
     fulfilments = Fulfilments(database, clock, settings, payments)
     on_cancelled = _each_of(
         syndication.exports.on_cancelled,
@@ -549,6 +569,7 @@ def wire(
         ),
         *promotions_http.endpoints(promotions),
         *shows_http.endpoints(shows, offers, database),
+        *rehearsal_http.endpoints(rehearsals, customers),
         *stage.endpoints,
         *shelf_codes.endpoints(catalog, shows, settings.public_url),
         *chat_http.endpoints(chat, stage.replays.chat_span),

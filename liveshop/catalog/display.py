@@ -12,7 +12,7 @@ from typing import Protocol
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from liveshop.catalog import media_store, model, store, wire
-from liveshop.kernel.ids import MediaId, ProductId, ShowId, VariantId
+from liveshop.kernel.ids import LocationId, MediaId, ProductId, ShowId, VariantId
 from liveshop.kernel.money import Money
 from liveshop.web import MoneyOut
 
@@ -51,10 +51,12 @@ class CatalogDisplay:
         now: datetime,
         *,
         show_id: ShowId | None = None,
+        rehearsal: LocationId | None = None,
     ) -> list[wire.Product]:
         """The products that exist, in this order, with what of them can be had at this moment and
-        what it costs in this show, or outside any."""
-        stocked = await store.stocked_products(conn, product_ids, now)
+        what it costs in this show, or outside any. `rehearsal`: the shelf of the show's rehearsal,
+        from which alone it is sold."""
+        stocked = await store.stocked_products(conn, product_ids, now, rehearsal=rehearsal)
         return await self.shown(conn, list(stocked.values()), now, show_id=show_id)
 
     async def shown(

@@ -44,6 +44,8 @@ class Wanted:
     variant_id: VariantId
     quantity: int
     expires_at: datetime | None
+    rehearsal: LocationId | None = None
+    """The only shelf it may come from; None: any of the shop's own."""
 
 
 async def lock(conn: AsyncConnection, variant_ids: Iterable[str]) -> None:
@@ -159,15 +161,16 @@ async def take_each(
     exchanged: list[str] = []
     for one in wanted:
         had = own.get(one.owner, {})
-        on_shelves.put(had)
-        available = on_shelves.available(one.variant_id)
+        in_reach = on_shelves.for_buyer(one.rehearsal)
+        in_reach.put(had)
+        available = in_reach.available(one.variant_id)
         if available < one.quantity:
-            on_shelves.put({shelf: -quantity for shelf, quantity in had.items()})
+            in_reach.put({shelf: -quantity for shelf, quantity in had.items()})
             answers.append(_out_of_stock(one, available))
             continue
         if had:
             exchanged.append(one.owner)
-        pieces = on_shelves.take(one.variant_id, one.quantity)
+        pieces = in_reach.take(one.variant_id, one.quantity)
         taken += [(one, shelf, quantity) for shelf, quantity in pieces.items()]
         answers.append(None)
     if exchanged:

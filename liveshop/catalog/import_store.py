@@ -11,7 +11,7 @@ from liveshop.catalog.import_merge import WorkingProduct, WorkingVariant
 from liveshop.catalog.import_rows import Facts, VariantFacts, picture_key
 from liveshop.catalog.model import Option
 from liveshop.catalog.store import in_chunks
-from liveshop.catalog.tables import location, product, product_image, stock, variant
+from liveshop.catalog.tables import REHEARSAL, location, product, product_image, stock, variant
 from liveshop.catalog.writing import options_to_json, search_text, update_many, write_variants
 from liveshop.kernel.ids import LocationId
 from liveshop.kernel.money import Money
@@ -25,6 +25,7 @@ async def lock_first_location(conn: AsyncConnection) -> LocationId:
     may bring the same new product. Buyers' holds do not wait for this lock."""
     statement = (
         sa.select(location.c.id)
+        .where(location.c.kind != REHEARSAL)
         .order_by(location.c.priority, location.c.id)
         .limit(1)
         .with_for_update(key_share=True)

@@ -9,9 +9,11 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from liveshop.catalog.model import Hours, Location, LocationAddress, StockLevel
-from liveshop.catalog.tables import hold, location, stock
+from liveshop.catalog.tables import REHEARSAL, hold, location, stock
 from liveshop.kernel.ids import LocationId, VariantId
 from liveshop.storage import insert
+
+_IS_REAL = location.c.kind != REHEARSAL
 
 
 async def stock_levels(conn: AsyncConnection, variant_id: str, now: datetime) -> list[StockLevel]:
@@ -29,6 +31,7 @@ async def stock_levels(conn: AsyncConnection, variant_id: str, now: datetime) ->
     statement = (
         sa.select(location.c.id, stock.c.on_hand, stock.c.held, lapsed)
         .select_from(location.outerjoin(stock, here))
+        .where(_IS_REAL)
         .order_by(location.c.priority, location.c.id)
     )
     return [
@@ -55,7 +58,8 @@ async def set_on_hand(
 
 
 async def locations_by_priority(conn: AsyncConnection) -> list[Location]:
-    statement = sa.select(location).order_by(location.c.priority, location.c.id)
+    """The shop's own."""
+    statement = sa.select(location).where(_IS_REAL).order_by(location.c.priority, location.c.id)
     return [_location(row) for row in await conn.execute(statement)]
 
 
@@ -67,7 +71,9 @@ async def change_location(conn: AsyncConnection, changed: Location) -> bool:
     """False when there is no such location."""
     values = asdict(changed)
     id_ = values.pop("id")
-    result = await conn.execute(sa.update(location).where(location.c.id == id_).values(**values))
+    result = await conn.execute(
+        sa.update(location).where(location.c.id == id_, _IS_REAL).values(**values)
+    )
     return result.rowcount == 1
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from liveshop.catalog.store import in_chunks
-from liveshop.catalog.tables import bundle_part, location, stock, variant, waiting
+from liveshop.catalog.tables import REHEARSAL, bundle_part, location, stock, variant, waiting
 from liveshop.kernel.ids import LocationId, VariantId
 from liveshop.storage import insert
 
@@ -24,15 +24,32 @@ Shelf = tuple[VariantId, LocationId]
 @dataclass(frozen=True, slots=True)
 class Shelves:
     """What is free of each variant by location, the first to be asked first; of bundles, what they
-    consist of. `withdrawn`: bundles one of whose parts is not sold any more."""
+    consist of. `withdrawn`: bundles one of whose parts is not sold any more. `rehearsed`: the same
+    as `free` for the shelves of rehearsals, which only their own guests take from, by shelf."""
 
     free: dict[VariantId, dict[LocationId, int]] = field(default_factory=dict)
+    rehearsed: dict[LocationId, dict[VariantId, dict[LocationId, int]]] = field(
+        default_factory=dict
+    )
     parts: dict[VariantId, dict[VariantId, int]] = field(default_factory=dict)
     withdrawn: set[VariantId] = field(default_factory=set)
 
     def parts_of(self, variant_id: VariantId) -> Mapping[VariantId, int]:
         """Pieces of what are behind one unit."""
         return self.parts.get(variant_id, {variant_id: 1})
+
+    def for_buyer(self, rehearsal: LocationId | None) -> "Shelves":
+        """These shelves as somebody may take from them: the shop's own, or those of a rehearsal
+        alone. What he takes is gone here too."""
+        if rehearsal is None:
+            return self
+        here = self.rehearsed.setdefault(rehearsal, {})
+        return Shelves(free=here, parts=self.parts, withdrawn=self.withdrawn)
+
+    def is_for(self, shelf: Shelf, rehearsal: LocationId | None) -> bool:
+        """Whether what lies there is for such a buyer."""
+        _, place = shelf
+        return place == rehearsal if rehearsal is not None else place not in self.rehearsed
 
     def available(self, variant_id: VariantId) -> int:
         if variant_id in self.withdrawn:
@@ -111,9 +128,12 @@ async def load(conn: AsyncConnection, variant_ids: Iterable[str]) -> Shelves:
                 shelves.parts.setdefault(bundle, {})[part] = row.quantity
                 if not row.is_sold:
                     shelves.withdrawn.add(bundle)
-            if row.location_id is not None:
-                places = shelves.free.setdefault(part, {})
-                places[LocationId(row.location_id)] = row.free
+            if row.location_id is None:
+                continue
+            place = LocationId(row.location_id)
+            is_rehearsed = row.kind == REHEARSAL
+            here = shelves.rehearsed.setdefault(place, {}) if is_rehearsed else shelves.free
+            here.setdefault(part, {})[place] = row.free
     return shelves
 
 
@@ -127,6 +147,7 @@ _SHELVES = sa.union_all(
         stock.c.location_id,
         (stock.c.on_hand - stock.c.held).label("free"),
         location.c.priority,
+        location.c.kind,
     )
     .join(location, location.c.id == stock.c.location_id)
     .where(stock.c.variant_id.in_(_ids)),
@@ -138,6 +159,7 @@ _SHELVES = sa.union_all(
         stock.c.location_id,
         stock.c.on_hand - stock.c.held,
         location.c.priority,
+        location.c.kind,
     )
     .join(variant, variant.c.id == bundle_part.c.part_id)
     .outerjoin(stock, stock.c.variant_id == bundle_part.c.part_id)

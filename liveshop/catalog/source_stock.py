@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from liveshop.catalog import holds, import_store
 from liveshop.catalog.model import ProductsTouched, StockTouched
 from liveshop.catalog.store import in_chunks
-from liveshop.catalog.tables import location, product, stock, variant
+from liveshop.catalog.tables import REHEARSAL, location, product, stock, variant
 from liveshop.catalog.writing import update_many
 from liveshop.kernel.ids import LocationId, ProductId, VariantId
 from liveshop.storage import Tx
@@ -85,7 +85,12 @@ async def set_counts(
 async def held_above(conn: AsyncConnection, source: str) -> list[str]:
     """The source's ids of variants of which carts hold, or held, more than it last counted: their
     stock has to be looked at again before somebody else buys what they give back."""
-    first = sa.select(location.c.id).order_by(location.c.priority, location.c.id).limit(1)
+    first = (
+        sa.select(location.c.id)
+        .where(location.c.kind != REHEARSAL)
+        .order_by(location.c.priority, location.c.id)
+        .limit(1)
+    )
     statement = (
         sa.select(variant.c.source_id)
         .join(stock, stock.c.variant_id == variant.c.id)

@@ -22,6 +22,7 @@ from liveshop.catalog.model import (
 from liveshop.catalog.tables import (
     bundle_part,
     hold,
+    is_real,
     media,
     product,
     product_image,
@@ -30,7 +31,7 @@ from liveshop.catalog.tables import (
     variant_price,
     waiting,
 )
-from liveshop.kernel.ids import MediaId, ProductId, VariantId
+from liveshop.kernel.ids import LocationId, MediaId, ProductId, VariantId
 from liveshop.kernel.money import Money
 from liveshop.storage import UtcDateTime
 
@@ -69,12 +70,20 @@ async def product_by_id(conn: AsyncConnection, product_id: str) -> Product | Non
 
 
 async def stocked_products(
-    conn: AsyncConnection, product_ids: Iterable[str], now: datetime
+    conn: AsyncConnection,
+    product_ids: Iterable[str],
+    now: datetime,
+    *,
+    rehearsal: LocationId | None = None,
 ) -> dict[ProductId, StockedProduct]:
-    """Products with what of them can be sold now; ids that do not exist are left out."""
+    """Products with what of them can be sold now, or in a rehearsal; ids that do not exist are left
+    out."""
     products = await products_by_ids(conn, product_ids)
     available = await available_by_variant(
-        conn, [variant.id for one in products.values() for variant in one.variants], now
+        conn,
+        [variant.id for one in products.values() for variant in one.variants],
+        now,
+        rehearsal=rehearsal,
     )
     return {
         id_: StockedProduct(one, {variant.id: available[variant.id] for variant in one.variants})
@@ -301,11 +310,15 @@ def _money(amount: int | None, currency: str) -> Money | None:
 
 
 async def available_by_variant(
-    conn: AsyncConnection, variant_ids: Iterable[str], now: datetime
+    conn: AsyncConnection,
+    variant_ids: Iterable[str],
+    now: datetime,
+    *,
+    rehearsal: LocationId | None = None,
 ) -> dict[VariantId, int]:
     """How many of each variant can be had at this moment, over all locations: what is on hand less
     live holds and less what others wait for. Of a bundle, as many as there are parts for. Zero for
-    unknown ones.
+    unknown ones. `rehearsal`: on the shelf of a rehearsal instead, where nobody waits.
 
     The one place that says so: screens, carts and channels all ask here. A hold that has lapsed
     counts as free at once, whether or not anybody has swept it up.
@@ -314,18 +327,26 @@ async def available_by_variant(
     bundles: dict[str, int] = {}
     for ids in in_chunks(variant_ids):
         found.update((VariantId(id_), 0) for id_ in ids)
-        for row in await conn.execute(_FREE, {"ids": ids, "now": now}):
+        asked: dict[str, Any] = {"ids": ids, "now": now}
+        statement = _FREE
+        if rehearsal is not None:
+            statement = _REHEARSED
+            asked["rehearsal"] = rehearsal
+        for row in await conn.execute(statement, asked):
             if row.is_bundle:
                 bundles[row.id] = row.waiting
             else:
                 found[VariantId(row.id)] = max(0, int(row.free) - row.waiting)
     if bundles:
-        found.update(await _available_bundles(conn, bundles, now))
+        found.update(await _available_bundles(conn, bundles, now, rehearsal))
     return found
 
 
 async def _available_bundles(
-    conn: AsyncConnection, waiting_for: Mapping[str, int], now: datetime
+    conn: AsyncConnection,
+    waiting_for: Mapping[str, int],
+    now: datetime,
+    rehearsal: LocationId | None,
 ) -> dict[VariantId, int]:
     parts: dict[str, list[tuple[str, int, bool]]] = {}
     for ids in in_chunks(waiting_for):
@@ -342,7 +363,10 @@ async def _available_bundles(
         for bundle_id, part_id, quantity, is_active in rows:
             parts.setdefault(bundle_id, []).append((part_id, quantity, is_active))
     free = await available_by_variant(
-        conn, [part_id for listed in parts.values() for part_id, _, _ in listed], now
+        conn,
+        [part_id for listed in parts.values() for part_id, _, _ in listed],
+        now,
+        rehearsal=rehearsal,
     )
     return {
         VariantId(bundle_id): max(
@@ -355,10 +379,13 @@ async def _available_bundles(
     }
 
 
-def _free() -> sa.Select[Any]:
+def _free(*, is_rehearsed: bool = False) -> sa.Select[Any]:
+    def counts(location_id: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+        return location_id == sa.bindparam("rehearsal") if is_rehearsed else is_real(location_id)
+
     on_shelves = (
         sa.select(sa.func.sum(stock.c.on_hand - stock.c.held))
-        .where(stock.c.variant_id == variant.c.id)
+        .where(stock.c.variant_id == variant.c.id, counts(stock.c.location_id))
         .scalar_subquery()
     )
     lapsed = (
@@ -366,6 +393,7 @@ def _free() -> sa.Select[Any]:
         .where(
             hold.c.variant_id == variant.c.id,
             hold.c.expires_at <= sa.bindparam("now", type_=UtcDateTime),
+            counts(hold.c.location_id),
         )
         .scalar_subquery()
     )
@@ -378,6 +406,8 @@ def _free() -> sa.Select[Any]:
         .where(variant.c.id.in_(sa.bindparam("ids", expanding=True)))
         .subquery()
     )
+    if is_rehearsed:
+        return sa.select(counted, sa.literal(0).label("waiting"))
     in_line = (
         sa.select(sa.func.count())
         .select_from(waiting)
@@ -390,3 +420,4 @@ def _free() -> sa.Select[Any]:
 
 
 _FREE = _free()
+_REHEARSED = _free(is_rehearsed=True)

@@ -83,6 +83,10 @@ bundle_part = sa.Table(
 )
 """A variant with parts has no stock of its own: it is as available as they are."""
 
+REHEARSAL = "rehearsal"
+"""The kind of location that is no place: what a rehearsal sells lies there. Nothing real counts it,
+and nobody but the rehearsal's guests takes from it."""
+
 location = sa.Table(
     "location",
     metadata,
@@ -171,3 +175,9 @@ waiting = sa.Table(
 )
 """Who waits for one unit of a variant, first come first served. It stands beside the holds because
 what is waited for is not free for anybody else."""
+
+
+def is_real(location_id: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """Whether this is a location of the shop's own."""
+    rehearsals = sa.select(location.c.id).where(location.c.kind == REHEARSAL)
+    return location_id.not_in(rehearsals)

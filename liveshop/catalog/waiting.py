@@ -15,7 +15,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from liveshop.catalog import holds, shelves
 from liveshop.catalog.holds import Wanted
 from liveshop.catalog.store import in_chunks
-from liveshop.catalog.tables import bundle_part, hold, product, stock, variant, waiting
+from liveshop.catalog.tables import (
+    bundle_part,
+    hold,
+    is_real,
+    product,
+    stock,
+    variant,
+    waiting,
+)
 from liveshop.kernel.ids import PlaceId, ProductId, ShowId, VariantId, ViewerId
 from liveshop.storage import UtcDateTime
 
@@ -359,7 +367,11 @@ def _to_do() -> sa.Select[Any]:
     ended = family.c.id.in_(sa.select(waiting.c.variant_id).where(waiting.c.offered_until <= now))
     turn = family.c.id.in_(sa.select(waiting.c.variant_id).where(waiting.c.offered_until > now))
     waits = sa.exists().where(here, waiting.c.offered_until.is_(None))
-    free = sa.exists().where(stock.c.variant_id == family.c.id, stock.c.on_hand > stock.c.held)
+    free = sa.exists().where(
+        stock.c.variant_id == family.c.id,
+        stock.c.on_hand > stock.c.held,
+        is_real(stock.c.location_id),
+    )
     is_bundle = sa.exists().where(bundle_part.c.bundle_id == family.c.id)
     return sa.select(
         family.c.id,
@@ -379,7 +391,10 @@ def _next() -> sa.Select[Any]:
     parts = sa.select(bundle_part.c.part_id).where(bundle_part.c.bundle_id == variant.c.id)
     free = (
         sa.select(sa.func.sum(stock.c.on_hand - stock.c.held))
-        .where((stock.c.variant_id == variant.c.id) | stock.c.variant_id.in_(parts))
+        .where(
+            (stock.c.variant_id == variant.c.id) | stock.c.variant_id.in_(parts),
+            is_real(stock.c.location_id),
+        )
         .scalar_subquery()
     )
     on_sale = (

@@ -12,17 +12,18 @@ from liveshop.catalog.store import available_by_variant
 from liveshop.checkout import store, wire
 from liveshop.checkout.holding import Shelf, claim
 from liveshop.checkout.model import Cart, CartLine, Limits, Terms, units_of
-from liveshop.customers.model import GUEST_PREFIX
+from liveshop.customers.model import is_guest
 from liveshop.kernel.errors import ShopError
 from liveshop.kernel.ids import (
     LineId,
+    LocationId,
     MediaId,
     OrderId,
     ProductId,
     VariantId,
     ViewerId,
-    has_prefix,
 )
+from liveshop.kernel.rehearsals import shelf_of
 from liveshop.orders import store as orders
 from liveshop.promotions.prices import Asked, Prices
 from liveshop.promotions.pricing import Context
@@ -102,9 +103,7 @@ class Carts:
         """Of a guest nothing is known."""
         return {
             viewer_id: (
-                frozenset()
-                if has_prefix(viewer_id, GUEST_PREFIX)
-                else await self._segments(conn, viewer_id)
+                frozenset() if is_guest(viewer_id) else await self._segments(conn, viewer_id)
             )
             for viewer_id in viewer_ids
         }
@@ -179,13 +178,21 @@ class Carts:
         segments = await self.segments_of(conn, [cart.viewer_id for cart in carts])
         asked = [_asked(cart, segments) for cart in carts]
         contexts = await self.prices.contexts(conn, asked, now)
-        free = await available_by_variant(conn, {line.variant_id for line in lines}, now)
+        free: dict[LocationId | None, Mapping[VariantId, int]] = {}
+        for shelf in {shelf_of(cart.viewer_id) for cart in carts}:
+            wanted = [
+                line.variant_id
+                for cart in carts
+                for line in cart.lines
+                if shelf_of(cart.viewer_id) == shelf
+            ]
+            free[shelf] = await available_by_variant(conn, wanted, now, rehearsal=shelf)
         pictures = {line.article.image_id for line in lines if line.article.image_id}
         images = await self._catalog.images(conn, [MediaId(one) for one in sorted(pictures)])
         bought = await self.bought(conn, carts)
         answers: list[wire.Cart | ShopError] = []
         for cart, context in zip(carts, contexts, strict=True):
-            room = self._rooms(cart, free, bought)
+            room = self._rooms(cart, free[shelf_of(cart.viewer_id)], bought)
             try:
                 priced = cart.priced(context)
             except ShopError as error:

@@ -89,14 +89,16 @@ class Confirming:
         touched = {variant_id for pieces in sold.values() for variant_id, _ in pieces}
         touched |= {line.variant_id for order in confirmed for line in order.lines}
         tx.notify(StockTouched(tuple(touched)))
-        await open_fulfilments(
-            tx, [(order, sold.get(order.id, {})) for order in confirmed], parts, now
-        )
+        real = [order for order in confirmed if not order.is_rehearsal]
+        if real:
+            goods = [(order, sold.get(order.id, {})) for order in real]
+            await open_fulfilments(tx, goods, parts, now)
         await history.note(
             tx,
             *(order_event(order, now, Actor("buyer", order.viewer_id)) for order in confirmed),
         )
-        await self._on_confirmed(tx, confirmed, now)
+        if real:
+            await self._on_confirmed(tx, real, now)
         for order in confirmed:
             if order.show_id is not None:
                 first = order.lines[0]

@@ -14,13 +14,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from liveshop.catalog import holds, locations, shelves
 from liveshop.catalog.model import Hours, Location
 from liveshop.catalog.shelves import Shelf
+from liveshop.catalog.tables import REHEARSAL
 from liveshop.checkout import wire
 from liveshop.checkout.delivery_words import Problem, problem_in_words
 from liveshop.checkout.model import CannotCollect, UnknownStore
 from liveshop.checkout.supply import Lacking, Supply, Way, has_days
 from liveshop.kernel.errors import Invalid
-from liveshop.kernel.ids import VariantId
+from liveshop.kernel.ids import LocationId, VariantId
 from liveshop.kernel.money import Money
+from liveshop.kernel.rehearsals import shelf_of
 from liveshop.kernel.zones import time_zones
 from liveshop.orders.calendars import Opening, WorkingDays
 from liveshop.orders.model import Order, Promise
@@ -39,10 +41,10 @@ PATIENCE = timedelta(minutes=10)
 
 class Deliveries:
     """Reads files when it is made: make it before the loop runs. `providers` are those of the
-    payment methods to choose from."""
+    payment methods to choose from, in a rehearsal or not."""
 
     def __init__(self, settings: Settings, now: datetime) -> None:
-        self.providers: Callable[[], Sequence[PaymentProvider]] = list
+        self.providers: Callable[[bool], Sequence[PaymentProvider]] = lambda _: []
         zone = ZoneInfo(settings.shop.time_zone)
         days = WorkingDays(settings.delivery, zone, years=range(now.year, now.year + 3))
         self._promises = Promises(days, settings.delivery)
@@ -52,6 +54,14 @@ class Deliveries:
 
     async def places(self, conn: AsyncConnection) -> tuple[Location, ...]:
         return tuple(await locations.locations_by_priority(conn))
+
+    def places_for(self, viewer_id: str, places: tuple[Location, ...]) -> tuple[Location, ...]:
+        """From where goods may come for this buyer: in a rehearsal all of them lie on its shelf,
+        which ships to wherever the shop does."""
+        shelf = shelf_of(viewer_id)
+        if shelf is None:
+            return places
+        return (Location(id=shelf, name="", kind=REHEARSAL, priority=0), *places)
 
     def way(
         self, kind: Delivery, store_id: str | None, country: str, places: tuple[Location, ...]
@@ -80,9 +90,13 @@ class Deliveries:
         lines: Sequence[Line],
         owners: Sequence[str],
         now: datetime,
+        *,
+        rehearsal: LocationId | None = None,
     ) -> Supply:
-        """What these lines consist of, and where it lies; `owners` hold some of it already."""
-        on_shelves = await shelves.load(conn, {line.item.variant_id for line in lines})
+        """What these lines consist of, and where it lies; `owners` hold some of it already.
+        `rehearsal`: the only shelf that counts."""
+        loaded = await shelves.load(conn, {line.item.variant_id for line in lines})
+        on_shelves = loaded.for_buyer(rehearsal)
         needs: dict[VariantId, int] = {}
         titles: dict[VariantId, str] = {}
         for line in lines:
@@ -90,7 +104,9 @@ class Deliveries:
                 needs[part] = needs.get(part, 0) + per_unit * line.quantity
                 titles.setdefault(part, line.item.title)
         own, lapsed = await holds.in_reach(conn, owners, needs, now)
-        on_shelves.put(lapsed)
+        on_shelves.put(
+            {shelf: pieces for shelf, pieces in lapsed.items() if loaded.is_for(shelf, rehearsal)}
+        )
         return Supply(needs, own, on_shelves.free, titles)
 
     # Promises
@@ -169,7 +185,9 @@ class Deliveries:
             promise=PromiseOut.of(promise) if promise is not None else None,
             here=here if problem is None else None,
             problem=problem,
-            payment_methods=[one.method for one in self.providers() if way.kind in one.deliveries],
+            payment_methods=[
+                one.method for one in self.providers(way.is_rehearsed) if way.kind in one.deliveries
+            ],
             time_zone=way.store.time_zone if way.store is not None else None,
         )
 
@@ -220,9 +238,11 @@ class Deliveries:
         way: Way,
         language: str,
         now: datetime,
+        rehearsal: LocationId | None,
     ) -> holds.OutOfStock:
         """Why what an owner holds cannot be brought to where this way needs it."""
-        planned = (await self.supply(conn, lines, [owner], now)).plan(way)
+        supply = await self.supply(conn, lines, [owner], now, rehearsal=rehearsal)
+        planned = supply.plan(way)
         if not isinstance(planned, Lacking):
             planned = Lacking(lines[0].item.variant_id, lines[0].item.title, is_anywhere=True)
         return holds.OutOfStock(
@@ -232,7 +252,7 @@ class Deliveries:
 
     async def arrange_again(self, conn: AsyncConnection, order: Order) -> bool:
         """The same for an order whose stock had to be taken anew; False where it lies wrong."""
-        places = await self.places(conn)
+        places = self.places_for(order.viewer_id, await self.places(conn))
         store = next((one for one in places if one.id == order.store_id), None)
         way = Way(order.delivery, order.address.country, places, store)
         if way.is_indifferent:

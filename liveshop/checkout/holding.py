@@ -23,7 +23,16 @@ from liveshop.catalog.model import StockTouched
 from liveshop.catalog.store import available_by_variant
 from liveshop.checkout import store, wire
 from liveshop.checkout.model import CartLine
-from liveshop.kernel.ids import LineId, OrderId, PlaceId, ShowId, VariantId, ViewerId
+from liveshop.kernel.ids import (
+    LineId,
+    LocationId,
+    OrderId,
+    PlaceId,
+    ShowId,
+    VariantId,
+    ViewerId,
+)
+from liveshop.kernel.rehearsals import shelf_of
 from liveshop.promotions import claims
 from liveshop.promotions.claims import Claim
 from liveshop.promotions.prices import Prices
@@ -173,18 +182,21 @@ class Shelf:
             until = need.line.held_until if need.goes_on else need.until
             units = need.missing - (1 if _turn_of(need, turns) else 0)
             if units or need.ends_hold:
-                wanted[number] = holds.Wanted(need.line.id, need.line.variant_id, units, until)
+                wanted[number] = holds.Wanted(
+                    need.line.id, need.line.variant_id, units, until, shelf_of(need.viewer_id)
+                )
             if need.ends_hold:
                 instead.append(need.line.id)
         if wanted:
             taken = await holds.take_each(conn, list(wanted.values()), now, instead=instead)
             for number, refusal in zip(wanted, taken, strict=True):
                 refusals[number] = refusal
-        asking = [need.line.variant_id for need in unheld.values() if need.missing]
-        if asking:
-            letting_go = [need.line.id for need in unheld.values() if need.ends_hold]
-            free = await self._free_without(conn, letting_go, asking, now)
-            for number, need in unheld.items():
+        for shelf in {shelf_of(need.viewer_id) for need in unheld.values() if need.missing}:
+            here = {n: need for n, need in unheld.items() if shelf_of(need.viewer_id) == shelf}
+            asking = [need.line.variant_id for need in here.values() if need.missing]
+            letting_go = [need.line.id for need in here.values() if need.ends_hold]
+            free = await self._free_without(conn, letting_go, asking, now, shelf)
+            for number, need in here.items():
                 variant_id = need.line.variant_id
                 if need.missing and not free[variant_id]:
                     refusals[number] = sold_out(variant_id, 0)
@@ -196,13 +208,14 @@ class Shelf:
         owners: Sequence[str],
         variant_ids: Sequence[VariantId],
         now: datetime,
+        rehearsal: LocationId | None,
     ) -> Mapping[VariantId, int]:
         """What would be available if these owners held nothing."""
         if not owners:
-            return await available_by_variant(conn, variant_ids, now)
+            return await available_by_variant(conn, variant_ids, now, rehearsal=rehearsal)
         trial = await conn.begin_nested()
         await holds.release(conn, owners)
-        free = await available_by_variant(conn, variant_ids, now)
+        free = await available_by_variant(conn, variant_ids, now, rehearsal=rehearsal)
         # Who is refused keeps what he has, so nothing is given back before that is known.
         await trial.rollback()
         return free

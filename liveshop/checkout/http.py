@@ -13,6 +13,7 @@ from liveshop.checkout.waitlist import WaitlistService
 from liveshop.kernel.errors import Invalid, NotFound, RateLimited, ShopError
 from liveshop.kernel.ids import LineId, ShowId, VariantId, ViewerId
 from liveshop.kernel.money import Money
+from liveshop.kernel.rehearsals import is_rehearsing
 from liveshop.orders import wire as orders_wire
 from liveshop.payments.model import BadPaymentInput, UnknownMethod
 from liveshop.promotions.delivery import NotDelivered, ShippingStep
@@ -117,7 +118,7 @@ def endpoints(
         return order_out(*await orders.place(_viewer(call), key, wish))
 
     async def get_shop(call: Call) -> wire.Shop:
-        return shop_out(settings, orders)
+        return shop_out(settings, orders, in_rehearsal=is_rehearsing(call.principal.id))
 
     def cart_endpoint(
         method: str,
@@ -263,6 +264,7 @@ def endpoints(
                 model.StillAvailable,
                 model.AlreadyHeld,
                 model.CartFull,
+                model.NotInRehearsal,
                 UnknownVariant,
                 UnknownShow,
                 CustomersOnly,
@@ -314,7 +316,7 @@ def _per_minute(count: int) -> RateLimit:
     return RateLimit(burst=count, per_second=count / 60)
 
 
-def shop_out(settings: Settings, orders: PlaceOrder) -> wire.Shop:
+def shop_out(settings: Settings, orders: PlaceOrder, *, in_rehearsal: bool = False) -> wire.Shop:
     currency = settings.shop.currency
     return wire.Shop(
         name=settings.shop.name,
@@ -331,7 +333,7 @@ def shop_out(settings: Settings, orders: PlaceOrder) -> wire.Shop:
                 deliveries=sorted(provider.deliveries),
                 options=dict(provider.options()),
             )
-            for provider in orders.providers
+            for provider in (orders.rehearsed_providers if in_rehearsal else orders.providers)
         ],
         hold_seconds=settings.checkout.hold_seconds,
         hold_warning_seconds=settings.checkout.hold_warning_seconds,

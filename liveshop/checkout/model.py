@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from liveshop.kernel.errors import Conflict, Invalid, NotFound, ShopError
-from liveshop.kernel.ids import CartId, LineId, ProductId, ShowId, VariantId, ViewerId
+from liveshop.kernel.ids import CartId, LineId, LocationId, ProductId, ShowId, VariantId, ViewerId
 from liveshop.kernel.money import Money, total
 from liveshop.orders.model import OrderState, TaxLine
 from liveshop.promotions import model as promotions
@@ -101,6 +101,12 @@ class CannotCollect(Conflict):
     code = "cannot_collect"
 
 
+class NotInRehearsal(Conflict):
+    """A rehearsal has no waitlists: they are of the shop's own stock."""
+
+    code = "not_in_rehearsal"
+
+
 class PaymentDeclined(ShopError):
     code = "payment_declined"
     status = 402
@@ -143,6 +149,8 @@ class Terms:
     seconds: int | None
     for_customers: bool = False
     """Guests do not have the prices of such a show."""
+    rehearsal: LocationId | None = None
+    """The shelf of the rehearsal that the show is in: nobody else's guests buy from it."""
 
     @property
     def is_first_paid(self) -> bool:

@@ -16,6 +16,7 @@ from liveshop.checkout.service import CartService
 from liveshop.checkout.supply import Way
 from liveshop.kernel.errors import ShopError
 from liveshop.kernel.ids import OrderId, ViewerId, new_id
+from liveshop.kernel.rehearsals import ORDER, is_rehearsing
 from liveshop.orders import store as orders
 from liveshop.orders.model import Order
 from liveshop.payments.model import BadPaymentInput
@@ -73,7 +74,7 @@ class Offers:
         terms = await store.terms_of_shows(tx.conn, show_ids, self._carts.hold_seconds)
         for number, one in asked.items():
             try:
-                self._check_method(one.wish)
+                self._check_method(one)
                 check_show(one.wish.show_id, one.viewer_id, terms)
             except ShopError as error:
                 answers[number] = error
@@ -83,13 +84,14 @@ class Offers:
         carts = await self._carts.with_locked_stock(
             tx, [one.viewer_id for one in asked.values()], now
         )
-        places = await self._deliveries.places(tx.conn)
+        real = await self._deliveries.places(tx.conn)
         looks: dict[int, tuple[Asked, Way, Look]] = {}
         for number, one in asked.items():
             wish = one.wish
             try:
                 for line in carts[one.viewer_id].lines:
                     check_show_of_line(line, one.viewer_id)
+                places = self._deliveries.places_for(one.viewer_id, real)
                 way = self._deliveries.way(
                     wish.delivery, wish.store_id, wish.address.country, places
                 )
@@ -103,7 +105,8 @@ class Offers:
         for (number, (one, way, look)), context in zip(looks.items(), contexts, strict=True):
             try:
                 quote = model.quote_of(look.cart, context)
-                offer = Offer(one, OrderId(new_id("ord", now)), way, quote)
+                prefix = ORDER if is_rehearsing(one.viewer_id) else "ord"
+                offer = Offer(one, OrderId(new_id(prefix, now)), way, quote)
                 await self._check_screen(tx, offer, now)
             except ShopError as error:
                 answers[number] = error
@@ -112,9 +115,10 @@ class Offers:
         await self._check_customers(tx, offers, answers)
         return {number: offer for number, offer in offers.items() if number not in answers}
 
-    def _check_method(self, wish: OrderWish) -> None:
+    def _check_method(self, asked: Asked) -> None:
         """Raises UnknownMethod, BadPaymentInput."""
-        provider = self._payments.provider(wish.method)
+        wish = asked.wish
+        provider = self._payments.offered(wish.method, in_rehearsal=is_rehearsing(asked.viewer_id))
         if wish.delivery not in provider.deliveries:
             raise BadPaymentInput(
                 "This way to pay is for what is "

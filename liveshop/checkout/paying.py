@@ -72,6 +72,11 @@ class Paying:
         """The ways to pay, in the order in which they are offered."""
         return self._payments.all()
 
+    @property
+    def rehearsed_providers(self) -> list[PaymentProvider]:
+        """The same for guests of a rehearsal."""
+        return self._payments.all_in(in_rehearsal=True)
+
     async def ask(self, order: Order, card_number: str | None) -> ChargeAnswer | None:
         """The provider's answer; None when it is not known and must be asked for later.
 
@@ -113,7 +118,7 @@ class Paying:
                     raise UnknownOrder("There is no such order.")
                 before = order
                 settled = await self._settlement.settle(tx, order, answer, now) or order
-            if settled.state != before.state:
+            if settled.state != before.state and not settled.is_rehearsal:
                 tx.notify(model.OrderSettled(settled.state))
         return settled
 
@@ -127,7 +132,7 @@ class Paying:
                     tx, answered, self._clock.now()
                 )
                 for order in settled:
-                    if order is not None:
+                    if order is not None and not order.is_rehearsal:
                         tx.notify(model.OrderSettled(order.state))
         except Exception as error:
             if len(answered) == 1:

@@ -21,6 +21,7 @@ from liveshop.checkout.service import CartService
 from liveshop.kernel.clock import Clock
 from liveshop.kernel.errors import ShopError
 from liveshop.kernel.ids import PaymentId, new_code, new_id
+from liveshop.kernel.rehearsals import shelf_of
 from liveshop.orders import store as orders
 from liveshop.orders.model import Order, OrderLine, OrderStep, Promise
 from liveshop.payments.model import Payment
@@ -121,10 +122,10 @@ class Placing:
             raise _AllAnswered
         promises = await self._take(tx, offers, now)
         await self._use_promotions(tx, offers, now)
-        numbers = await orders.next_numbers(tx.conn, len(offers))
+        numbers = await _numbers(tx, offers)
         new: list[orders.New] = []
-        for (number, offer), order_number in zip(offers.items(), numbers, strict=True):
-            order = self._order(offer, order_number, promises[number], now)
+        for number, offer in offers.items():
+            order = self._order(offer, numbers[number], promises[number], now)
             new.append(orders.New(order, offer.asked.key, offer.wish.digest()))
             answers[number] = order
         await orders.add_all(tx.conn, new)
@@ -234,6 +235,7 @@ class Placing:
                 way,
                 wish.language,
                 now,
+                shelf_of(offer.cart.viewer_id),
             )
         promise = self._deliveries.promise_at_placing(way, placed, now, wish.expected_until)
         if _is_later(promise, wish.expected_until):
@@ -324,9 +326,19 @@ class Placing:
             ),
             delivery=way.kind,
             store_id=way.store_id,
-            pickup_code=new_code() if way.is_collected else None,
+            pickup_code=new_code() if way.is_collected and not way.is_rehearsed else None,
             promise=promise,
         )
+
+
+async def _numbers(tx: Tx, offers: Mapping[int, Offer]) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for in_rehearsal in (False, True):
+        these = [n for n, offer in offers.items() if offer.way.is_rehearsed == in_rehearsal]
+        if these:
+            numbers = await orders.next_numbers(tx.conn, len(these), in_rehearsal=in_rehearsal)
+            found |= dict(zip(these, numbers, strict=True))
+    return found
 
 
 def _is_later(promise: Promise | None, shown_until: datetime | None) -> bool:

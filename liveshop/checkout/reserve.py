@@ -30,6 +30,7 @@ from liveshop.customers.model import is_guest
 from liveshop.kernel.clock import Clock
 from liveshop.kernel.errors import ShopError
 from liveshop.kernel.ids import LineId, ShowId, VariantId, ViewerId, new_id
+from liveshop.kernel.rehearsals import shelf_of
 from liveshop.promotions.model import OtherCurrency
 from liveshop.shows.model import CustomersOnly, UnknownShow
 from liveshop.storage import Database, Together, Tx
@@ -196,12 +197,14 @@ class Reservations:
 
 
 def check_show(show_id: ShowId | None, viewer_id: ViewerId, terms: Mapping[ShowId, Terms]) -> None:
-    """Whether somebody may have what a show sells. Raises UnknownShow, CustomersOnly."""
-    if show_id is None:
+    """Whether somebody may have what a show sells: of one in rehearsal, those who take part, who
+    buy nothing else. Raises UnknownShow, CustomersOnly."""
+    shelf = shelf_of(viewer_id)
+    if show_id is None and shelf is None:
         return
-    if show_id not in terms:
+    if show_id is None or show_id not in terms or terms[show_id].rehearsal != shelf:
         raise UnknownShow("There is no such show.")
-    if terms[show_id].for_customers and is_guest(viewer_id):
+    if shelf is None and terms[show_id].for_customers and is_guest(viewer_id):
         raise CustomersOnly(
             "This show is for customers of the shop. Sign in at the shop and open it from there.",
             data={"show_id": show_id},
@@ -210,5 +213,5 @@ def check_show(show_id: ShowId | None, viewer_id: ViewerId, terms: Mapping[ShowI
 
 def check_show_of_line(line: CartLine, viewer_id: ViewerId) -> None:
     """Whether somebody may still have a line at the prices of its show. Raises CustomersOnly."""
-    if line.show_id is not None:
+    if line.show_id is not None and shelf_of(viewer_id) is None:
         check_show(line.show_id, viewer_id, {line.show_id: line.terms})

@@ -23,6 +23,7 @@ from liveshop.checkout.supply import Lacking, Way
 from liveshop.kernel.clock import Clock
 from liveshop.kernel.errors import RateLimited, ShopError
 from liveshop.kernel.ids import LineId, ShowId, VariantId, ViewerId
+from liveshop.kernel.rehearsals import is_rehearsing, shelf_of
 from liveshop.payments.model import Delivery
 from liveshop.promotions import claims, words
 from liveshop.promotions.model import Line, folded
@@ -194,9 +195,10 @@ class CartService:
         answers: dict[int, wire.Quote | Exception] = {}
         async with self._database.read() as conn:
             carts = await self.carts.load(conn, list({one.viewer_id for one in asked}), now)
-            places = await self.deliveries.places(conn)
+            real = await self.deliveries.places(conn)
             looks: dict[int, tuple[Way, Look]] = {}
             for number, one in enumerate(asked):
+                places = self.deliveries.places_for(one.viewer_id, real)
                 try:
                     way = self.deliveries.way(one.delivery, one.store_id, one.country, places)
                 except ShopError as error:
@@ -231,7 +233,9 @@ class CartService:
         if not way.is_indifferent:
             lines = [line.as_priced() for line in quote.lines]
             holding = [line.id for line in quote.lines] if owners is None else owners
-            planned = (await self.deliveries.supply(conn, lines, holding, now)).plan(way)
+            shelf = shelf_of(quote.cart.viewer_id)
+            supply = await self.deliveries.supply(conn, lines, holding, now, rehearsal=shelf)
+            planned = supply.plan(way)
         told = wire.Quote.of(quote, self.carts.reader(language, now))
         told.delivery = self.deliveries.option(
             way, planned, quote.shipping, language=language, now=now
@@ -249,9 +253,11 @@ class CartService:
                 raise model.CartEmpty("Your cart is empty.")
             context = await self.carts.context(conn, cart, now)
             lines = [line.as_priced() for line in cart.lines]
-            places = await self.deliveries.places(conn)
+            real = await self.deliveries.places(conn)
+            places = self.deliveries.places_for(viewer_id, real)
             owners = [line.id for line in cart.lines]
-            supply = await self.deliveries.supply(conn, lines, owners, now)
+            shelf = shelf_of(viewer_id)
+            supply = await self.deliveries.supply(conn, lines, owners, now, rehearsal=shelf)
         ways = self.deliveries.ways(country, places)
         options = self.deliveries.options(ways, supply, lines, context, language=language)
         return wire.DeliveryOptions(options=options, at=now)
@@ -274,8 +280,9 @@ class CartService:
         return wire.VariantDelivery(variant_id=variant_id, options=options, at=now)
 
     async def merge(self, guest_id: ViewerId, customer_id: ViewerId) -> None:
-        """What a guest had in the cart is the customer's whom he signs on as. May be repeated."""
-        if guest_id == customer_id:
+        """What a guest had in the cart is the customer's whom he signs on as, but for what he had
+        in a rehearsal. May be repeated."""
+        if guest_id == customer_id or is_rehearsing(guest_id):
             return
         now = self._clock.now()
         async with self._database.write() as tx:

@@ -15,6 +15,7 @@ from liveshop.checkout.holding import give_back
 from liveshop.checkout.model import Article, CartLine, Terms
 from liveshop.checkout.payment_history import order_event, payment_event, refund_event
 from liveshop.kernel.ids import LineId, ShowId, new_id
+from liveshop.kernel.rehearsals import shelf_of
 from liveshop.orders import fulfilment_store, history, overdue
 from liveshop.orders import store as orders
 from liveshop.orders.model import SYSTEM, NotNow, Order, OrderLine
@@ -271,7 +272,8 @@ class Settlement:
         await self._carts.shelf.refreshed(tx, {line.variant_id for line in order.lines}, now)
         await give_back(tx, [order.id])
         wanted = [
-            holds.Wanted(order.id, line.variant_id, line.quantity, None) for line in order.lines
+            holds.Wanted(order.id, line.variant_id, line.quantity, None, shelf_of(order.viewer_id))
+            for line in order.lines
         ]
         refusals = await holds.take_each(tx.conn, wanted, now)
         if not any(refusals) and await self._deliveries.arrange_again(tx.conn, order):
@@ -366,8 +368,10 @@ class Settlement:
         """Pass the order's stock to these lines, or take what of it has lapsed again; those that
         hold all they want.
         """
+        shelf = shelf_of(order.viewer_id)
         wanted = [
-            holds.Wanted(line.id, line.variant_id, line.quantity, line.held_until) for line in lines
+            holds.Wanted(line.id, line.variant_id, line.quantity, line.held_until, shelf)
+            for line in lines
         ]
         parts = await shelves.parts_of(tx.conn, {line.variant_id for line in order.lines})
         if await self._holds_all(tx, order, parts, now):

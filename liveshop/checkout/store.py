@@ -1,19 +1,38 @@
 """All SQL about carts. Whatever several carts may be asked for at once, takes one statement."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from liveshop.catalog.tables import bundle_part, hold, product, product_image, variant, waiting
+from liveshop.catalog.tables import (
+    bundle_part,
+    hold,
+    is_real,
+    product,
+    product_image,
+    variant,
+    waiting,
+)
 from liveshop.checkout.model import Article, Cart, CartLine, Terms
 from liveshop.checkout.tables import cart, cart_code, cart_line
-from liveshop.kernel.ids import CartId, LineId, PlaceId, ProductId, ShowId, VariantId, ViewerId
+from liveshop.kernel.ids import (
+    CartId,
+    LineId,
+    PlaceId,
+    ProductId,
+    RehearsalId,
+    ShowId,
+    VariantId,
+    ViewerId,
+)
 from liveshop.kernel.money import Money
+from liveshop.kernel.rehearsals import guests_pattern, shelf_of
 from liveshop.promotions.model import Item, Tier
-from liveshop.shows.tables import show
+from liveshop.shows.tables import show, show_rehearsal
 from liveshop.storage import insert
 
 
@@ -93,11 +112,25 @@ async def terms_of_shows(
     if not show_ids:
         return {}
     rows = await conn.execute(
-        sa.select(show.c.id, show.c.hold_mode, show.c.hold_seconds, show.c.audience).where(
-            show.c.id.in_(show_ids)
+        sa.select(
+            show.c.id,
+            show.c.hold_mode,
+            show.c.hold_seconds,
+            show.c.audience,
+            show_rehearsal.c.id.label("rehearsal_id"),
         )
+        .outerjoin(
+            show_rehearsal,
+            sa.and_(show_rehearsal.c.show_id == show.c.id, show_rehearsal.c.ended_at.is_(None)),
+        )
+        .where(show.c.id.in_(show_ids))
     )
-    return {ShowId(row.id): _terms(row, hold_seconds) for row in rows}
+    return {
+        ShowId(row.id): replace(
+            _terms(row, hold_seconds), rehearsal=shelf_of(row.rehearsal_id or "")
+        )
+        for row in rows
+    }
 
 
 async def add_lines(
@@ -216,14 +249,30 @@ async def holders(
     return {(viewers[CartId(row[0])], VariantId(row[1])) for row in rows}
 
 
-async def carts_of_show(conn: AsyncConnection, show_id: ShowId, now: datetime) -> int:
-    """How many carts hold something from this show at this moment."""
+async def carts_of_show(
+    conn: AsyncConnection, show_id: ShowId, now: datetime, *, is_rehearsed: bool = False
+) -> int:
+    """How many carts hold something from this show at this moment, or from its rehearsal."""
+    is_real_hold = is_real(hold.c.location_id)
     count = await conn.scalar(
         sa.select(sa.func.count(sa.distinct(cart_line.c.cart_id)))
         .join(hold, hold.c.owner == cart_line.c.id)
-        .where(cart_line.c.show_id == show_id, hold.c.expires_at > now)
+        .where(
+            cart_line.c.show_id == show_id,
+            hold.c.expires_at > now,
+            sa.not_(is_real_hold) if is_rehearsed else is_real_hold,
+        )
     )
     return int(count or 0)
+
+
+async def forget_rehearsed(conn: AsyncConnection, rehearsal_id: RehearsalId) -> None:
+    """The carts of its guests."""
+    whose = cart.c.viewer_id.like(guests_pattern(rehearsal_id), escape="\\")
+    carts = sa.select(cart.c.id).where(whose)
+    await conn.execute(sa.delete(cart_code).where(cart_code.c.cart_id.in_(carts)))
+    await conn.execute(sa.delete(cart_line).where(cart_line.c.cart_id.in_(carts)))
+    await conn.execute(sa.delete(cart).where(whose))
 
 
 def _first_picture(*conditions: sa.ColumnElement[bool]) -> sa.ScalarSelect[str]:

@@ -10,6 +10,7 @@ from typing import Literal
 
 from liveshop.catalog.model import Location
 from liveshop.catalog.shelves import Shelf, Shelves
+from liveshop.catalog.tables import REHEARSAL
 from liveshop.kernel.ids import LocationId, VariantId
 from liveshop.payments.model import Delivery
 
@@ -27,6 +28,11 @@ class Way:
     @property
     def is_collected(self) -> bool:
         return self.kind == "pickup"
+
+    @property
+    def is_rehearsed(self) -> bool:
+        """Whether nothing comes: the goods lie on the shelf of a rehearsal."""
+        return any(place.kind == REHEARSAL for place in self.places)
 
     @property
     def store_id(self) -> LocationId | None:

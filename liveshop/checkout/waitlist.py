@@ -26,6 +26,7 @@ from liveshop.checkout.reserve import check_show
 from liveshop.kernel.clock import Clock
 from liveshop.kernel.errors import ShopError
 from liveshop.kernel.ids import MediaId, PlaceId, ShowId, VariantId, ViewerId, new_id
+from liveshop.kernel.rehearsals import is_rehearsing
 from liveshop.settings import Settings
 from liveshop.storage import Database, Together, Tx
 
@@ -152,6 +153,8 @@ class WaitlistService:
 
     def _check(self, one: Joining, facts: _Facts) -> None:
         """Raises why nobody like this has a place."""
+        if is_rehearsing(one.viewer_id):
+            raise model.NotInRehearsal("There are no waitlists in a rehearsal.")
         article = facts.articles.get(one.variant_id)
         if article is None or not article.is_for_sale:
             raise UnknownVariant("This is not sold here any more.")

@@ -23,12 +23,14 @@ from liveshop.customers.names import holds_link, is_legible, is_reserved
 from liveshop.customers.tokens import StorefrontTokens, ViewerTokens
 from liveshop.kernel.clock import Clock
 from liveshop.kernel.errors import NotFound, RateLimited
-from liveshop.kernel.ids import ViewerId, new_id
+from liveshop.kernel.ids import RehearsalId, ViewerId, new_id
+from liveshop.kernel.rehearsals import is_rehearsing, new_guest
 from liveshop.kernel.text import clean_line, clean_text
 from liveshop.settings import Settings
 from liveshop.storage import Database, Together, Tx
 from liveshop.web import BadToken, Principal, RateLimit, RateLimiter
 
+_REHEARSAL_LIFE = timedelta(hours=24)
 _MAX_PURPOSE_LENGTH = 40
 _MAX_SUBJECT_LENGTH = 254
 _MAX_WORDING_LENGTH = 4000
@@ -48,6 +50,14 @@ OnForgotten = Callable[[Tx, str], Awaitable[None]]
 """Told of each viewer in the transaction that erases him."""
 
 
+GoingOn = Callable[[AsyncConnection, Collection[str]], Awaitable[set[str]]]
+"""Those of these guests of rehearsals whose rehearsal is not over."""
+
+
+async def _nothing_goes_on(_: AsyncConnection, __: Collection[str]) -> set[str]:
+    return set()
+
+
 async def _tell_nobody(_: Tx, __: str) -> None:
     return None
 
@@ -59,6 +69,7 @@ class CustomerService:
         self._database = database
         self._clock = clock
         self.on_forgotten: OnForgotten = _tell_nobody
+        self.going_on: GoingOn = _nothing_goes_on
         self._shop_name = settings.shop.name
         self._guest_life = timedelta(days=settings.customers.guest_days)
         self._tokens = ViewerTokens(settings.server.secret)
@@ -66,6 +77,10 @@ class CustomerService:
         # One address can be a whole shop full of phones behind one router, and a token costs
         # microseconds and no row; this only stops a loop that makes tokens for ever.
         self._entries = RateLimiter(RateLimit(burst=2000, per_second=50))
+        # A host who practises lets a crowd of thousands in from one address; only who was invited
+        # gets this far.
+        self._rehearsing = RateLimiter(RateLimit(burst=20_000, per_second=500))
+        self._invitations = RateLimiter(RateLimit(burst=50, per_second=1))
         self._known: Together[str, Viewer | None] = Together(self._look_up)
 
     def new_guest(self, address: str | None = None) -> Admitted:
@@ -77,6 +92,20 @@ class CustomerService:
         self._count_entry(address, now)
         viewer_id = ViewerId(new_id(GUEST_PREFIX, now))
         return self._admit(viewer_id, default_name(viewer_id), self._guest_life, now)
+
+    def check_invitations(self, address: str, now: datetime) -> None:
+        """Count an invitation that was no good. Raises RateLimited."""
+        self._invitations.check(address, now.timestamp(), "Too many invitations; wait a little.")
+
+    def new_rehearsal_guest(self, rehearsal_id: RehearsalId, address: str) -> Admitted:
+        """Let in somebody who was invited; his token is worth nothing once the rehearsal is over.
+        Raises RateLimited."""
+        now = self._clock.now()
+        self._rehearsing.check(
+            address, now.timestamp(), "Too many came in from this address at once."
+        )
+        viewer_id = new_guest(rehearsal_id)
+        return self._admit(viewer_id, default_name(viewer_id), _REHEARSAL_LIFE, now)
 
     async def sign_on(self, storefront_jwt: str, address: str | None = None) -> Admitted:
         """Let in the customer a storefront vouches for; the same customer gets the same id.
@@ -109,10 +138,15 @@ class CustomerService:
             name=default_name(viewer_id) if known is None else known.shown_name,
         )
 
-    async def _look_up(self, viewer_ids: Sequence[str]) -> list[Viewer | None]:
+    async def _look_up(self, viewer_ids: Sequence[str]) -> list[Viewer | Exception | None]:
         async with self._database.read() as conn:
             known = await store.viewers_by_ids(conn, viewer_ids)
-        return [known.get(viewer_id) for viewer_id in viewer_ids]
+            rehearsing = {one for one in viewer_ids if is_rehearsing(one)}
+            over = rehearsing - await self.going_on(conn, rehearsing) if rehearsing else set()
+        return [
+            BadToken("This rehearsal is over.") if viewer_id in over else known.get(viewer_id)
+            for viewer_id in viewer_ids
+        ]
 
     async def rename(self, viewer_id: str, name: str) -> str:
         """Choose the name shown in chat; returns it cleaned.

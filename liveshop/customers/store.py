@@ -16,7 +16,8 @@ from liveshop.customers.model import (
     is_guest,
 )
 from liveshop.customers.tables import consent, viewer
-from liveshop.kernel.ids import ConsentId, ViewerId, new_id
+from liveshop.kernel.ids import ConsentId, RehearsalId, ViewerId, new_id
+from liveshop.kernel.rehearsals import guests_pattern
 from liveshop.storage import Rows, insert
 
 
@@ -112,6 +113,13 @@ async def forget(conn: AsyncConnection, viewer_id: str, now: datetime) -> bool:
         "deleted_at": now,
     }
     return await _keep(conn, viewer_id, nothing, now)
+
+
+async def forget_rehearsed(conn: AsyncConnection, rehearsal_id: RehearsalId) -> None:
+    """The names its guests chose."""
+    await conn.execute(
+        sa.delete(viewer).where(viewer.c.id.like(guests_pattern(rehearsal_id), escape="\\"))
+    )
 
 
 async def _keep(

@@ -37,11 +37,16 @@ def endpoints(
     async def show_numbers(call: Call) -> Numbers:
         show_id = ShowId(call.params["show_id"])
         async with database.read() as conn:
-            await show_service.visible(conn, show_id, call.principal)
+            show = await show_service.visible(conn, show_id, call.principal)
+            is_rehearsed = show.rehearsal is not None
             peak = await shows.peak_viewers(conn, show_id)
-            order_count, revenue = await orders.totals_of_show(conn, show_id)
+            order_count, revenue = await orders.totals_of_show(
+                conn, show_id, is_rehearsed=is_rehearsed
+            )
             said = await chat.counts(conn, show_id)
-            cart_count = await carts.carts_of_show(conn, show_id, call.now)
+            cart_count = await carts.carts_of_show(
+                conn, show_id, call.now, is_rehearsed=is_rehearsed
+            )
         viewers = await viewers_now(show_id)
         return Numbers(
             viewers=viewers,
@@ -59,7 +64,7 @@ def endpoints(
             "/api/shows/{show_id}/numbers",
             show_numbers,
             permission("shows:read"),
-            "A show's numbers at this moment",
+            "A show's numbers at this moment; in a rehearsal, those of the rehearsal",
             "shows",
             answer=Numbers,
             errors=(UnknownShow,),

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import NewType
 
 ShowId = NewType("ShowId", str)
+RehearsalId = NewType("RehearsalId", str)
 ProductId = NewType("ProductId", str)
 VariantId = NewType("VariantId", str)
 LocationId = NewType("LocationId", str)

@@ -6,7 +6,7 @@ from liveshop.kernel.ids import OrderId
 from liveshop.kernel.money import Money
 from liveshop.kernel.text import clean_text
 from liveshop.orders import history, store
-from liveshop.orders.model import Actor, Order, OrderEvent, UnknownOrder
+from liveshop.orders.model import Actor, NotNow, Order, OrderEvent, UnknownOrder
 from liveshop.payments import refunds
 from liveshop.payments.model import Refund, RefundCause, UnknownMethod
 from liveshop.payments.service import Payments
@@ -22,10 +22,16 @@ def actor_of(who: Principal) -> Actor:
 
 
 async def known(tx: Tx, order_id: OrderId) -> Order:
-    """The order, locked. Raises UnknownOrder."""
+    """The order, locked. Raises UnknownOrder; NotNow for one of a rehearsal."""
     order = await store.locked(tx.conn, order_id)
     if order is None:
         raise UnknownOrder("There is no such order.")
+    if order.is_rehearsal:
+        raise NotNow(
+            "This was ordered in a rehearsal: nothing was sold, so there is nothing to do. It is "
+            "gone when the rehearsal ends.",
+            data={"state": order.state},
+        )
     return order
 
 

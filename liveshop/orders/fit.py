@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from liveshop.catalog.tables import product, variant
 from liveshop.kernel.ids import ProductId, first_id
+from liveshop.orders.store import is_real
 from liveshop.orders.tables import order_line, order_return, order_return_line, shop_order
 
 Fit = Literal["runs_small", "runs_large"]
@@ -91,6 +92,7 @@ def _counts() -> sa.Select[Any]:
             variant.c.product_id.in_(ids),
             order_line.c.order_id >= sa.bindparam("since"),
             shop_order.c.state == "confirmed",
+            is_real(),
         )
         .cte("lines")
     )

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from liveshop.kernel.ids import OrderId, new_id
-from liveshop.orders.model import Actor, OrderEvent
+from liveshop.orders.model import Actor, OrderEvent, is_rehearsed
 from liveshop.orders.tables import order_event
 from liveshop.storage import Tx
 
@@ -43,7 +43,7 @@ class LetterJob(msgspec.Struct):
 
 async def note(tx: Tx, *events: OrderEvent) -> None:
     """Write these down, which happen at one moment, in one statement, and leave the letters there
-    have to be to the worker, in another.
+    have to be to the worker, in another. What happens in a rehearsal is told to nobody by mail.
 
     `data` is flat, of what JSON can hold, and without personal data: it is never forgotten.
     """
@@ -53,7 +53,11 @@ async def note(tx: Tx, *events: OrderEvent) -> None:
     ids = sorted(new_id("evt", event.at) for event in events)
     rows = [_row(id_, event) for id_, event in zip(ids, events, strict=True)]
     await tx.conn.execute(sa.insert(order_event), rows)
-    told = [id_ for id_, event in zip(ids, events, strict=True) if event.kind in TOLD]
+    told = [
+        id_
+        for id_, event in zip(ids, events, strict=True)
+        if event.kind in TOLD and not is_rehearsed(event.order_id)
+    ]
     await tx.enqueue_all(TOPIC, {id_: LetterJob(id_) for id_ in told}, now=events[-1].at)
 
 

@@ -102,6 +102,11 @@ class Invoices:
             order = await store.locked(tx.conn, order_id)
             if order is None:
                 raise UnknownOrder("There is no such order.")
+            if order.is_rehearsal:
+                raise NoInvoice(
+                    "There is no invoice for this order: it was placed in a rehearsal, and nothing "
+                    "was sold."
+                )
             if order.invoice_number is None and order.state != "confirmed":
                 raise NoInvoice(
                     "There is no invoice for this order: nothing was sold.",

@@ -18,8 +18,10 @@ from liveshop.kernel.ids import (
     ShowId,
     VariantId,
     ViewerId,
+    has_prefix,
 )
 from liveshop.kernel.money import Money
+from liveshop.kernel.rehearsals import ORDER
 from liveshop.payments.model import Delivery, Payment
 
 OrderState = Literal["pending", "confirmed", "payment_failed", "cancelled"]
@@ -224,6 +226,15 @@ class Order:
     invoiced_at: datetime | None = None
     invoice_year: int | None = None
     """The year of `invoiced_at` in the shop's zone, as the printed date says it."""
+
+    @property
+    def is_rehearsal(self) -> bool:
+        """Whether nothing was sold: it was placed in a rehearsal, and goes with it."""
+        return is_rehearsed(self.id)
+
+
+def is_rehearsed(order_id: str) -> bool:
+    return has_prefix(order_id, ORDER)
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ def _who(folded: str) -> sa.ColumnElement[bool]:
 
 
 def _filters(query: wire.OrderQuery) -> list[sa.ColumnElement[bool]]:
-    filters: list[sa.ColumnElement[bool]] = []
+    filters: list[sa.ColumnElement[bool]] = [store.is_real()]
     for column, value in (
         (shop_order.c.show_id, query.show_id),
         (shop_order.c.state, query.state),

@@ -11,8 +11,18 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from liveshop.kernel.ids import LocationId, OrderId, ProductId, ShowId, VariantId, ViewerId
+from liveshop.catalog.store import in_chunks
+from liveshop.kernel.ids import (
+    LocationId,
+    OrderId,
+    ProductId,
+    RehearsalId,
+    ShowId,
+    VariantId,
+    ViewerId,
+)
 from liveshop.kernel.money import Money
+from liveshop.kernel.rehearsals import ORDER, guests_pattern, is_rehearsing
 from liveshop.orders.model import (
     TRANSITIONS,
     Address,
@@ -23,13 +33,22 @@ from liveshop.orders.model import (
     Promise,
     TaxLine,
 )
-from liveshop.orders.tables import order_counter, order_line, shop_order
+from liveshop.orders.tables import (
+    order_counter,
+    order_event,
+    order_feedback,
+    order_line,
+    shop_order,
+)
 from liveshop.payments import store as payments
 from liveshop.payments.model import Payment
 from liveshop.storage import Rows, insert
 
 FIRST_NUMBER = 100_001
 _NUMBER_PREFIX = "L-"
+_REHEARSED = 3
+"""Its counter."""
+_REHEARSED_PREFIX = "REHEARSAL-"
 _SEARCH_LENGTH = 400
 
 
@@ -44,14 +63,39 @@ def search_text(email: str, name: str) -> str:
     return f"{folded(email)}\n{folded(name)}"[:_SEARCH_LENGTH]
 
 
-async def next_numbers(conn: AsyncConnection, count: int) -> list[str]:
-    """The next consecutive order numbers; the counter's row stays locked until the commit."""
-    statement = insert(conn, order_counter).values(id=1, last_number=FIRST_NUMBER + count - 1)
+def is_real() -> sa.ColumnElement[bool]:
+    """Whether an order was not placed in a rehearsal."""
+    return shop_order.c.id.not_like(f"{ORDER}\\_%", escape="\\")
+
+
+async def next_numbers(
+    conn: AsyncConnection, count: int, *, in_rehearsal: bool = False
+) -> list[str]:
+    """The next consecutive order numbers; the counter's row stays locked until the commit. Those of
+    rehearsals are counted by themselves."""
+    if in_rehearsal:
+        return [f"{_REHEARSED_PREFIX}{n}" for n in await _counted(conn, _REHEARSED, 1, count)]
+    return [f"{_NUMBER_PREFIX}{n}" for n in await _counted(conn, 1, FIRST_NUMBER, count)]
+
+
+async def _counted(conn: AsyncConnection, counter: int, first: int, count: int) -> range:
+    statement = insert(conn, order_counter).values(id=counter, last_number=first + count - 1)
     statement = statement.on_conflict_do_update(
         index_elements=["id"], set_={"last_number": order_counter.c.last_number + count}
     ).returning(order_counter.c.last_number)
     last = (await conn.execute(statement)).scalar_one()
-    return [f"{_NUMBER_PREFIX}{number}" for number in range(last - count + 1, last + 1)]
+    return range(last - count + 1, last + 1)
+
+
+def _stored_number(number: str) -> int:
+    """Those of rehearsals are below zero."""
+    if number.startswith(_REHEARSED_PREFIX):
+        return -int(number.removeprefix(_REHEARSED_PREFIX))
+    return int(number.removeprefix(_NUMBER_PREFIX))
+
+
+def _shown_number(stored: int) -> str:
+    return f"{_NUMBER_PREFIX}{stored}" if stored > 0 else f"{_REHEARSED_PREFIX}{-stored}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +125,7 @@ def _head_row(new: New) -> dict[str, Any]:
     order = new.order
     return {
         "id": order.id,
-        "number": int(order.number.removeprefix(_NUMBER_PREFIX)),
+        "number": _stored_number(order.number),
         "state": order.state,
         "viewer_id": order.viewer_id,
         "show_id": order.show_id,
@@ -230,7 +274,7 @@ async def page(
     conn: AsyncConnection, *, show_id: ShowId | None, before: OrderId | None, limit: int
 ) -> list[Order]:
     """Newest first. Ids sort by time, so the id is the cursor."""
-    query = sa.select(shop_order).order_by(shop_order.c.id.desc()).limit(limit)
+    query = sa.select(shop_order).where(is_real()).order_by(shop_order.c.id.desc()).limit(limit)
     if show_id is not None:
         query = query.where(shop_order.c.show_id == show_id)
     if before is not None:
@@ -238,13 +282,19 @@ async def page(
     return await _load(conn, query)
 
 
-async def totals_of_show(conn: AsyncConnection, show_id: ShowId) -> tuple[int, int]:
-    """How many orders stand, and their value in minor units."""
+async def totals_of_show(
+    conn: AsyncConnection, show_id: ShowId, *, is_rehearsed: bool = False
+) -> tuple[int, int]:
+    """How many orders stand, and their value in minor units; of the show, or of its rehearsal."""
     row = (
         await conn.execute(
             sa.select(
                 sa.func.count(), sa.func.coalesce(sa.func.sum(shop_order.c.total_amount), 0)
-            ).where(shop_order.c.show_id == show_id, shop_order.c.state == "confirmed")
+            ).where(
+                shop_order.c.show_id == show_id,
+                shop_order.c.state == "confirmed",
+                sa.not_(is_real()) if is_rehearsed else is_real(),
+            )
         )
     ).one()
     return int(row[0]), int(row[1])
@@ -277,14 +327,20 @@ async def bought(
 ) -> dict[tuple[ViewerId, ProductId], int]:
     """How many units of these products these viewers have ordered, in orders that stand or may.
 
-    With `email`, orders under that address count as the viewer's own too.
+    With `email`, orders under that address count as the viewer's own too; but what was ordered in
+    a rehearsal is nobody's outside it.
     """
     viewer_ids = {viewer_id for viewer_id, _ in wanted}
     product_ids = {product_id for _, product_id in wanted}
     whose: sa.ColumnElement[bool] = shop_order.c.viewer_id.in_(viewer_ids)
     if email is not None:
         assert len(viewer_ids) == 1, "an address belongs to one buyer"
-        whose = sa.or_(whose, sa.func.lower(shop_order.c.email) == email.lower())
+        same = sa.func.lower(shop_order.c.email) == email.lower()
+        if any(map(is_rehearsing, viewer_ids)):
+            same = sa.and_(same, sa.not_(is_real()))
+        else:
+            same = sa.and_(same, is_real())
+        whose = sa.or_(whose, same)
     rows = await conn.execute(
         sa.select(
             shop_order.c.viewer_id, order_line.c.product_id, sa.func.sum(order_line.c.quantity)
@@ -303,6 +359,17 @@ async def bought(
         key = (ViewerId(whom), ProductId(product_id))
         found[key] = found.get(key, 0) + int(units)
     return found
+
+
+async def forget_rehearsed(conn: AsyncConnection, rehearsal_id: RehearsalId) -> None:
+    """What its guests ordered, with all that belongs to it."""
+    whose = shop_order.c.viewer_id.like(guests_pattern(rehearsal_id), escape="\\")
+    ids = [OrderId(one) for one in await conn.scalars(sa.select(shop_order.c.id).where(whose))]
+    for chunk in in_chunks(ids):
+        await payments.forget(conn, [OrderId(one) for one in chunk])
+        for table in (order_event, order_feedback, order_line):
+            await conn.execute(sa.delete(table).where(table.c.order_id.in_(chunk)))
+        await conn.execute(sa.delete(shop_order).where(shop_order.c.id.in_(chunk)))
 
 
 async def _load(
@@ -343,7 +410,7 @@ def _line(row: sa.Row[Any], currency: str) -> OrderLine:
 def _order(row: sa.Row[Any], lines: Sequence[OrderLine], payment: Payment) -> Order:
     return Order(
         id=OrderId(row.id),
-        number=f"{_NUMBER_PREFIX}{row.number}",
+        number=_shown_number(row.number),
         state=row.state,
         viewer_id=ViewerId(row.viewer_id),
         show_id=ShowId(row.show_id) if row.show_id else None,

@@ -155,6 +155,7 @@ class Order(Wire):
     pickup_code: Annotated[str | None, Meta(description="to be shown in the store; buyer only")]
     promise: PromiseOut | None
     invoice_number: str | None
+    is_rehearsal: Annotated[bool, Meta(description="nothing was sold; gone with the rehearsal")]
 
     @classmethod
     def of(
@@ -167,6 +168,7 @@ class Order(Wire):
             pickup_code=order.pickup_code if is_buyer else None,
             promise=PromiseOut.of(order.promise) if order.promise else None,
             invoice_number=model.invoice_number(order),
+            is_rehearsal=order.is_rehearsal,
             id=order.id,
             number=order.number,
             state=order.state,

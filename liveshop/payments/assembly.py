@@ -3,6 +3,7 @@
 from liveshop.payments.model import PaymentProvider
 from liveshop.payments.providers.at_pickup import AtPickup
 from liveshop.payments.providers.invoice import Invoice
+from liveshop.payments.providers.rehearsal import Rehearsed
 from liveshop.payments.providers.sandbox import Sandbox
 from liveshop.settings import BadSettings, Settings
 from liveshop.storage import Database
@@ -11,6 +12,10 @@ from liveshop.storage import Database
 def providers_of(settings: Settings, database: Database) -> dict[str, PaymentProvider]:
     """By method, in the order in which they are offered. Raises BadSettings."""
     return {method: _provider(method, settings, database) for method in settings.payments.methods}
+
+
+def rehearsal_provider(database: Database) -> PaymentProvider:
+    return Rehearsed(database)
 
 
 def _provider(method: str, settings: Settings, database: Database) -> PaymentProvider:

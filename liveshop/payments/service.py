@@ -4,7 +4,7 @@ Whatever does not answer in time raises ProviderUnavailable: what happened is no
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Protocol, TypeVar, runtime_checkable
@@ -55,16 +55,34 @@ class Payments:
         settings: PaymentSettings,
         providers: Mapping[str, PaymentProvider],
         on_captured: OnCaptured = _tell_nobody,
+        *,
+        rehearsal: PaymentProvider | None = None,
     ) -> None:
+        """`rehearsal`: the only one that guests of a rehearsal are offered, and nobody else."""
         self._database = database
         self._clock = clock
         self._settings = settings
         self._providers = dict(providers)
+        self._rehearsal = rehearsal
         self._on_captured = on_captured
 
     def all(self) -> list[PaymentProvider]:
         """In the order in which they are offered."""
         return list(self._providers.values())
+
+    def all_in(self, in_rehearsal: bool) -> list[PaymentProvider]:  # a callback
+        """The same for guests of a rehearsal, or for everybody else."""
+        if not in_rehearsal:
+            return self.all()
+        return [] if self._rehearsal is None else [self._rehearsal]
+
+    def offered(self, method: str, *, in_rehearsal: bool) -> PaymentProvider:
+        """The provider that a buyer chose. Raises UnknownMethod."""
+        choice = self.all_in(in_rehearsal)
+        for provider in choice:
+            if provider.method == method:
+                return provider
+        raise _unknown(choice)
 
     async def close(self) -> None:
         """Let go of what providers keep open."""
@@ -75,15 +93,21 @@ class Payments:
     def provider(self, method: str) -> PaymentProvider:
         """Raises UnknownMethod."""
         provider = self._providers.get(method)
+        if provider is None and self._rehearsal is not None and method == self._rehearsal.method:
+            return self._rehearsal
         if provider is None:
-            raise UnknownMethod(
-                f"Pay with one of {', '.join(self._providers)}.", data={"field": "payment.method"}
-            )
+            raise _unknown(self.all())
         return provider
 
     def capture_of(self, method: str) -> Capture:
         """When the money of a new payment is taken."""
-        waits = self._settings.capture == "shipping" and not self.provider(method).is_by_hand
+        provider = self.provider(method)
+        # In a rehearsal nothing is shipped.
+        waits = (
+            self._settings.capture == "shipping"
+            and not provider.is_by_hand
+            and provider is not self._rehearsal
+        )
         return "later" if waits else "now"
 
     async def charge(
@@ -189,6 +213,11 @@ class Payments:
                 "The payment provider does not answer in time. Nothing is lost: it is asked again.",
                 retry_after=10.0,
             ) from error
+
+
+def _unknown(offered: Sequence[PaymentProvider]) -> UnknownMethod:
+    names = ", ".join(one.method for one in offered)
+    return UnknownMethod(f"Pay with one of {names}.", data={"field": "payment.method"})
 
 
 def charge_of(payment: Payment, order_number: str, card_number: str | None = None) -> Charge:

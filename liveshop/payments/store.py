@@ -1,6 +1,6 @@
 """All SQL about payments; refunds and webhooks have files of their own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ from liveshop.payments.model import (
     ChargeAnswer,
     Payment,
 )
-from liveshop.payments.tables import payment, refund
+from liveshop.payments.tables import payment, refund, sandbox_charge, sandbox_refund
 from liveshop.storage import Rows, UtcDateTime
 
 
@@ -350,3 +350,12 @@ def _payment(row: sa.Row[Any]) -> Payment:
         problem=row.problem,
         dispute=row.dispute,
     )
+
+
+async def forget(conn: AsyncConnection, order_ids: Collection[OrderId]) -> None:
+    """The payments of orders that are thrown away, and what the sandbox has of them."""
+    ids = list(await conn.scalars(sa.select(payment.c.id).where(payment.c.order_id.in_(order_ids))))
+    await conn.execute(sa.delete(sandbox_refund).where(sandbox_refund.c.charge_key.in_(ids)))
+    await conn.execute(sa.delete(sandbox_charge).where(sandbox_charge.c.key.in_(ids)))
+    await conn.execute(sa.delete(refund).where(refund.c.payment_id.in_(ids)))
+    await conn.execute(sa.delete(payment).where(payment.c.id.in_(ids)))

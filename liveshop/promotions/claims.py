@@ -12,7 +12,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from liveshop.kernel.ids import OrderId, ViewerId
 from liveshop.promotions import claim_store, store
-from liveshop.promotions.model import Line, Promotion, PromotionId, UsedUp, covers
+from liveshop.promotions.model import (
+    Line,
+    Promotion,
+    PromotionId,
+    UsedUp,
+    covers,
+    may_have,
+    uses_up,
+)
 from liveshop.promotions.prices import Prices
 from liveshop.promotions.pricing import Context, price_cart
 
@@ -85,7 +93,10 @@ def _limited(context: Context, claims: Sequence[Claim]) -> set[PromotionId]:
         for one in context.promotions
         if one.limit.total is not None
         and one.level == "line"
-        and any(covers(one.products, wanted.line.item) for wanted in claims)
+        and any(
+            covers(one.products, wanted.line.item) and uses_up(wanted.viewer_id, one.id)
+            for wanted in claims
+        )
     }
 
 
@@ -109,7 +120,11 @@ def _allotted(
         asked = replace(
             context,
             segments=one.segments,
-            promotions=list(promotions.values()),
+            promotions=[
+                promotion
+                for promotion in promotions.values()
+                if may_have(one.viewer_id, promotion.id)
+            ],
             used_by_customer={
                 id_: units
                 for (id_, viewer_id), units in by_viewer.items()
@@ -117,7 +132,7 @@ def _allotted(
             },
         )
         for id_, units in price_cart([one.line], asked).used.items():
-            if id_ not in limited:
+            if id_ not in limited or not uses_up(one.viewer_id, id_):
                 continue
             found.append((one, id_, units))
             promotions[id_] = replace(promotions[id_], used=promotions[id_].used + units)
@@ -158,12 +173,13 @@ async def record_uses(
     owners: Collection[str],
     now: datetime,
 ) -> None:
-    """An order uses up what it was priced with, and the claims of its lines are done.
+    """An order uses up what it was priced with, and the claims of its lines are done. One of a
+    rehearsal uses up nothing that is real.
 
     Raises UsedUp where others have used or claimed it in the meantime, or this customer in another
     order; the transaction must then roll back.
     """
-    ids = sorted(used)
+    ids = sorted(id_ for id_ in used if uses_up(viewer_id, id_))
     if ids:
         await claim_store.lock_rows(conn, ids)
         gone = await store.gone(conn, prices.definitions, ids, now=now, owners=owners)
@@ -176,7 +192,12 @@ async def record_uses(
             if not await claim_store.use_up(conn, id_, used[id_]):
                 raise _used_up(id_)
         await claim_store.add_uses(
-            conn, order_id=order_id, viewer_id=viewer_id, email=email, used=used, now=now
+            conn,
+            order_id=order_id,
+            viewer_id=viewer_id,
+            email=email,
+            used={id_: used[id_] for id_ in ids},
+            now=now,
         )
     await claim_store.replace_claims(conn, owners, [])
 

@@ -10,8 +10,9 @@ from datetime import datetime
 from typing import Literal, NewType
 
 from liveshop.kernel.errors import Conflict, Invalid, NotFound
-from liveshop.kernel.ids import LineId, ProductId, ShowId, VariantId
+from liveshop.kernel.ids import LineId, ProductId, ShowId, VariantId, has_prefix
 from liveshop.kernel.money import Money
+from liveshop.kernel.rehearsals import OFFER, is_rehearsing
 from liveshop.kernel.text import BadText, clean_line
 
 PromotionId = NewType("PromotionId", str)
@@ -279,6 +280,24 @@ class Promotion:
 
 
 State = Literal["active", "paused"]
+
+
+def is_rehearsed(promotion_id: str) -> bool:
+    """Whether it was made in a rehearsal: what it says is no price of the shop's."""
+    return has_prefix(promotion_id, OFFER)
+
+
+def may_have(viewer_id: str, promotion_id: str) -> bool:
+    """Whether this promotion is for a buyer as far as rehearsals go: what is made in one is for its
+    guests. Who sees it at all is a matter of its show."""
+    return is_rehearsing(viewer_id) or not is_rehearsed(promotion_id)
+
+
+def uses_up(viewer_id: str, promotion_id: str) -> bool:
+    """Whether what this buyer has of it is gone for others: in a rehearsal, nothing real is."""
+    return is_rehearsing(viewer_id) == is_rehearsed(promotion_id)
+
+
 Phase = Literal["paused", "planned", "running", "exhausted", "ended"]
 
 

@@ -24,6 +24,7 @@ from liveshop.promotions.model import (
     Promotion,
     Tier,
     folded,
+    may_have,
 )
 from liveshop.promotions.priced import UnitPrice
 from liveshop.promotions.pricing import Context, price_of
@@ -114,7 +115,11 @@ class Prices:
                 show_id=one.show_id,
                 segments=one.segments,
                 codes=one.codes,
-                promotions=[each.seen_by(one.owners) for each in found],
+                promotions=[
+                    each.seen_by(one.owners)
+                    for each in found
+                    if one.viewer_id is None or may_have(one.viewer_id, each.promotion.id)
+                ],
                 used_by_customer=claim_store.used_by(uses, one.viewer_id, one.email),
             )
             for one in asked

@@ -31,6 +31,7 @@ from liveshop.promotions.model import (
     TheseProducts,
     TheseVariants,
     UnknownPromotion,
+    is_rehearsed,
 )
 from liveshop.promotions.preview import Look, preview_of
 from liveshop.promotions.preview import look as look_at
@@ -128,7 +129,10 @@ class PromotionService:
     async def promotions(self, query: wire.PromotionQuery) -> tuple[list[Stored], str | None]:
         """A page, newest first, and the cursor of the next one."""
         now = self._clock.now()
-        conditions = [store.is_over(now) if query.ended else store.is_not_over(now)]
+        conditions = [
+            store.is_over(now) if query.ended else store.is_not_over(now),
+            store.is_real(),
+        ]
         if query.show_id is not None:
             conditions.append(store.is_of_show(query.show_id))
         if query.cursor is not None:
@@ -244,6 +248,7 @@ class PromotionService:
                 now,
                 store.is_active(),
                 store.is_not_over(now),
+                *(() if is_rehearsed(wanted.id) else (store.is_real(),)),
             )
             if state == "active"
             else []

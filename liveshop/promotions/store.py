@@ -11,6 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from liveshop.catalog.tables import product, variant
+from liveshop.kernel.ids import RehearsalId, ShowId
+from liveshop.kernel.rehearsals import OFFER, guests_pattern
 from liveshop.promotions import definition
 from liveshop.promotions.model import (
     Automatic,
@@ -31,6 +33,7 @@ from liveshop.promotions.tables import (
     promotion,
     promotion_claim,
     promotion_code,
+    promotion_use,
     promotion_version,
 )
 from liveshop.storage import UtcDateTime
@@ -215,13 +218,15 @@ async def gone(
 async def versions_since(
     conn: AsyncConnection, definitions: Definitions, since: datetime | None
 ) -> list[Version]:
-    """What automatic promotions said from `since` on; None: ever.
+    """What automatic promotions said from `since` on; None: ever. What was said in rehearsals was
+    no price of anything.
 
     Also what those by code said before their present version: they may have needed no code then.
     """
     wanted = [
         sa.or_(promotion.c.is_automatic, promotion_version.c.version < promotion.c.version),
         promotion_version.c.valid_from.is_not(None),
+        is_real(),
     ]
     if since is not None:
         wanted.append(
@@ -311,6 +316,11 @@ def is_over(now: datetime) -> sa.ColumnElement[bool]:
 
 def is_not_over(now: datetime) -> sa.ColumnElement[bool]:
     return sa.or_(promotion.c.ends_at.is_(None), promotion.c.ends_at > now)
+
+
+def is_real() -> sa.ColumnElement[bool]:
+    """Whether it was not made in a rehearsal."""
+    return promotion.c.id.not_like(f"{OFFER}\\_%", escape="\\")
 
 
 def is_active() -> sa.ColumnElement[bool]:
@@ -407,3 +417,20 @@ async def _write_version(
             sa.insert(promotion_code),
             [{"code": code, "promotion_id": of.id} for code in sorted(of.trigger.codes)],
         )
+
+
+async def forget_rehearsed(
+    conn: AsyncConnection, show_id: ShowId, rehearsal_id: RehearsalId
+) -> list[PromotionId]:
+    """What was made of promotions and used of them in a rehearsal of this show, which there is no
+    other one of meanwhile; the promotions that are gone."""
+    await lock_writing(conn)
+    own = sa.select(promotion.c.id).where(promotion.c.show_id == show_id, sa.not_(is_real()))
+    gone = [PromotionId(id_) for id_ in (await conn.execute(own)).scalars()]
+    for table in (promotion_claim, promotion_use):
+        theirs = table.c.viewer_id.like(guests_pattern(rehearsal_id), escape="\\")
+        await conn.execute(sa.delete(table).where(theirs | table.c.promotion_id.in_(gone)))
+    for table in (promotion_code, promotion_version):
+        await conn.execute(sa.delete(table).where(table.c.promotion_id.in_(gone)))
+    await conn.execute(sa.delete(promotion).where(promotion.c.id.in_(gone)))
+    return gone

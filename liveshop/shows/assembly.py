@@ -13,7 +13,14 @@ from liveshop.shows import replay_http, simulcast_http, store, stream_key_http
 from liveshop.shows.broadcast import Broadcasts
 from liveshop.shows.camera_rights import CameraRights
 from liveshop.shows.destinations import Destinations, StageOf, no_stage
-from liveshop.shows.model import AudienceChanged, ShowEnded, ShowStarted
+from liveshop.shows.model import (
+    AudienceChanged,
+    RehearsalEnded,
+    RehearsalStarted,
+    ShowEnded,
+    ShowStarted,
+)
+from liveshop.shows.origin_store import OriginStore
 from liveshop.shows.replay_files import ReplayFiles
 from liveshop.shows.replays import Replays
 from liveshop.shows.service import SendAway, ShowService
@@ -36,7 +43,9 @@ from liveshop.video.ingest.camera_socket import CameraHosts, CameraSocketLimits
 from liveshop.video.ingest.rtmp_server import RtmpServer, RtmpServerLimits
 from liveshop.video.making import Maker, sweep
 from liveshop.video.model import Publishing
+from liveshop.video.origins import Origins
 from liveshop.video.recording import Recordings
+from liveshop.video.relay import Relay
 from liveshop.video.service import VideoService
 from liveshop.video.signing import PlaybackLinks
 from liveshop.video.simulcast.connection import Reach
@@ -57,6 +66,9 @@ class Stage:
     thumbnails: Thumbnails
     stream_keys: StreamKeys
     broadcasts: Broadcasts
+    origins: Origins | None
+    """None: there is but one node."""
+    relay: Relay | None
     guard: VideoGuard
     simulcasts: Simulcasts
     destinations: Destinations
@@ -107,12 +119,16 @@ def assemble(
         taps=[simulcasts.tap, *([thumbnails.tap] if settings.video.thumbnail_seconds else [])],
     )
     stream_keys = StreamKeys(database, clock, settings, permissions_of)
+    origins, relay = _among_nodes(database, settings, video)
     broadcasts = Broadcasts(
         database,
         clock,
         next_event=video.next_event,
         grace_seconds=settings.video.grace_seconds,
+        nodes=origins,
     )
+    if origins is not None:
+        origins.on_gone = broadcasts.note_gone
     cameras = CameraHosts(
         CameraSocketLimits(
             protocol=CameraLimits(max_kbit_per_second=settings.video.max_kbit_per_second)
@@ -124,7 +140,9 @@ def assemble(
         clock,
         stream_keys.authorise,
         RtmpServerLimits(max_kbit_per_second=settings.video.max_kbit_per_second),
-        elsewhere=cameras.sender_to,
+        elsewhere=lambda show_id: (
+            cameras.sender_to(show_id) or (origins.sender_to(show_id) if origins else None)
+        ),
     )
 
     def drop(sent: Publishing) -> None:
@@ -141,6 +159,16 @@ def assemble(
         send_away=send_away,
     )
     database.listen(ShowStarted, lambda started: video.open(started.show_id))
+    database.listen(
+        RehearsalStarted,
+        lambda one: video.rehearse(one.show_id, one.rehearsal_id, one.at),
+    )
+    database.listen(
+        RehearsalEnded,
+        lambda one: video.end_rehearsal(
+            one.show_id, for_customers=one.audience == "customers", at=one.at
+        ),
+    )
     database.listen(ShowEnded, lambda ended: video.end(ended.show_id))
     database.listen(StreamKeyStopped, lambda key: rtmp.drop(key.show_id, key.person_id))
     database.listen(RightsChanged, lambda _: cameras.doubt())
@@ -152,10 +180,29 @@ def assemble(
     links = PlaybackLinks(settings.server.secret, settings.video.link_hours)
     replays = Replays(database, clock, settings, shows, recordings)
     recordings.on_ended = replays.on_ended
+
+    async def is_here(show_id: ShowId) -> bool:
+        """Whether its recording is on this node's disk, or on nobody's."""
+        if origins is None or await recordings.facts(show_id) is not None:
+            return True
+        return await origins.kept(show_id) is None
+
     files = ReplayFiles(
-        database, clock, recordings, Maker(recordings, least_free_bytes=least_free_bytes)
+        database,
+        clock,
+        recordings,
+        Maker(recordings, least_free_bytes=least_free_bytes),
+        is_here=is_here,
     )
     replays.cancel = files.cancel
+    endpoints = [
+        *stream_key_http.endpoints(stream_keys, broadcasts),
+        *simulcast_http.endpoints(destinations),
+        *replay_http.endpoints(replays),
+        *video_replay_http.endpoints(recordings, links, replays.window),
+        *video_http.endpoints(video, links, shows.show_for),
+        *thumbnail_http.endpoints(thumbnails, video, links),
+    ]
     return Stage(
         video=video,
         rtmp=rtmp,
@@ -165,19 +212,15 @@ def assemble(
         thumbnails=thumbnails,
         stream_keys=stream_keys,
         broadcasts=broadcasts,
+        origins=origins,
+        relay=relay,
         guard=guard,
         simulcasts=simulcasts,
         destinations=destinations,
         replays=replays,
-        endpoints=[
-            *stream_key_http.endpoints(stream_keys, broadcasts),
-            *simulcast_http.endpoints(destinations),
-            *replay_http.endpoints(replays),
-            *video_replay_http.endpoints(recordings, links, replays.window),
-            *video_http.endpoints(video, links, shows.show_for),
-            *thumbnail_http.endpoints(thumbnails, video, links),
-        ],
+        endpoints=relay.passing_on(endpoints) if relay else endpoints,
         background={
+            "rehearsals": partial(shows.rehearsals.run, send_away),
             "broadcasts": broadcasts.run,
             "video guard": guard.run,
             "recordings": recordings.run,
@@ -186,6 +229,8 @@ def assemble(
             "recorded files": files.run,
             "simulcasts": simulcasts.run,
             "destinations": destinations.run,
+            **({"origins": origins.run} if origins else {}),
+            **({"video relay": relay.run} if relay else {}),
         },
         handlers={**files.handlers},
         chores=(
@@ -194,6 +239,20 @@ def assemble(
             partial(_tidy, settings.data_path / "video", replays),
         ),
     )
+
+
+def _among_nodes(
+    database: Database, settings: Settings, video: VideoService
+) -> tuple[Origins, Relay] | tuple[None, None]:
+    url = settings.server.node_url.rstrip("/")
+    if not url or not settings.database_url.startswith("postgresql"):
+        return None, None
+    # Also after a restart it is the node that keeps what it has recorded.
+    node = settings.server.node or url
+    origins = Origins(OriginStore(database, node=node, url=url), video, node=node)
+    video.on_published = origins.published
+    video.is_elsewhere = lambda show_id: origins.elsewhere(show_id) is not None
+    return origins, Relay(origins, settings.server.secret)
 
 
 async def _end_forgotten(database: Database, recordings: Recordings) -> None:

@@ -31,10 +31,11 @@ class CameraRights:
             raise ShowOver("This show is over; there is nothing to send video to.")
         return Publishing(
             show_id=show.id,
-            is_on_air=show.state == "live",
-            for_customers=show.audience == "customers",
+            is_on_air=show.is_on_stage,
+            for_customers=show.is_for_some,
             person_id=who.id,
             person_name=who.name[:100],
             has_capture_times=True,
-            started_at=show.started_at,
+            started_at=show.on_since,
+            rehearsal=None if show.rehearsal is None else show.rehearsal.id,
         )

@@ -1,13 +1,14 @@
 """A show and its declared states; pure rules."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from liveshop.kernel.clock import EARLIEST_YEAR, LATEST_YEAR
 from liveshop.kernel.errors import Conflict, Forbidden, Invalid, NotFound
-from liveshop.kernel.ids import ProductId, ShowId
+from liveshop.kernel.ids import LocationId, ProductId, RehearsalId, ShowId
+from liveshop.kernel.rehearsals import shelf_of
 from liveshop.kernel.zones import time_zones
 from liveshop.promotions.model import (
     AmountOff,
@@ -22,18 +23,22 @@ from liveshop.promotions.model import (
 
 HoldMode = Literal["hold_on_add", "first_paid"]
 """`first_paid`: carts of the show hold nothing, whoever pays first is served first."""
-ShowState = Literal["draft", "scheduled", "live", "ended", "replay"]
+ShowState = Literal["draft", "scheduled", "rehearsal", "live", "ended", "replay"]
 Audience = Literal["everyone", "customers"]
 """`customers`: whom the storefront signed on, and the shop's staff."""
 AUDIENCES: tuple[Audience, ...] = ("everyone", "customers")
 TRANSITIONS: dict[ShowState, frozenset[ShowState]] = {
-    "draft": frozenset({"scheduled", "live"}),
-    "scheduled": frozenset({"draft", "live"}),
+    "draft": frozenset({"scheduled", "rehearsal", "live"}),
+    "scheduled": frozenset({"draft", "rehearsal", "live"}),
+    # Back to where it came from, or straight on; either way all of the rehearsal is thrown away.
+    "rehearsal": frozenset({"draft", "scheduled", "live"}),
     "live": frozenset({"ended"}),
     "ended": frozenset({"replay"}),
     "replay": frozenset({"ended"}),
 }
 PUBLIC_STATES: frozenset[ShowState] = frozenset({"scheduled", "live", "ended", "replay"})
+ON_STAGE: frozenset[ShowState] = frozenset({"rehearsal", "live"})
+"""Seen, pinned, bought from: by everybody, or by those who take part in the rehearsal."""
 PINS_REMEMBERED = 100
 """Also for viewers who go back in the show."""
 PINS_REPLAYED = 1000
@@ -89,6 +94,25 @@ class BadOffer(Invalid):
 
 
 @dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """A show as its host practises it, for staff and whom they invite. `before`: what the show had
+    that the rehearsal changes; see `rehearsals`."""
+
+    id: RehearsalId
+    show_id: ShowId
+    came_from: ShowState
+    started_at: datetime
+    before: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def shelf(self) -> LocationId:
+        """Where what it sells lies."""
+        shelf = shelf_of(self.id)
+        assert shelf is not None, "the id is that of a rehearsal"
+        return shelf
+
+
+@dataclass(frozen=True, slots=True)
 class Show:
     id: ShowId
     title: str
@@ -110,6 +134,27 @@ class Show:
     audience: Audience = "everyone"
     is_recorded: bool = False
     """There is a recording of our own."""
+    rehearsal: Rehearsal | None = None
+    """While it is in rehearsal."""
+
+    @property
+    def is_on_stage(self) -> bool:
+        return self.state in ON_STAGE
+
+    @property
+    def shelf(self) -> LocationId | None:
+        """The one from which alone it sells; None: any of the shop's."""
+        return None if self.rehearsal is None else self.rehearsal.shelf
+
+    @property
+    def on_since(self) -> datetime | None:
+        """When it went live, or its rehearsal began."""
+        return self.started_at if self.rehearsal is None else self.rehearsal.started_at
+
+    @property
+    def is_for_some(self) -> bool:
+        """Whether its video is only for those who are given a signed address."""
+        return self.audience == "customers" or self.state == "rehearsal"
 
     @property
     def is_public(self) -> bool:
@@ -137,6 +182,22 @@ class ShowStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class RehearsalStarted:
+    show_id: ShowId
+    rehearsal_id: RehearsalId
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RehearsalEnded:
+    """What was seen of it is not seen any more; whoever sends video goes on, unseen."""
+
+    show_id: ShowId
+    audience: Audience
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ShowEnded:
     """Whoever sends video to this show may stop."""
 
@@ -160,6 +221,13 @@ def check_transition(show: Show, to: ShowState) -> None:
             f"it can become {' or '.join(sorted(allowed))}.",
             data={"state": show.state, "allowed": sorted(allowed)},
         )
+    if show.rehearsal is not None and to in ("draft", "scheduled"):
+        came_from = show.rehearsal.came_from
+        if to != came_from:
+            raise WrongState(
+                f"This rehearsal ends with the show as it was before: {came_from}.",
+                data={"state": show.state, "allowed": sorted({came_from, "live"})},
+            )
     if to == "scheduled" and show.starts_at is None:
         raise NoStart("Give the show a start time before you announce it.")
     if to == "replay" and not show.replay_url and not show.is_recorded:
@@ -167,7 +235,7 @@ def check_transition(show: Show, to: ShowState) -> None:
 
 
 def check_pin(show: Show, product_id: ProductId) -> None:
-    if show.state != "live":
+    if not show.is_on_stage:
         raise ShowNotLive("Products are pinned while the show is live.", data={"state": show.state})
     if product_id not in show.lineup:
         raise NotInLineup(

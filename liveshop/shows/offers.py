@@ -14,6 +14,7 @@ from liveshop.catalog.model import StockedProduct
 from liveshop.catalog.wire import Product
 from liveshop.kernel.clock import Clock
 from liveshop.kernel.ids import ProductId, ShowId, VariantId, new_id
+from liveshop.kernel.rehearsals import OFFER
 from liveshop.promotions.model import (
     MAX_TEXT_LENGTH,
     InShow,
@@ -65,7 +66,7 @@ class OfferService:
         now = self._clock.now()
         async with self._database.write() as tx:
             show = await locked_show(tx.conn, show_id)
-            if show.state != "live":
+            if not show.is_on_stage:
                 raise model.ShowNotLive(
                     "Offers are started while the show is live.", data={"state": show.state}
                 )
@@ -134,7 +135,8 @@ class OfferService:
             raise model.NotInLineup(
                 "This product is not in the lineup. Add it first.", data={"product_id": product_id}
             )
-        stocked = (await catalog_store.stocked_products(conn, [product_id], now))[product_id]
+        found = await catalog_store.stocked_products(conn, [product_id], now, rehearsal=show.shelf)
+        stocked = found[product_id]
         unknown = set(given.variant_ids) - {variant.id for variant in stocked.product.variants}
         if unknown:
             raise model.BadOffer(
@@ -149,7 +151,7 @@ class OfferService:
         title = _shortened(stocked.product.title)
         languages = dict.fromkeys((*self._settings.shop.languages, *show.languages))
         return Promotion(
-            id=PromotionId(new_id("prm", now)),
+            id=PromotionId(new_id("prm" if show.rehearsal is None else OFFER, now)),
             version=1,
             texts=dict.fromkeys(languages, title)
             | {language: text for language, text in given.texts.items() if text.strip()},

@@ -9,12 +9,14 @@ import msgspec
 from msgspec import UNSET
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from liveshop.catalog import rehearsing
 from liveshop.catalog.display import CatalogDisplay
 from liveshop.catalog.wire import Product
 from liveshop.customers import store as customers
 from liveshop.kernel.clock import Clock
 from liveshop.kernel.errors import Forbidden, Invalid
 from liveshop.kernel.ids import MediaId, ProductId, ReminderId, ShowId, StaffId, new_id
+from liveshop.kernel.rehearsals import is_rehearsing, takes_part
 from liveshop.kernel.text import clean_email, clean_line, clean_text
 from liveshop.kernel.zones import time_zones
 from liveshop.promotions.model import Stored, TheseVariants
@@ -23,6 +25,7 @@ from liveshop.settings import Settings
 from liveshop.shows import model, reminders, store, wire
 from liveshop.shows.model import Audience, CustomersOnly, Pin, Show, UnknownShow
 from liveshop.shows.on_air import video_state
+from liveshop.shows.rehearsals import Rehearsals
 from liveshop.storage import Database, Tx
 from liveshop.video.signing import PlaybackLinks, playlist_path, replay_path
 from liveshop.web import Principal
@@ -59,7 +62,9 @@ class ShowService:
         settings: Settings,
         catalog: CatalogDisplay,
         promotions: PromotionService,
+        rehearsals: Rehearsals,
     ) -> None:
+        self.rehearsals = rehearsals
         self._database = database
         self._clock = clock
         self._settings = settings
@@ -116,7 +121,7 @@ class ShowService:
             await store.save(tx.conn, changed)
             if changed.state == "scheduled":
                 await reminders.plan(tx, changed, self._settings.mail, self._clock)
-            if changed.audience != before.audience:
+            if changed.audience != before.audience and changed.rehearsal is None:
                 tx.notify(model.AudienceChanged(show_id, changed.audience))
             is_narrowed = (before.audience, changed.audience) == ("everyone", "customers")
             if not is_narrowed:
@@ -135,28 +140,43 @@ class ShowService:
         async with self._database.write() as tx:
             before = await locked_show(tx.conn, show_id)
             model.check_transition(before, to)
+            rehearsal = None
+            if before.rehearsal is not None:
+                await self.rehearsals.end(tx, before, now)
+            if to == "rehearsal":
+                rehearsal = await self.rehearsals.start(tx, before, now)
             changed = replace(
                 before,
                 state=to,
+                rehearsal=rehearsal,
                 started_at=now if to == "live" else before.started_at,
                 ended_at=now if (before.state, to) == ("live", "ended") else before.ended_at,
                 version=before.version + 1,
             )
             await store.save(tx.conn, changed)
-            if to == "scheduled":
+            # Those that came due during a rehearsal were put off until its end.
+            if "scheduled" in (to, before.rehearsal and before.rehearsal.came_from):
                 await reminders.plan(tx, changed, self._settings.mail, self._clock)
             if to == "live":
                 tx.notify(model.ShowStarted(show_id))
             if before.state == "live":
                 tx.notify(model.ShowEnded(show_id))
                 await self._stop_running_offers(tx, show_id, now)
-            await self._publish_change(tx, changed)
-            # What came before the show went live is seen from now on, and nothing after its end.
-            seen_before = await video_state(tx.conn, before, self._grace)
-            seen = await video_state(tx.conn, changed, self._grace)
-            if seen != seen_before:
-                tx.publish(room_of(show_id), "video.changed", seen, at=now)
+            turned = rehearsal or before.rehearsal
+            if turned is None:
+                await self._tell_change(tx, before, changed, now)
+        if turned is not None:
+            # Who is in the room must not read on; who may come back loads all anew.
+            await self.rehearsals.empty(turned, self.send_away)
         return changed
+
+    async def _tell_change(self, tx: Tx, before: Show, changed: Show, now: datetime) -> None:
+        await self._publish_change(tx, changed)
+        # What came before the show went live is seen from now on, and nothing after its end.
+        seen_before = await video_state(tx.conn, before, self._grace)
+        seen = await video_state(tx.conn, changed, self._grace)
+        if seen != seen_before:
+            tx.publish(room_of(changed.id), "video.changed", seen, at=now)
 
     async def _stop_running_offers(self, tx: Tx, show_id: ShowId, now: datetime) -> None:
         running = [
@@ -180,8 +200,11 @@ class ShowService:
             pins = await store.recent_pins(tx.conn, show_id)
             if pins and pins[-1].product_id and pins[-1].product_id not in changed.lineup:
                 await self._unpin(tx, show_id, now)
+            if changed.rehearsal is not None:
+                shelf = changed.rehearsal.shelf
+                await rehearsing.fill(tx.conn, shelf, changed.lineup, now)
             show = await self.show_out(tx.conn, changed)
-            products = await self._catalog.products(tx.conn, changed.lineup, now, show_id=show_id)
+            products = await self.products_out(tx.conn, changed)
             tx.publish(
                 room_of(show_id), "lineup.changed", wire.LineupChanged(show, products), at=now
             )
@@ -225,9 +248,11 @@ class ShowService:
     async def list_shows(self, state: model.ShowState | None, who: Principal) -> list[wire.Show]:
         states: list[model.ShowState] = [state] if state else list(model.TRANSITIONS)
         if not who.may("shows:read"):
-            if state == "draft":
-                raise Forbidden("Drafts are for the shop's staff.")
+            if state in ("draft", "rehearsal"):
+                raise Forbidden("Drafts and rehearsals are for the shop's staff.")
             states = [one for one in states if one in model.PUBLIC_STATES]
+        if is_rehearsing(who.id):
+            return []
         async with self._database.read() as conn:
             shows = await store.listed(conn, states=states, audiences=audiences_of(who))
             return [await self.show_out(conn, show) for show in shows]
@@ -269,7 +294,9 @@ class ShowService:
     async def show_out(self, conn: AsyncConnection, show: Show) -> wire.Show:
         covers = await self._catalog.images(conn, [MediaId(show.cover_id)] if show.cover_id else [])
         named: str = show.id
-        if show.audience == "customers":
+        if show.rehearsal is not None:
+            named = self._links.rehearsal(show.id, show.rehearsal.id, self._clock.now())
+        elif show.audience == "customers":
             named = self._links.signed(show.id, self._clock.now())
         return wire.Show.of(
             show,
@@ -284,9 +311,11 @@ class ShowService:
         return await video_state(conn, show, self._grace)
 
     async def products_out(self, conn: AsyncConnection, show: Show) -> list[Product]:
-        """The lineup, at the prices of this show."""
+        """The lineup, at the prices of this show, and what there is of it for its buyers."""
         now = self._clock.now()
-        return await self._catalog.products(conn, show.lineup, now, show_id=show.id)
+        return await self._catalog.products(
+            conn, show.lineup, now, show_id=show.id, rehearsal=show.shelf
+        )
 
     async def _publish_change(self, tx: Tx, changed: Show) -> None:
         show = await self.show_out(tx.conn, changed)
@@ -307,11 +336,19 @@ def audiences_of(who: Principal) -> Sequence[Audience]:
     return ("everyone",)
 
 
+def takes_part_in(show: Show, who: Principal) -> bool:
+    """Whether somebody was invited to the rehearsal that the show is in."""
+    return show.rehearsal is not None and takes_part(who.id, show.rehearsal.id)
+
+
 async def visible_show(conn: AsyncConnection, show_id: ShowId, who: Principal) -> Show:
-    """A show as far as `who` may know of it. Raises UnknownShow for drafts of others too,
-    CustomersOnly."""
+    """A show as far as `who` may know of it. Raises UnknownShow for drafts and rehearsals of others
+    too, CustomersOnly. Guests of a rehearsal know of no other show."""
     show = await store.by_id(conn, show_id)
-    if show is None or not (show.is_public or who.may("shows:read")):
+    if show is not None and takes_part_in(show, who):
+        return show
+    is_elsewhere = is_rehearsing(who.id)
+    if show is None or is_elsewhere or not (show.is_public or who.may("shows:read")):
         raise UnknownShow("There is no such show. Check the address.")
     if show.audience not in audiences_of(who):
         raise CustomersOnly(
@@ -343,7 +380,8 @@ async def stop_offers(
     await promotions.end(tx, [stored.promotion.id for stored in running], now)
     ended = await offers_out(tx.conn, running, now)
     product_ids = list(dict.fromkeys(ProductId(offer.product_id) for offer in ended))
-    shown = await catalog.products(tx.conn, product_ids, now, show_id=show_id)
+    show = await locked_show(tx.conn, show_id)
+    shown = await catalog.products(tx.conn, product_ids, now, show_id=show_id, rehearsal=show.shelf)
     products = {product.id: product for product in shown}
     for offer in ended:
         event = wire.OfferEnded(offer.id, products[offer.product_id], "stopped")

@@ -35,7 +35,7 @@ from liveshop.promotions.model import (
     TheseVariants,
 )
 from liveshop.promotions.prices import Prices
-from liveshop.shows import model, store, wire
+from liveshop.shows import model, rehearsal_store, store, wire
 from liveshop.shows.model import ShowStarted
 from liveshop.shows.service import offers_out, room_of
 from liveshop.storage import Database, Published
@@ -226,7 +226,7 @@ class StockBoard:
     async def _news(self, conn: AsyncConnection, touched: _Touched, now: datetime) -> _News:
         variants = await store.sharing_stock(conn, touched.variants)
         moved = set((await store.products_of_variants(conn, variants)).values())
-        listed = await store.public_with_products(conn, touched.products | moved)
+        listed = await store.watched_with_products(conn, touched.products | moved)
         in_force = (await self._prices.context(conn, now=now)).promotions
         limited = await _limited(conn, in_force) if moved else []
         lineups = await store.open_lineups(conn) if touched.prices or limited else {}
@@ -304,14 +304,19 @@ class StockBoard:
         now: datetime,
     ) -> dict[_Place, Product]:
         """The products as they are shown there. `own` are the shows with prices of their own: in
-        all others a product is the same.
+        all others a product is the same, but for rehearsals.
         """
+        rehearsals = await rehearsal_store.running(conn, {show_id for show_id, _ in places})
+        own = {*own, *rehearsals}
         wanted: dict[ShowId | None, set[ProductId]] = {}
         for show_id, product_id in places:
             wanted.setdefault(show_id if show_id in own else None, set()).add(product_id)
         found: dict[tuple[ShowId | None, str], Product] = {}
         for where, product_ids in wanted.items():
-            out = await self._catalog.products(conn, sorted(product_ids), now, show_id=where)
+            shelf = rehearsals[where].shelf if where in rehearsals else None
+            out = await self._catalog.products(
+                conn, sorted(product_ids), now, show_id=where, rehearsal=shelf
+            )
             found |= {(where, product.id): product for product in out}
         return {
             (show_id, product_id): found[key]

@@ -14,12 +14,14 @@ from liveshop.kernel.ids import ProductId, ReminderId, ShowId, VariantId
 from liveshop.promotions.model import PromotionId
 from liveshop.promotions.store import is_active
 from liveshop.promotions.tables import promotion
+from liveshop.shows import rehearsal_store
 from liveshop.shows.model import (
     AUDIENCES,
     PINS_REMEMBERED,
     PUBLIC_STATES,
     Audience,
     Pin,
+    Rehearsal,
     Show,
     ShowState,
 )
@@ -67,7 +69,8 @@ async def by_id(conn: AsyncConnection, show_id: ShowId, *, for_update: bool = Fa
     row = (await conn.execute(query)).one_or_none()
     if row is None:
         return None
-    return _show(row, (await _lineups(conn, [show_id]))[show_id])
+    lineup = (await _lineups(conn, [show_id]))[show_id]
+    return _show(row, lineup, (await _rehearsals(conn, [row])).get(show_id))
 
 
 async def state_of(conn: AsyncConnection, show_id: ShowId) -> ShowState | None:
@@ -83,6 +86,7 @@ class OnStage:
     state: ShowState
     audience: Audience
     started_at: datetime | None
+    rehearsal: Rehearsal | None = None
 
     @property
     def is_over(self) -> bool:
@@ -90,13 +94,24 @@ class OnStage:
 
 
 async def on_stage(conn: AsyncConnection, others: Collection[ShowId]) -> list[OnStage]:
-    """The shows that are live or announced, and these others."""
-    rows = await conn.execute(
+    """The shows that are live, in rehearsal or announced, and these others."""
+    found = await conn.execute(
         sa.select(show.c.id, show.c.state, show.c.audience, show.c.started_at)
-        .where(sa.or_(show.c.state.in_(("live", "scheduled")), show.c.id.in_(others)))
+        .where(sa.or_(show.c.state.in_(("live", "rehearsal", "scheduled")), show.c.id.in_(others)))
         .order_by(show.c.id)
     )
-    return [OnStage(ShowId(row.id), row.state, row.audience, row.started_at) for row in rows]
+    rows = found.all()
+    rehearsals = await _rehearsals(conn, rows)
+    return [
+        OnStage(
+            ShowId(row.id),
+            row.state,
+            row.audience,
+            row.started_at,
+            rehearsals.get(ShowId(row.id)),
+        )
+        for row in rows
+    ]
 
 
 async def listed(
@@ -115,7 +130,8 @@ async def listed(
         )
     ).all()
     lineups = await _lineups(conn, [ShowId(row.id) for row in rows])
-    return [_show(row, lineups[ShowId(row.id)]) for row in rows]
+    rehearsals = await _rehearsals(conn, rows)
+    return [_show(row, lineups[ShowId(row.id)], rehearsals.get(ShowId(row.id))) for row in rows]
 
 
 async def set_lineup(
@@ -145,6 +161,20 @@ async def add_pin(conn: AsyncConnection, show_id: ShowId, pin: Pin) -> None:
     )
 
 
+async def last_pin_number(conn: AsyncConnection, show_id: ShowId) -> int:
+    """0 where nothing was pinned yet."""
+    last = await conn.scalar(
+        sa.select(sa.func.max(show_pin.c.number)).where(show_pin.c.show_id == show_id)
+    )
+    return int(last or 0)
+
+
+async def remove_pins_after(conn: AsyncConnection, show_id: ShowId, number: int) -> None:
+    await conn.execute(
+        sa.delete(show_pin).where(show_pin.c.show_id == show_id, show_pin.c.number > number)
+    )
+
+
 async def recent_pins(
     conn: AsyncConnection, show_id: ShowId, limit: int = PINS_REMEMBERED
 ) -> list[Pin]:
@@ -160,16 +190,19 @@ async def recent_pins(
     return [Pin(row.product_id, row.at) for row in reversed(rows)]
 
 
-async def public_with_products(
+async def watched_with_products(
     conn: AsyncConnection, product_ids: Iterable[ProductId]
 ) -> dict[ProductId, list[ShowId]]:
-    """Which shows that anybody may see have these products in their lineup."""
+    """Which shows that have viewers, in rehearsal or not, have these products in their lineup."""
     found: dict[ProductId, list[ShowId]] = {}
     for ids in in_chunks(product_ids):
         rows = await conn.execute(
             sa.select(show_lineup.c.product_id, show_lineup.c.show_id)
             .join(show, show.c.id == show_lineup.c.show_id)
-            .where(show_lineup.c.product_id.in_(ids), show.c.state.in_(PUBLIC_STATES))
+            .where(
+                show_lineup.c.product_id.in_(ids),
+                show.c.state.in_((*PUBLIC_STATES, "rehearsal")),
+            )
         )
         for row in rows:
             found.setdefault(ProductId(row.product_id), []).append(ShowId(row.show_id))
@@ -202,8 +235,8 @@ async def sharing_stock(conn: AsyncConnection, variant_ids: Iterable[VariantId])
 async def open_lineups(
     conn: AsyncConnection, show_ids: Collection[ShowId] | None = None
 ) -> dict[ShowId, tuple[ProductId, ...]]:
-    """The lineups of the shows that are live or announced; of these, or of all."""
-    query = sa.select(show.c.id).where(show.c.state.in_(("live", "scheduled")))
+    """The lineups of the shows that are live, in rehearsal or announced; of these, or of all."""
+    query = sa.select(show.c.id).where(show.c.state.in_(("live", "rehearsal", "scheduled")))
     if show_ids is not None:
         query = query.where(show.c.id.in_(show_ids))
     found = (await conn.execute(query)).scalars()
@@ -232,7 +265,12 @@ async def offers_run_out(
 async def raise_peak(conn: AsyncConnection, show_id: ShowId, viewers: int) -> None:
     await conn.execute(
         sa.update(show)
-        .where(show.c.id == show_id, show.c.peak_viewers < viewers)
+        .where(
+            show.c.id == show_id,
+            show.c.peak_viewers < viewers,
+            # Who practises is no audience.
+            show.c.state != "rehearsal",
+        )
         .values(peak_viewers=viewers)
     )
 
@@ -310,7 +348,13 @@ async def _lineups(
     return {show_id: tuple(products) for show_id, products in found.items()}
 
 
-def _show(row: sa.Row[Any], lineup: tuple[ProductId, ...]) -> Show:
+async def _rehearsals(conn: AsyncConnection, rows: Iterable[Any]) -> dict[ShowId, Rehearsal]:
+    """Of those of these shows that are in rehearsal."""
+    ids = [ShowId(row.id) for row in rows if row.state == "rehearsal"]
+    return await rehearsal_store.running(conn, ids) if ids else {}
+
+
+def _show(row: sa.Row[Any], lineup: tuple[ProductId, ...], rehearsal: Rehearsal | None) -> Show:
     return Show(
         id=ShowId(row.id),
         title=row.title,
@@ -331,4 +375,5 @@ def _show(row: sa.Row[Any], lineup: tuple[ProductId, ...]) -> Show:
         lineup=lineup,
         version=row.version,
         created_at=row.created_at,
+        rehearsal=rehearsal,
     )

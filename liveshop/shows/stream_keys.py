@@ -137,12 +137,13 @@ class StreamKeys:
                 raise _refused("revoked", "This stream key was revoked. Get one from the studio.")
         return Publishing(
             show_id=show.id,
-            is_on_air=show.state == "live",
-            for_customers=show.audience == "customers",
+            is_on_air=show.is_on_stage,
+            for_customers=show.is_for_some,
             person_id=key.person_id,
             key_id=key.hint,
             capture_delay=timedelta(milliseconds=delay[0] if delay else 0),
-            started_at=show.started_at,
+            started_at=show.on_since,
+            rehearsal=None if show.rehearsal is None else show.rehearsal.id,
         )
 
     async def _good(

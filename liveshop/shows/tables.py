@@ -36,6 +36,22 @@ show = sa.Table(
     sa.Column("created_at", UtcDateTime, nullable=False),
 )
 
+show_rehearsal = sa.Table(
+    "show_rehearsal",
+    metadata,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("show_id", sa.ForeignKey("show.id"), nullable=False, index=True),
+    # The state the show goes back to: `draft` or `scheduled`.
+    sa.Column("came_from", sa.String(12), nullable=False),
+    sa.Column("started_at", UtcDateTime, nullable=False),
+    # What the real show had before, and has again: counters, and the rules of its chat.
+    sa.Column("before", Json, nullable=False),
+    # Null: it goes on. The row stays until nothing is left of it.
+    sa.Column("ended_at", UtcDateTime),
+    # When the room was emptied last for its start or end.
+    sa.Column("emptied_at", UtcDateTime),
+)
+
 show_lineup = sa.Table(
     "show_lineup",
     metadata,
@@ -97,6 +113,20 @@ show_log = sa.Table(
     sa.Column("at", UtcDateTime, nullable=False),
     sa.Column("kind", sa.String(30), nullable=False),
     sa.Column("data", Json, nullable=False),
+)
+
+# Which node has the show's video, or had it last; where there is but one, none.
+show_origin = sa.Table(
+    "show_origin",
+    metadata,
+    sa.Column("show_id", sa.ForeignKey("show.id"), primary_key=True),
+    sa.Column("node", sa.String(300), nullable=False),
+    # How the others reach it.
+    sa.Column("url", sa.String(300), nullable=False),
+    sa.Column("since", UtcDateTime, nullable=False),
+    # When it last said that it has it, by the database's clock.
+    sa.Column("seen_at", UtcDateTime, nullable=False),
+    sa.Column("is_sending", sa.Boolean, nullable=False),
 )
 
 show_recording = sa.Table(

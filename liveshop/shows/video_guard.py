@@ -15,7 +15,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from liveshop.kernel.clock import Clock
 from liveshop.kernel.ids import ShowId
 from liveshop.shows import key_store, store
-from liveshop.shows.model import Audience, AudienceChanged, ShowEnded, ShowStarted
+from liveshop.shows.model import (
+    Audience,
+    AudienceChanged,
+    RehearsalEnded,
+    RehearsalStarted,
+    ShowEnded,
+    ShowStarted,
+)
 from liveshop.shows.service import SendAway, room_of
 from liveshop.shows.stream_keys import PERMISSION, PermissionsOf, StreamKeyStopped
 from liveshop.storage import Database, StorageUnavailable
@@ -58,7 +65,7 @@ class VideoGuard:
         self._audiences: dict[ShowId, Audience] = {}
         """Of the shows that are announced or live, as they were last heard of."""
         self._news = 0
-        for kind in (ShowStarted, ShowEnded, StreamKeyStopped):
+        for kind in (ShowStarted, ShowEnded, RehearsalStarted, RehearsalEnded, StreamKeyStopped):
             database.listen(kind, self._heard)
         database.listen(AudienceChanged, self._heard_of_audience)
 
@@ -89,7 +96,12 @@ class VideoGuard:
         ]
         self._audiences = {one.id: one.audience for one in shows if not one.is_over}
         for one in shows:
-            self._video.restrict(one.id, for_customers=one.audience == "customers")
+            if one.rehearsal is not None:
+                self._video.rehearse(one.id, one.rehearsal.id, one.rehearsal.started_at)
+                continue
+            for_customers = one.audience == "customers"
+            self._video.end_rehearsal(one.id, for_customers=for_customers, at=self._clock.now())
+            self._video.restrict(one.id, for_customers=for_customers)
             if one.state == "live":
                 self._video.open(one.id, one.started_at)
             elif one.is_over:

@@ -25,14 +25,15 @@ Text = Annotated[str, Meta(max_length=5000)]
 Id = Annotated[str, Meta(min_length=1, max_length=40)]
 HoldMode = Literal["hold_on_add", "first_paid"]
 HoldSeconds = Annotated[int, Meta(ge=60, le=86_400, description="null: as the shop's settings say")]
-State = Literal["draft", "scheduled", "live", "ended", "replay"]
+State = Literal["draft", "scheduled", "rehearsal", "live", "ended", "replay"]
 Audience = Literal["everyone", "customers"]
 MAX_DELAY_MILLISECONDS = 3000
 
 
 class Show(Wire):
-    """`hls`: its video while it is live. `replay`: what to play afterwards, which is `replay_url`
-    where somebody gave one, and else the recording."""
+    """`hls`: its video while it is live, or in a rehearsal, which began at `started_at` then.
+    `replay`: what to play afterwards, which is `replay_url` where somebody gave one, and else the
+    recording."""
 
     id: str
     title: str
@@ -76,20 +77,42 @@ class Show(Wire):
             languages=list(show.languages),
             time_zone=show.time_zone,
             starts_at=show.starts_at,
-            started_at=show.started_at,
+            started_at=show.on_since,
             ended_at=show.ended_at,
             host_name=show.host_name,
             cover=covers.get(show.cover_id) if show.cover_id else None,
             lineup=list(show.lineup),
             replay_url=show.replay_url,
             replay=replay if show.state == "replay" else None,
-            hls=f"{public_url}{hls_path}" if show.state == "live" else None,
+            hls=f"{public_url}{hls_path}" if show.is_on_stage else None,
             page=f"{public_url}/s/{show.id}",
             hold_mode=show.hold_mode,
             hold_seconds=show.hold_seconds,
             audience=show.audience,
             version=show.version,
         )
+
+
+class Invitation(Wire):
+    """To a rehearsal, for as long as it goes on. Whoever has it can take part."""
+
+    code: str
+    url: Annotated[str, Meta(description="the show's page, for colleagues' phones")]
+    qr: Annotated[str, Meta(description="the same address as a picture, a data URI")]
+
+
+class InvitationInput(Wire):
+    invitation: Annotated[str, Meta(min_length=1, max_length=80)]
+
+
+class RehearsalGuest(Wire):
+    """A guest's token, for this one show and until its rehearsal is over."""
+
+    token: str
+    viewer_id: str
+    name: str
+    expires_at: datetime
+    show_id: str
 
 
 class ShowPage(Wire):

@@ -260,6 +260,8 @@ class Publishing:
     """Timestamps are those of the camera: what was measured of an encoder does not hold."""
     started_at: datetime | None = None
     """When the show went live; None: it has not, or nobody knows."""
+    rehearsal: str | None = None
+    """The rehearsal that the show is in, with which playback addresses are signed."""
 
 
 # What happens to a show's video, in order; `shows.broadcast` writes it down and tells the room.

@@ -6,7 +6,7 @@ first sample a publisher sends it.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -112,9 +112,15 @@ class VideoService:
         """Live, and since when."""
         self._ended: set[ShowId] = set()
         self._restricted: dict[ShowId, bool] = {}
+        self._rehearsals: dict[ShowId, str] = {}
+        """By show, the rehearsal it is in."""
         self._delays: dict[str, timedelta] = {}
         """By person."""
         self._events: asyncio.Queue[VideoEvent] = asyncio.Queue()
+        self.on_published: Callable[[], None] = _nobody_listens
+        """Somebody has begun to send."""
+        self.is_elsewhere: Callable[[ShowId], bool] = _never
+        """Whether another node has the show's video."""
 
     # -- publishers
 
@@ -142,12 +148,17 @@ class VideoService:
         stream.publishing = publishing
         stream.idle_since = None
         stream.for_customers = self._restricted.get(show_id, publishing.for_customers)
+        if publishing.rehearsal is not None and show_id not in self._opened:
+            self._rehearsals[show_id] = publishing.rehearsal
+        if show_id in self._rehearsals:
+            stream.record_nothing()
         publisher = self._publishers[show_id] = Publisher(self, publishing, stream)
         stream.arrivals = Arrivals()
         stream.begin(video, audio, now)
         if publishing.is_on_air or show_id in self._opened:
             stream.go_on_air(self._numbers(stream, now))
         self._tell_started(stream, now)
+        self.on_published()
         return publisher
 
     def is_current(self, publisher: Publisher) -> bool:
@@ -202,6 +213,47 @@ class VideoService:
         stream.go_on_air(self._numbers(stream, now))
         self._tell_started(stream, now)
 
+    def rehearse(self, show_id: ShowId, rehearsal: str, started_at: datetime) -> None:
+        """Those who take part see what is sent, at addresses signed for this rehearsal. Nothing of
+        it is recorded. May be repeated."""
+        self._rehearsals[show_id] = rehearsal
+        self.restrict(show_id, for_customers=True)
+        stream = self._streams.get(show_id)
+        if stream is not None:
+            stream.record_nothing()
+        self.open(show_id, started_at)
+
+    def end_rehearsal(self, show_id: ShowId, *, for_customers: bool, at: datetime) -> None:
+        """What was seen of it is over. Whoever sends goes on, seen by staff alone as before, until
+        the show is live. May be repeated."""
+        if self._rehearsals.pop(show_id, None) is None:
+            return
+        self._opened.pop(show_id, None)
+        self.restrict(show_id, for_customers=for_customers)
+        old = self._streams.pop(show_id, None)
+        if old is None:
+            return
+        # Before the moment at which the show may be live.
+        self._tell(VideoLost, old, at - timedelta(milliseconds=1), reason="rehearsal_over")
+        publishing, tracks = old.publishing, old.tracks
+        now = self._clock.now()
+        old.end(now)
+        old.bell.ring()
+        new = self._streams[show_id] = self._new_stream(show_id)
+        new.monitor = old.monitor
+        new.for_customers = for_customers
+        new.idle_since = now
+        if publishing is not None and tracks is not None and show_id in self._publishers:
+            new.publishing = replace(
+                publishing, is_on_air=False, for_customers=for_customers, rehearsal=None
+            )
+            new.idle_since = None
+            new.begin(*tracks, now)
+
+    def rehearsal_of(self, show_id: ShowId) -> str | None:
+        """The rehearsal that the show is in, as far as was heard here."""
+        return self._rehearsals.get(show_id)
+
     def restrict(self, show_id: ShowId, *, for_customers: bool) -> None:
         """Whether playback addresses have to be signed, from now on."""
         self._restricted[show_id] = for_customers
@@ -219,7 +271,7 @@ class VideoService:
         if stream is not None and not stream.is_ended:
             stream.end(now)
             stream.bell.ring()
-        if self._recordings is not None:
+        if self._recordings is not None and not self.is_elsewhere(show_id):
             self._recordings.end(show_id)  # also what a former process has recorded
         self._forget_idle_streams(now)
 
@@ -244,6 +296,37 @@ class VideoService:
 
     def has_publisher(self, show_id: ShowId) -> bool:
         return show_id in self._publishers
+
+    # -- beside other nodes
+
+    def publishers(self) -> Mapping[ShowId, Publisher]:
+        """Who sends now. Not to be changed."""
+        return self._publishers
+
+    def has_stream(self, show_id: ShowId) -> bool:
+        """Whether anything that was sent is still kept, or somebody waits for it."""
+        return show_id in self._streams
+
+    def watched(self) -> Collection[ShowId]:
+        """Shows of which staff waits for a picture, and nobody sends one."""
+        return [
+            show_id
+            for show_id, stream in self._streams.items()
+            if stream.monitor.is_watched and show_id not in self._publishers
+        ]
+
+    def let_go(self, show_id: ShowId) -> None:
+        """Another node has the show's video now: whoever sends here hears PublisherGone, and what
+        he sent is forgotten, since its numbers are lower than those that players know by now.
+        Nothing is told: the other node tells. What was recorded stays on disk."""
+        self._publishers.pop(show_id, None)
+        stream = self._streams.pop(show_id, None)
+        if stream is None:
+            return
+        stream.leave(self._clock.now())
+        stream.bell.ring()
+        if self._recordings is not None:
+            self._recordings.let_go(show_id)
 
     def is_on_air(self, show_id: ShowId) -> bool:
         """Whether somebody sends video and a player finds a first part."""
@@ -331,6 +414,8 @@ class VideoService:
         stream = self._found(show_id)
         if self._recordings is None or not self._settings.rewind_seconds:
             raise NoRewind("Shows cannot be rewound here.")
+        if show_id in self._rehearsals:
+            raise NoRewind("Nothing is recorded in a rehearsal.")
         if not stream.has_begun:
             raise no_video()
         return self._recordings.of(show_id)
@@ -417,6 +502,14 @@ class VideoService:
         stream.monitor.close()
         del self._streams[stream.show_id]
         return True
+
+
+def _nobody_listens() -> None:
+    return None
+
+
+def _never(_: ShowId) -> bool:
+    return False
 
 
 def _described(video: H264Config, audio: AacConfig | None) -> dict[str, object]:

@@ -16,6 +16,7 @@ from liveshop.video.model import BadPlaybackLink
 _MARK: Final = "~"
 _SIGNATURE_BYTES: Final = 16
 _PREVIEW: Final = "preview-"
+_REHEARSAL: Final = "rehearsal-"
 _FILE: Final = "file-"
 _OWN_FILE: Final = "own-file-"
 _PURPOSE: Final = b"liveshop playback link 1"
@@ -46,6 +47,10 @@ class PlaybackLinks:
         """The show's part of such an address."""
         return self._ticket(show_id, now, "")
 
+    def rehearsal(self, show_id: ShowId, rehearsal: str, now: datetime) -> str:
+        """The same for one rehearsal of the show, and nothing after it."""
+        return self._ticket(show_id, now, _REHEARSAL, rehearsal)
+
     def preview(self, show_id: ShowId, now: datetime) -> str:
         """The same for staff: it opens all of a recording, published or not."""
         return self._ticket(show_id, now, _PREVIEW)
@@ -68,6 +73,17 @@ class PlaybackLinks:
         what opens a file."""
         show_id, kind = self._opened(show, now, ("", _PREVIEW))
         return show_id, kind is not None
+
+    def named(self, show: str) -> ShowId:
+        """The show that a path names, whoever signed it."""
+        return ShowId(show.partition(_MARK)[0])
+
+    def opened_rehearsal(self, show: str, rehearsal: str, now: datetime) -> ShowId:
+        """The show of a path that is signed for this rehearsal of it. Raises BadPlaybackLink."""
+        show_id, kind = self._opened(show, now, (_REHEARSAL,), rehearsal)
+        if kind is None:
+            raise BadPlaybackLink("This show is not on yet.")
+        return show_id
 
     def opened_file(self, show: str, name: str, now: datetime) -> tuple[ShowId, FileTicket]:
         """The show that the path of a file names, and how it is signed. Raises BadPlaybackLink,

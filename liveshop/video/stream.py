@@ -113,6 +113,10 @@ class Stream:
         self._taps = [new(self.show_id) for new in self._new_taps]
         self._begin_packaging()
 
+    def record_nothing(self) -> None:
+        """From now on. For rehearsals, before anything is on air."""
+        self._recording = None
+
     def write(self, samples: Sequence[Sample], origin: datetime, now: datetime) -> None:
         """Raises BrokenTimestamps."""
         self.arrivals.add(samples, now)
@@ -160,6 +164,16 @@ class Stream:
             self._recording.end()
         self._tell_taps(lambda tap: tap.end())
         self._taps = []
+
+    def leave(self, now: datetime) -> None:
+        """Another node has the show's video: nothing is played from here any more."""
+        if not self.is_ended:
+            self.pause(now)
+            self._tell_taps(lambda tap: tap.end())
+            self._taps = []
+        self._packagers = {}
+        self._fed = set()
+        self.monitor.close()
 
     def forget_segments(self) -> None:
         """Nobody has sent anything for long: what is kept takes room. Numbers go on."""

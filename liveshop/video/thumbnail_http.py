@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from liveshop.video.http import admitted
 from liveshop.video.model import BadPlaybackLink, NoVideo
 from liveshop.video.service import VideoService
 from liveshop.video.signing import PlaybackLinks
@@ -15,8 +16,7 @@ def endpoints(
     thumbnails: Thumbnails, service: VideoService, links: PlaybackLinks
 ) -> list[Endpoint]:
     async def thumbnail(call: Call) -> web.Response:
-        show_id, is_signed = links.opened(call.params["show_id"], call.now)
-        service.admit(show_id, is_signed=is_signed)
+        show_id = admitted(service, links, call.params["show_id"], call.now)
         newest = thumbnails.newest(show_id)
         if newest is None:
             raise NoVideo("There is no picture of this show now.", retry_after=5)

@@ -51,7 +51,7 @@ class Sandbox:
         return {}
 
     def check(self, charge_input: str | None) -> None:
-        if _digits(charge_input) not in TEST_NUMBERS:
+        if card_digits(charge_input) not in TEST_NUMBERS:
             raise BadPaymentInput(
                 "This is a test shop: it takes the test card numbers only, such as "
                 "4242 4242 4242 4242. Never type a real card number here.",
@@ -59,7 +59,7 @@ class Sandbox:
             )
 
     async def charge(self, charge: Charge) -> ChargeAnswer:
-        number = _digits(charge.card_number)
+        number = card_digits(charge.card_number)
         message = TEST_NUMBERS[number]
         reference = f"sandbox_{charge.key}"
         if message is not None:
@@ -136,5 +136,6 @@ def _with_client(answer: ChargeAnswer) -> ChargeAnswer:
     return replace(answer, client=ClientStep(f"{answer.reference}_secret", {}))
 
 
-def _digits(text: str | None) -> str:
+def card_digits(text: str | None) -> str:
+    """Of a number as somebody typed it."""
     return "".join(character for character in text or "" if character.isdigit())
