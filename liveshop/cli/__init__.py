@@ -30,6 +30,7 @@ from liveshop.cli.console import (
     run_to_end,
     settings_of,
 )
+from liveshop.cli.crowd import crowd_command
 from liveshop.connect import Connectors
 from liveshop.demo import run as demo_run
 from liveshop.demo import seed
@@ -276,6 +277,7 @@ async def _import_with_progress(shop: Liveshop, file: Path, kind: str, size: int
 
 
 main.add_command(connectors)
+main.add_command(crowd_command)
 
 
 @main.command()
