@@ -357,6 +357,7 @@ async def opened(
             yield shop
         finally:
             await shop.syndication.close()
+            await shop.broker.close()
             await shop.payments.close()
             shop.media.close()
             await shop.nodes.close()
@@ -462,7 +463,7 @@ def wire(
         on_viewers=on_viewers,
     )
     publisher = RoomPublisher(broker, metrics)
-    database.publish = publisher
+    database.publish = database.rooms = publisher
     shows.send_away = publisher.renew
     stage = assemble_stage(
         database,
@@ -513,7 +514,10 @@ def wire(
     letters = Letters(database, clock, settings, mail_room, invoices, moments.of)
     customers.on_forgotten = letters.forget
     inbox = Inbox(database, clock, payments, note_dispute)
-    worker_jobs: dict[str, Handler] = {order_history.TOPIC: letters.letter_job}
+    worker_jobs: dict[str, Handler] = {
+        order_history.TOPIC: letters.letter_job,
+        **publisher.handlers,
+    }
     mail_jobs: dict[str, Handler] = {mail_sending.TOPIC: mail_room.send_job}
     reminder_jobs: dict[str, Handler] = {}
     if transport is not None:

@@ -289,9 +289,9 @@ class SlowBroker(MemoryBroker):
         self.on_the_way -= 1
         return known
 
-    async def renew(self, room: str) -> Position:
+    async def renew(self, room: str, *, name: str = "") -> Position:
         self._late.clear()  # nothing of the old epoch may come after the news that it is over
-        return await super().renew(room)
+        return await super().renew(room, name=name)
 
     def deliver_late(self) -> None:
         late, self._late = self._late, []

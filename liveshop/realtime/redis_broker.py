@@ -296,10 +296,8 @@ class RedisBroker:
     async def _pay_or_owe(self, room: str) -> Position:
         debt = self._debts.take(room)
         asked = self._places.question(room)
-        given: tuple[str | int, ...] = (
-            *(room, new_secret(6), self.node, debt.intents, int(debt.is_due)),
-            *(len(debt.names), *debt.names, *debt.doubtful),
-        )
+        given: list[str | int] = [room, new_secret(6), self.node, debt.intents, int(debt.is_due)]
+        given += [len(debt.names), *debt.names, *debt.doubtful]
         try:
             epoch, offset = await self._link.call(scripts.RENEW, *given)
         except BaseException:

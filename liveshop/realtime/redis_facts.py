@@ -12,7 +12,8 @@ _NOBODY = "0" * 40
 
 
 async def info_of(redis: Any) -> dict[str, str]:
-    """All of INFO of a `redis.asyncio.Redis`, as it was said: the client would make numbers of what looks like one."""
+    """What a `redis.asyncio.Redis` says, as it says it: the client would turn what looks like a
+    number into one."""
     text: Any = await redis.execute_command("EVAL", "return redis.call('INFO')", 0)
     pairs = (line.partition(":") for line in text.decode(errors="replace").splitlines())
     return {name: value for name, colon, value in pairs if colon}

@@ -22,11 +22,17 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import (
+    AsyncConnection,
+    AsyncEngine,
+    AsyncTransaction,
+    create_async_engine,
+)
 
 from liveshop.kernel.errors import Unavailable
 from liveshop.storage import postgres
 from liveshop.storage.postgres import postgres_engine
+from liveshop.storage.room_order import NoRooms, Rooms, held_on_all_nodes, to_the_end
 from liveshop.storage.sqlite_driver import Connection, connect
 from liveshop.storage.unit_of_work import Published, Tx
 
@@ -37,6 +43,10 @@ class StorageUnavailable(Unavailable):
     """The database cannot take this now: it is away, full, read-only or overloaded."""
 
     code = "storage_unavailable"
+
+
+class CommitUnanswered(StorageUnavailable):
+    """It may have been done: nobody may say that nothing changed."""
 
 
 Publish = Callable[[list[Published]], Awaitable[None]]
@@ -55,6 +65,8 @@ class Database:
         self._reader = reader
         self._order: asyncio.Lock | None = asyncio.Lock() if self.is_sqlite else None
         self.publish: Publish = _publish_nothing
+        """Given what is committed; also by whoever has news without a transaction."""
+        self.rooms: Rooms = NoRooms()
         self.on_enqueue: Callable[[], None] = lambda: None
         self._listeners: list[tuple[type, Listener, bool]] = []
         self._rooms: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -119,11 +131,12 @@ class Database:
                 with suppress(SQLAlchemyError, OSError):
                     await transaction.rollback()
                 raise
-            async with self._rooms_in_order(tx.published):
+            if tx.published:
+                async with self._rooms_in_order(tx):
+                    await to_the_end(self._commit_and_publish(transaction, tx))
+            else:
                 async with _doubtful():
                     await transaction.commit()
-                if tx.published:
-                    await self.publish(tx.published)
         if tx.enqueued:
             self.on_enqueue()
         for signal in tx.signals:
@@ -149,17 +162,30 @@ class Database:
     def _one_writer(self) -> AbstractAsyncContextManager[Any]:
         return self._order if self._order is not None else nullcontext()
 
-    @asynccontextmanager
-    async def _rooms_in_order(self, published: list[Published]) -> AsyncIterator[None]:
-        """Commit and publish as one step for each room, so that events leave in commit order.
+    async def _commit_and_publish(self, transaction: AsyncTransaction, tx: Tx) -> None:
+        try:
+            await self.rooms.before_commit(tx)
+            async with _doubtful():
+                await transaction.commit()
+        except CommitUnanswered:
+            await self.rooms.in_doubt(tx.published)
+            raise
+        except Exception:
+            await self.rooms.not_committed(tx.published)
+            raise
+        await self.publish(tx.published)
 
-        Whoever waits here has done all his statements and whoever is inside only commits, so this
-        cannot deadlock with the database's own locks.
-        """
+    @asynccontextmanager
+    async def _rooms_in_order(self, tx: Tx) -> AsyncIterator[None]:
+        """Commit and publish as one step for each room, so that events leave in commit order; see
+        `room_order`."""
+        rooms = {event.room for event in tx.published}
         async with AsyncExitStack() as held:
-            for room in sorted({event.room for event in published}):
+            for room in sorted(rooms):
                 lock = self._rooms.setdefault(room, asyncio.Lock())
                 await held.enter_async_context(lock)
+            if self.rooms.is_shared and not self.is_sqlite:
+                await held.enter_async_context(held_on_all_nodes(tx.conn, rooms))
             yield
 
 
@@ -231,14 +257,14 @@ async def translated() -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _doubtful() -> AsyncIterator[None]:
-    """A commit whose answer was lost may have been done: nobody may say that nothing changed."""
+    """Raises CommitUnanswered for a commit whose answer was lost."""
     try:
         yield
     except (DBAPIError, OSError) as error:
         if isinstance(error, DBAPIError) and not error.connection_invalidated:
             raise
         _log.exception("commit_unanswered")
-        raise StorageUnavailable(
+        raise CommitUnanswered(
             "The database went away in the middle. It is not known whether this was saved: "
             "look before you try again.",
             retry_after=2.0,

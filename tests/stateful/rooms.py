@@ -69,8 +69,8 @@ class Noting:
             self.placed.append((end.epoch, offset, n))
         return end
 
-    async def renew(self, room: str) -> Position:
-        return await self._broker.renew(room)
+    async def renew(self, room: str, *, name: str = "") -> Position:
+        return await self._broker.renew(room, name=name)
 
 
 class FastLoop(asyncio.SelectorEventLoop):
@@ -119,7 +119,7 @@ class Stage(Protocol):
     async def lose(self) -> None:
         """An event is missing from the log."""
 
-    def close(self) -> None: ...
+    async def close(self) -> None: ...
 
 
 class MemoryStage:
@@ -149,8 +149,8 @@ class MemoryStage:
     async def lose(self) -> None:
         await self.broker.renew(SHOW)
 
-    def close(self) -> None:
-        self.loop.close()
+    async def close(self) -> None:
+        return None
 
 
 class Line:
@@ -167,6 +167,11 @@ class Line:
         """How often the log was lost, as far as it is on its way."""
 
     # -- a broker, as the hub sees it
+
+    is_shared = True
+
+    async def close(self) -> None:
+        return None
 
     async def run(self) -> None:
         return None
@@ -211,9 +216,9 @@ class Line:
         while self.losses:
             self.arrive(1)
 
-    async def renew(self, room: str) -> Position:
+    async def renew(self, room: str, *, name: str = "") -> Position:
         await self._travel()
-        return await self._core.renew(room)
+        return await self._core.renew(room, name=name)
 
     async def subscribe(self, room: str, receiver: Receiver) -> None:
         await self._travel()
@@ -595,7 +600,8 @@ class Rooms(RuleBasedStateMachine):
                 if client.catching_up is not None:
                     client.catching_up.cancel()
             self.do(turns(3))
-            self.on.close()
+            self.do(self.on.close())
+            self.on.loop.close()
 
     def all_end_level(self) -> None:
         for client in self.everyone:
@@ -606,11 +612,15 @@ class Rooms(RuleBasedStateMachine):
                 if client.transport is not None:
                     client.transport.read_all()
             self.do(self.on.settle())
-        end = self.do(self.on.broker.position(SHOW))
-        for client in self.everyone:
-            if client.viewer is not None and client.viewer.code is None:
+            end = self.do(self.on.broker.position(SHOW))
+            here = [one for one in self.everyone if one.viewer and one.viewer.code is None]
+            for client in here:
                 client.take()
-                assert (client.epoch, client.offset) == (end.epoch, end.offset)
+            if all((one.epoch, one.offset) == (end.epoch, end.offset) for one in here):
+                break
+        else:
+            raise AssertionError(f"the log ends at {end}, and somebody is elsewhere: {here}")
+        for client in self.everyone:
             self.leave(client)
         for hub in self.hubs:
             self.do(hub.tick())  # hearts are kept until they are told
