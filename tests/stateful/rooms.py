@@ -58,6 +58,8 @@ class Truth:
 class Noting:
     """The broker of a publisher; remembers which place an event was given."""
 
+    is_shared = False  # no transactions here, so nothing is intended
+
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
         self.placed: list[tuple[str, int, int]] = []
