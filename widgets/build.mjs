@@ -56,6 +56,23 @@ const noLitGlobals = {
   },
 };
 
+/** The two languages have the same keys, so the second comes as its texts alone, in the order of the first. */
+const keysOnce = {
+  name: "keys-once",
+  setup(build) {
+    build.onLoad({ filter: /locales[\\/](\w+\.)?de\.json$/ }, async ({ path: file }) => {
+      const english = file.replace(/de\.json$/, "en.json");
+      const [texts, keys] = [JSON.parse(await readFile(file, "utf8")), Object.keys(JSON.parse(await readFile(english, "utf8")))];
+      const apart = keys.filter((key) => !(key in texts)).concat(Object.keys(texts).filter((key) => !keys.includes(key)));
+      if (apart.length > 0) throw new Error(`${file}: not in both languages: ${apart.join(", ")}`);
+      const contents = `import en from "./${path.basename(english)}";
+        const texts = ${JSON.stringify(keys.map((key) => texts[key]))};
+        export default Object.fromEntries(Object.keys(en).map((key, place) => [key, texts[place]]));`;
+      return { contents, loader: "js", resolveDir: path.dirname(file) };
+    });
+  },
+};
+
 const common = {
   bundle: true,
   minify: true,
@@ -76,7 +93,7 @@ async function modules(entryPoints, define = {}) {
     splitting: true,
     entryNames: "[name]-[hash]",
     chunkNames: "chunk-[hash]",
-    plugins: [cssAsText, tightTemplates, noLitGlobals],
+    plugins: [cssAsText, tightTemplates, noLitGlobals, keysOnce],
     define,
   });
   return metafile;

@@ -47,7 +47,8 @@ def render() -> str:
     with tempfile.TemporaryDirectory() as folder:
         shop = _shop(Path(folder))
         logged = shows_wire.EVENTS | chat_wire.EVENTS | checkout_wire.EVENTS | orders_wire.EVENTS
-        types = _types(shop, [*logged.values(), *realtime_wire.EVENTS.values()])
+        omitted = realtime_wire.MessagesOmitted
+        types = _types(shop, [*logged.values(), omitted, *realtime_wire.EVENTS.values()])
         schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
         names = {kind: _typescript(schema) for kind, schema in zip(types, schemas, strict=True)}
         parts = [_HEADER]
@@ -131,7 +132,11 @@ def _room_events(logged: Mapping[str, type], names: Mapping[Any, str]) -> str:
         "/** An event of the room's log: `o` is its number. */\n"
         "interface Logged<T extends string, D> {\n  t: T;\n  o: number;\n"
         "  at: string;\n  d: D;\n}\n\n"
-        "export type RoomEvent =\n" + "\n".join(rows) + ";\n"
+        "/** In place of the logged events `from` to `o`, which are not sent to this viewer. */\n"
+        "export interface More {\n"
+        '  t: "more";\n  o: number;\n  from: number;\n  at?: undefined;\n'
+        f"  d: {names[realtime_wire.MessagesOmitted]};\n}}\n\n"
+        "export type RoomEvent =\n  | More\n" + "\n".join(rows) + ";\n"
     )
 
 

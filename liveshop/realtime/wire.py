@@ -49,6 +49,12 @@ class HeartsChanged(Wire):
     added: int
 
 
+class MessagesOmitted(Wire):
+    """So many messages of a crowd are not shown to this viewer; the record has them."""
+
+    count: int
+
+
 class Ping(Wire):
     """Nothing to say: asks for the server's time."""
 

@@ -544,6 +544,17 @@ export interface InspectionInput {
   note?: string | null;
 }
 
+/** To a rehearsal, for as long as it goes on. Whoever has it can take part. */
+export interface Invitation {
+  code: string;
+  url: string;
+  qr: string;
+}
+
+export interface InvitationInput {
+  invitation: string;
+}
+
 /** Null: until somebody deletes it. */
 export interface Keep {
   until: string | null;
@@ -713,6 +724,11 @@ export interface MessagePosted {
   message: ChatMessage;
 }
 
+/** So many messages of a crowd are not shown to this viewer; the record has them. */
+export interface MessagesOmitted {
+  count: number;
+}
+
 /** Money on the wire: whole minor units (cents) and the ISO 4217 code. */
 export interface MoneyOut {
   amount: number;
@@ -829,6 +845,7 @@ export interface Order {
   pickup_code: string | null;
   promise: PromiseOut | null;
   invoice_number: string | null;
+  is_rehearsal: boolean;
 }
 
 export interface OrderAmountOff {
@@ -1358,6 +1375,15 @@ export interface RefundOut {
   by_hand: boolean;
 }
 
+/** A guest's token, for this one show and until its rehearsal is over. */
+export interface RehearsalGuest {
+  token: string;
+  viewer_id: string;
+  name: string;
+  expires_at: string;
+  show_id: string;
+}
+
 export interface Reminder {
   id: string;
   show_id: string;
@@ -1516,12 +1542,12 @@ export interface Shop {
   time_zone?: string;
 }
 
-/** `hls`: its video while it is live. `replay`: what to play afterwards, which is `replay_url` where somebody gave one, and else the recording. */
+/** `hls`: its video while it is live, or in a rehearsal, which began at `started_at` then. `replay`: what to play afterwards, which is `replay_url` where somebody gave one, and else the recording. */
 export interface Show {
   id: string;
   title: string;
   description: string;
-  state: "draft" | "ended" | "live" | "replay" | "scheduled";
+  state: "draft" | "ended" | "live" | "rehearsal" | "replay" | "scheduled";
   languages: string[];
   time_zone: string;
   starts_at: string | null;
@@ -1659,7 +1685,7 @@ export interface StaffList {
 }
 
 export interface StateChange {
-  to: "draft" | "ended" | "live" | "replay" | "scheduled";
+  to: "draft" | "ended" | "live" | "rehearsal" | "replay" | "scheduled";
 }
 
 /** `ended` ends it now, for good. */
@@ -1854,7 +1880,17 @@ interface Logged<T extends string, D> {
   d: D;
 }
 
+/** In place of the logged events `from` to `o`, which are not sent to this viewer. */
+export interface More {
+  t: "more";
+  o: number;
+  from: number;
+  at?: undefined;
+  d: MessagesOmitted;
+}
+
 export type RoomEvent =
+  | More
   | Logged<"show.changed", ShowChanged>
   | Logged<"lineup.changed", LineupChanged>
   | Logged<"product.pinned", ProductPinned>

@@ -4,6 +4,7 @@ import { html, css, nothing, type PropertyValues, type TemplateResult } from "li
 import { query, state } from "lit/decorators.js";
 import { repeat } from "lit/directives/repeat.js";
 import type { ChatMessage, RoomEvent } from "../wire.gen";
+import { takenBack } from "../state/reduce";
 import { CommandFailed } from "../state/room";
 import { baseStyles } from "../ui/styles";
 import { icon } from "../ui/icon";
@@ -15,12 +16,15 @@ export class LsChat extends Part {
   @state() private draft = "";
   @state() private problem = "";
   @state() private sending = false;
-  @state() private unread = 0;
   @state() private naming = false;
   @state() private spoken = "";
   @query(".list") private list!: HTMLElement;
   @query(".compose input") private input!: HTMLInputElement | null;
+  private unread = 0;
   private atBottom = true;
+  private top = 0;
+  /** What whoever scrolled up is reading stays where it is until he comes back. */
+  private held: readonly ChatMessage[] | null = null;
   private lastId = "";
 
   static override styles = [
@@ -133,6 +137,12 @@ export class LsChat extends Part {
       .gone {
         color: var(--ls-ink-3);
         font-style: italic;
+        font-size: var(--ls-text-sm);
+      }
+      .more {
+        display: block;
+        text-align: center;
+        color: var(--ls-ink-3);
         font-size: var(--ls-text-sm);
       }
       .empty {
@@ -254,9 +264,13 @@ export class LsChat extends Part {
 
   private readonly onEvent = (event: Event): void => {
     const detail = (event as CustomEvent<RoomEvent>).detail;
+    if (this.held) this.held = takenBack(this.held, detail);
+    const missed = this.atBottom ? 0 : detail.t === "more" ? detail.d.count : 1;
+    if (detail.t === "more") this.unread += missed;
     if (detail.t !== "chat.message") return;
     const { message } = detail.d;
-    if (!this.atBottom && message.author_id !== this.me) this.unread += 1;
+    if (message.author_id === this.me) this.held = null;
+    else this.unread += missed;
     // The list itself is not a live region: a busy room would talk over the show. The host is read out.
     if (message.role === "host") this.spoken = `${message.name}: ${message.text}`;
   };
@@ -270,20 +284,25 @@ export class LsChat extends Part {
     if (this.list) this.resized.observe(this.list);
     const { messages } = this;
     const last = messages[messages.length - 1];
-    if (last && last.id !== this.lastId) {
-      this.lastId = last.id;
-      if (this.atBottom || last.author_id === this.me) this.toBottom();
-    }
+    if (this.atBottom || (last && last.id !== this.lastId && last.author_id === this.me)) this.toBottom();
+    this.lastId = last?.id ?? "";
   }
 
   /** What was said; in a replay, what had been said by then. */
   private get messages(): readonly ChatMessage[] {
-    return this.session.said ?? this.session.room.state?.messages ?? [];
+    return this.session.said ?? this.held ?? this.session.room.state?.messages ?? [];
   }
 
   private toBottom(): void {
     this.list.scrollTop = this.list.scrollHeight;
     this.atBottom = true;
+    this.level();
+  }
+
+  /** All that was said is on the screen. */
+  private level(): void {
+    if (this.held || this.unread) this.requestUpdate();
+    this.held = null;
     this.unread = 0;
   }
 
@@ -294,8 +313,11 @@ export class LsChat extends Part {
 
   private onScroll(): void {
     const { scrollTop, scrollHeight, clientHeight } = this.list;
-    this.atBottom = scrollHeight - scrollTop - clientHeight < 40;
-    if (this.atBottom) this.unread = 0;
+    // Whoever drags the list down is not pulled back by the next message.
+    this.atBottom = scrollHeight - scrollTop - clientHeight < (scrollTop < this.top ? 4 : 40);
+    this.top = scrollTop;
+    if (this.atBottom) this.level();
+    else this.held ??= this.messages;
   }
 
   private async send(event: Event): Promise<void> {
@@ -319,9 +341,9 @@ export class LsChat extends Part {
 
   private wordsFor(error: unknown): string {
     if (!(error instanceof CommandFailed)) return this.t("error.unknown");
-    const { code, message, retry_after } = error.error;
+    const { code, message, retryable, retry_after } = error.error;
     const key = `chat.error.${code}`;
-    if (!this.session.i18n.has(key)) return message || this.t("error.unknown");
+    if (!this.session.i18n.has(key)) return retryable ? this.t("chat.error.again") : message || this.t("error.unknown");
     return this.t(key, { count: Math.max(1, Math.ceil(retry_after ?? 1)) });
   }
 
@@ -347,6 +369,7 @@ export class LsChat extends Part {
   }
 
   private one(message: ChatMessage): TemplateResult {
+    const omitted = this.session.room.state?.omitted.find((one) => one.after === message.id);
     const mine = message.author_id === this.me;
     const staff = message.role === "host" || message.role === "moderator";
     const initials = message.name
@@ -369,7 +392,8 @@ export class LsChat extends Part {
           ? html`<span class="text gone">${this.t("chat.deleted")}</span>`
           : html`<span class="text">${message.text}</span>`}
       </span>
-    </li>`;
+    </li>
+    ${omitted ? html`<li class="more" data-testid="chat-more">${this.t("chat.more", { count: omitted.count })}</li>` : nothing}`;
   }
 
   protected override render(): TemplateResult | typeof nothing {

@@ -15,6 +15,14 @@ import type {
 /** A fresh snapshot holds the last 50; a viewer who was there may scroll back further. */
 const MESSAGES_KEPT = 200;
 const PINS_KEPT = 100;
+/** Of a loud room, one line for so many messages says how many more there were. */
+const MESSAGES_PER_LINE = 20;
+
+/** Messages that were not sent to this viewer: how many, and the last one he saw when the first of them was said. */
+export interface Omitted {
+  readonly after: string;
+  readonly count: number;
+}
 
 export interface RoomState {
   readonly epoch: string;
@@ -29,6 +37,7 @@ export interface RoomState {
   /** Whether the host's picture comes. */
   readonly video: VideoState;
   readonly messages: readonly ChatMessage[];
+  readonly omitted: readonly Omitted[];
   readonly pinnedMessage: ChatMessage | null;
   readonly chatSettings: ChatSettings;
   readonly viewers: number;
@@ -45,6 +54,7 @@ export function fromSnapshot(snapshot: Snapshot): RoomState {
     pins: snapshot.pins,
     video: snapshot.video,
     messages: snapshot.chat.messages,
+    omitted: [],
     pinnedMessage: snapshot.chat.pinned,
     chatSettings: snapshot.chat.settings,
     viewers: snapshot.viewers,
@@ -64,7 +74,7 @@ export function reduce(state: RoomState, event: RoomEvent | Tick): RoomState {
     return state;
   }
   if (event.o <= state.offset) return state;
-  return { ...apply(state, event), offset: event.o, at: event.at };
+  return { ...apply(state, event), offset: event.o, at: event.at ?? state.at };
 }
 
 function apply(state: RoomState, event: RoomEvent): RoomState {
@@ -99,11 +109,18 @@ function apply(state: RoomState, event: RoomEvent): RoomState {
     }
     case "chat.message":
       return { ...state, messages: withMessage(state.messages, event.d.message) };
+    case "more":
+      // What of them a snapshot held already is not missing.
+      return { ...state, omitted: withOmitted(state, event.o - Math.max(state.offset, event.from - 1)) };
     case "chat.deleted":
-      return blank(state, (m) => m.id === event.d.message_id);
-    case "chat.sanctioned":
-      // A mute silences the future only; a ban also takes back what was said.
-      return event.d.kind === "ban" ? blank(state, (m) => m.author_id === event.d.viewer_id) : state;
+    case "chat.sanctioned": {
+      const pinned = state.pinnedMessage && takenBack([state.pinnedMessage], event)[0]!;
+      return {
+        ...state,
+        messages: takenBack(state.messages, event),
+        pinnedMessage: pinned?.deleted ? null : pinned,
+      };
+    }
     case "chat.message_pinned":
       return { ...state, pinnedMessage: event.d.message };
     case "chat.configured":
@@ -128,12 +145,20 @@ function withMessage(messages: readonly ChatMessage[], message: ChatMessage): re
   return [...messages, message].slice(-MESSAGES_KEPT);
 }
 
-function blank(state: RoomState, hit: (message: ChatMessage) => boolean): RoomState {
-  return {
-    ...state,
-    messages: state.messages.map((m) => (hit(m) ? { ...m, text: "", deleted: true } : m)),
-    pinnedMessage: state.pinnedMessage && hit(state.pinnedMessage) ? null : state.pinnedMessage,
-  };
+function withOmitted({ messages, omitted }: RoomState, count: number): readonly Omitted[] {
+  const last = omitted.at(-1);
+  const place = messages.findLastIndex((m) => m.id === last?.after);
+  if (last && messages.length - place <= MESSAGES_PER_LINE) {
+    return [...omitted.slice(0, -1), { ...last, count: last.count + count }];
+  }
+  return [...omitted, { after: messages.at(-1)?.id ?? "", count }].slice(-MESSAGES_KEPT / MESSAGES_PER_LINE);
+}
+
+/** Messages as they are after an event. A mute silences the future only; a ban also takes back what was said. */
+export function takenBack(messages: readonly ChatMessage[], { t, d }: RoomEvent | Tick): readonly ChatMessage[] {
+  const hit = (m: ChatMessage): boolean =>
+    t === "chat.deleted" ? m.id === d.message_id : t === "chat.sanctioned" && d.kind === "ban" && m.author_id === d.viewer_id;
+  return messages.some(hit) ? messages.map((m) => (hit(m) ? { ...m, text: "", deleted: true } : m)) : messages;
 }
 
 /** The product in focus at a moment of the video: the last pin not later than it. Null: nothing is pinned. */

@@ -8,6 +8,8 @@ import { fromSnapshot, isLogged, reduce, type RoomState } from "./reduce";
 
 const PING_EVERY_MS = 25_000;
 const ANSWER_WITHIN_MS = 10_000;
+/** A loud room is not drawn anew for each event; after a moment of quiet an event shows at once. */
+const CHANGE_EVERY_MS = 50;
 const BACKOFF_FIRST_MS = 500;
 const BACKOFF_MAX_MS = 20_000;
 const NO_SUCH_SHOW = 4504;
@@ -61,6 +63,8 @@ export class RoomClient extends EventTarget {
   private buffer: RoomEvent[] | null = null;
   private loading: Promise<void> | null = null;
   private renewed = false;
+  private changing: ReturnType<typeof setTimeout> | undefined;
+  private changedAt = 0;
 
   constructor(
     private readonly api: Api,
@@ -200,7 +204,7 @@ export class RoomClient extends EventTarget {
       this.buffer.push(event);
       return;
     }
-    if (event.o > this.state.offset + 1) {
+    if ((event.t === "more" ? event.from : event.o) > this.state.offset + 1) {
       // An event is missing. Never guess: take the whole room again, and keep this one for after it.
       this.reload();
       this.buffer = [event];
@@ -214,7 +218,11 @@ export class RoomClient extends EventTarget {
     if (!this.state) return;
     this.state = reduce(this.state, event);
     this.dispatchEvent(new CustomEvent("event", { detail: event }));
-    this.dispatchEvent(new Event("change"));
+    this.changing ??= setTimeout(() => {
+      this.changing = undefined;
+      this.changedAt = performance.now();
+      this.dispatchEvent(new Event("change"));
+    }, this.changedAt + CHANGE_EVERY_MS - performance.now());
   }
 
   /** Asks for the room as it is now: what is held may no longer be right. */

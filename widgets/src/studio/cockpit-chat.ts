@@ -3,7 +3,7 @@
 import { html, nothing, type PropertyValues, type TemplateResult } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
 import { repeat } from "lit/directives/repeat.js";
-import type { RoomState } from "../state/reduce";
+import { takenBack, type RoomState } from "../state/reduce";
 import type { RoomClient, RoomStatus } from "../state/room";
 import type { ChatMessage, ChatSettings, Commands, RoomEvent, Sanction, Tick } from "../wire.gen";
 import { icon } from "./icons";
@@ -21,15 +21,17 @@ export class CockpitChat extends View {
   @property({ attribute: false }) room!: RoomClient;
   @property({ attribute: false }) version!: RoomState;
   @property() status: RoomStatus = "connecting";
-  @state() private earlier: ChatMessage[] = [];
+  @state() private earlier: readonly ChatMessage[] = [];
   @state() private earlierDone = false;
   @state() private settingsOpen = false;
   @state() private sanctions: Sanction[] | null = null;
   @state() private opened: string | null = null;
-  @state() private fresh = 0;
   @state() private sending = false;
   @query(".chat-log") private log!: HTMLElement | null;
   private following = true;
+  private fresh = 0;
+  /** What whoever scrolled up is reading stays where it is until he comes back. */
+  private held: readonly ChatMessage[] | null = null;
   private seen = 0;
 
   override connectedCallback(): void {
@@ -46,12 +48,8 @@ export class CockpitChat extends View {
     const happening = (event as CustomEvent<RoomEvent | Tick>).detail;
     if (happening.t === "chat.sanctioned" && this.settingsOpen) void this.loadSanctions();
     if (happening.t === "chat.message" && !this.following) this.fresh += 1;
-    const { earlier } = this;
-    if (happening.t === "chat.deleted") {
-      this.earlier = earlier.map((m) => (m.id === happening.d.message_id ? blanked(m) : m));
-    } else if (happening.t === "chat.sanctioned" && happening.d.kind === "ban") {
-      this.earlier = earlier.map((m) => (m.author_id === happening.d.viewer_id ? blanked(m) : m));
-    }
+    this.earlier = takenBack(this.earlier, happening);
+    if (this.held) this.held = takenBack(this.held, happening);
   };
 
   protected override updated(changed: PropertyValues<this> & Map<string, unknown>): void {
@@ -67,12 +65,23 @@ export class CockpitChat extends View {
     const log = this.log;
     if (!log) return;
     this.following = log.scrollHeight - log.scrollTop - log.clientHeight < NEAR_END_PX;
-    if (this.following) this.fresh = 0;
+    if (this.following) this.level();
+    else this.held ??= this.version.messages;
+  }
+
+  /** With what is said now. What was fetched of earlier would not go up to it without a gap. */
+  private level(): void {
+    if (!this.held) return;
+    this.held = null;
+    this.fresh = 0;
+    this.earlier = [];
+    this.earlierDone = false;
+    this.requestUpdate();
   }
 
   private toEnd(): void {
     this.following = true;
-    this.fresh = 0;
+    this.level();
     const log = this.log;
     if (log) log.scrollTop = log.scrollHeight;
   }
@@ -94,7 +103,7 @@ export class CockpitChat extends View {
     const text = field.value.trim();
     if (!text || this.sending) return;
     this.sending = true;
-    this.following = true;
+    this.toEnd();
     // What was typed stays until the server has taken it.
     if (await this.command("chat.send", { text })) field.value = "";
     this.sending = false;
@@ -124,15 +133,18 @@ export class CockpitChat extends View {
   }
 
   private async loadEarlier(): Promise<void> {
-    const first = this.earlier[0] ?? this.version.messages[0];
+    this.following = false;
+    this.held ??= this.version.messages;
+    const { held } = this;
+    const first = this.earlier[0] ?? held[0];
     if (!first) return;
     try {
       const path = `/api/shows/${encodeURIComponent(this.version.show.id)}/messages?before=${encodeURIComponent(first.id)}`;
       const { messages } = await this.app.api.get<{ messages: ChatMessage[] }>(path);
-      const known = new Set([...this.earlier, ...this.version.messages].map((message) => message.id));
+      const known = new Set([...this.earlier, ...held].map((message) => message.id));
       const older = messages.filter((message) => !known.has(message.id)).sort((a, b) => a.at.localeCompare(b.at));
+      if (this.held !== held) return;
       this.earlierDone = older.length === 0;
-      this.following = false;
       this.earlier = [...older, ...this.earlier];
     } catch (error) {
       this.complain(error);
@@ -158,7 +170,8 @@ export class CockpitChat extends View {
   }
 
   protected override render(): TemplateResult {
-    const { messages, pinnedMessage } = this.version;
+    const { pinnedMessage } = this.version;
+    const messages = this.held ?? this.version.messages;
     const moderates = this.app.can("chat:moderate");
     const shown = new Set(messages.map((message) => message.id));
     const all = [...this.earlier.filter((message) => !shown.has(message.id)), ...messages];
@@ -193,6 +206,7 @@ export class CockpitChat extends View {
   private message(message: ChatMessage, moderates: boolean): TemplateResult {
     const staff = message.role === "host" || message.role === "moderator";
     const open = this.opened === message.id;
+    const omitted = this.version.omitted.find((one) => one.after === message.id);
     return html`<article class="chat-message ${message.deleted ? "is-deleted" : ""} ${open ? "is-open" : ""}" data-testid="chat-message" data-message=${message.id}>
       <div class="chat-text">
         <p class="chat-who"><span class="chat-name">${message.name}</span>
@@ -201,7 +215,8 @@ export class CockpitChat extends View {
         <p class="chat-said">${message.deleted ? html`<em>${this.t("studio.chat_deleted")}</em>` : message.text}</p>
       </div>
       ${moderates && !message.deleted ? this.hands(message, staff, open) : nothing}
-    </article>`;
+    </article>
+    ${omitted ? html`<p class="chat-omitted">${this.t("studio.chat_omitted", { count: omitted.count })}</p>` : nothing}`;
   }
 
   private hands(message: ChatMessage, staff: boolean, open: boolean): TemplateResult {
@@ -247,8 +262,4 @@ export class CockpitChat extends View {
             )}</ul>`}
     </section>`;
   }
-}
-
-function blanked(message: ChatMessage): ChatMessage {
-  return { ...message, text: "", deleted: true };
 }
