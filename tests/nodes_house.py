@@ -330,12 +330,12 @@ class Frames:
             await self._more.wait_for(lambda: self.code is not None)
         return self.code
 
-    async def ask(self, command: str, *, seconds: float = PATIENCE, **said: Any) -> dict[str, Any]:
+    async def ask(self, command: str, **said: Any) -> dict[str, Any]:
         """The whole answer: with `ok` or `error`."""
         self._next_id += 1
         id_ = self._next_id
         await self._connection.send(json.dumps({"id": id_, "t": command, **said}))
-        return await self.saw(lambda frame: frame.get("id") == id_, seconds=seconds)
+        return await self.saw(lambda frame: frame.get("id") == id_)
 
     def said(self) -> list[str]:
         """The texts of the chat, as they came."""
@@ -353,20 +353,22 @@ async def house(
     settings: Mapping[str, Any] | None = None,
     node_settings: Sequence[Mapping[str, Any]] = (),
     postgres: PostgresServer | None = None,
+    template: str = "",
     stock: int = 10_000,
     start: bool = True,
 ) -> AsyncIterator[House]:
     """A running house with one live show of two products and an API key for every role.
 
     `settings` (dotted names) are for all nodes, `node_settings` for one after another. `postgres`:
-    one that runs already.
+    one that runs already; `template`: a migrated database in it, to be copied.
     """
     async with contextlib.AsyncExitStack() as stack:
         if postgres is None:
             postgres = await _entered(stack, postgres_cluster.cluster())
         redis = await _entered(stack, redis_server(persistence))
         name = f"house_{os.getpid()}_{time.time_ns()}"
-        await asyncio.to_thread(postgres.psql, f"CREATE DATABASE {name};")
+        copied = f" TEMPLATE {template}" if template else ""
+        await asyncio.to_thread(postgres.psql, f"CREATE DATABASE {name}{copied};")
         url = postgres_cluster.url_of(postgres, name)
         ports = _free_ports(nodes)
         made = House(folder, postgres, url, redis, [])

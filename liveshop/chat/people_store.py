@@ -103,6 +103,16 @@ async def lock_author(
     return None if row is None else (row.name, row.address_mark)
 
 
+async def wait_for_writers(conn: AsyncConnection) -> None:
+    """Nobody's message is on its way any more, in whichever show and under whichever name, and
+    until the transaction ends none sets out: writing begins with a row of `chat_author`.
+
+    Not needed on SQLite, where one writes at a time.
+    """
+    if conn.dialect.name == "postgresql":
+        await conn.execute(sa.text("LOCK TABLE chat_author IN SHARE MODE"))
+
+
 async def forget_addresses(conn: AsyncConnection, before: datetime, now: datetime) -> None:
     """Drop address marks nothing asks for any more, and mutes that are over."""
     # Whoever is locked is writing, so his mark is asked for again: waiting could only deadlock.

@@ -132,6 +132,9 @@ class ChatService:
         """
         now = self._clock.now()
         async with self._database.write() as tx:
+            # A new guest at the same address, or the same one in another show, may be writing at
+            # this moment on another node: what he is told after this is told with the ban in mind.
+            await people_store.wait_for_writers(tx.conn)
             name, mark = await self._sanctionable(tx.conn, show_id, viewer_id)
             sanction = people_store.Sanction(
                 viewer_id=viewer_id,
