@@ -446,6 +446,7 @@ def wire(
     )
 
     peaks: dict[str, int] = {}
+    database.listen(RehearsalEnded, lambda ended: peaks.pop(ended.show_id, None))
 
     async def on_viewers(show_id: str, viewers: int) -> None:
         if viewers <= peaks.get(show_id, 0):

@@ -307,7 +307,7 @@ def _told(seen: _Seen, words: Wording, now: datetime) -> dict[str, Any]:
     to_pay = asked_for(order, seen.fulfilments, seen.returns)
     return {
         "order": order,
-        "moment_url": seen.moment.url if seen.moment else "",
+        "moment_url": seen.moment.url if seen.moment and not order.is_rehearsal else "",
         "headline": _headline(seen),
         "look": _look(seen),
         "is_sold_out": any(event.data.get("reason") == "sold_out" for event in seen.events),
@@ -321,7 +321,8 @@ def _told(seen: _Seen, words: Wording, now: datetime) -> dict[str, Any]:
         "kept_until": words.until(min(kept), zone) if kept else "",
         "placed_on": words.moment(order.placed_at),
         "to_pay": words.money(to_pay) if to_pay.amount > 0 else "",
-        "has_invoice": order.state == "confirmed" or order.invoice_number is not None,
+        "has_invoice": not order.is_rehearsal
+        and (order.state == "confirmed" or order.invoice_number is not None),
         "invoice_number": invoice_number(order),
         "country": words.country(order.address.country),
         "refunds": [one for one in seen.refunds if one.state != "failed"],
@@ -332,7 +333,7 @@ def _told(seen: _Seen, words: Wording, now: datetime) -> dict[str, Any]:
         else "",
         "reasons": _REASONS,
         "stores": [one for one in seen.places if one.is_pickup],
-        "may_answer": order.state == "confirmed",
+        "may_answer": order.state == "confirmed" and not order.is_rehearsal,
         "asks_satisfaction": any(one.state in _WITH_BUYER for one in seen.fulfilments),
         "feedback": seen.feedback,
     }
@@ -341,6 +342,8 @@ def _told(seen: _Seen, words: Wording, now: datetime) -> dict[str, Any]:
 def _headline(seen: _Seen) -> str:
     """The one thing to know now; the name of its words."""
     order = seen.order
+    if order.is_rehearsal and order.state != "payment_failed":
+        return "rehearsal"
     if order.state == "pending":
         is_action = order.payment.state == "action_required"
         return "action_required" if is_action else "pending"

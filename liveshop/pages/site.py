@@ -161,15 +161,17 @@ def endpoints(
 
     async def show_page(call: Call) -> web.Response:
         show_id = ShowId(call.params["show_id"])
+        invitation = call.request.query.get("invite", "")
+        who = await shows.rehearsals.as_invited(call.principal, invitation)
         async with database.read() as conn:
-            found = await shows.visible(conn, show_id, call.principal)
+            found = await shows.visible(conn, show_id, who)
             show = await shows.show_out(conn, found)
             products = await shows.products_out(conn, found)
             film = await film_of(conn, found)
         picture = await pictures.of(found, show)
         language = _chosen_language(call.request) or _of_show(show, call.request)
         oembed = urlencode({"url": show.page, "format": "json"})
-        return pages.render(
+        response = pages.render(
             "show.html.j2",
             call.request,
             lang=language if language in LANGUAGES else "en",
@@ -182,6 +184,12 @@ def endpoints(
             oembed_url=f"{settings.public_url}/oembed?{oembed}",
             player_lang=language,
         )
+        if show.state == "rehearsal":
+            # The address may hold the invitation.
+            response.headers["Referrer-Policy"] = "no-referrer"
+            response.headers["X-Robots-Tag"] = "noindex"
+            response.headers["Cache-Control"] = "no-store"
+        return response
 
     async def studio(call: Call) -> web.Response:
         return pages.render("studio.html.j2", call.request)

@@ -10,10 +10,10 @@ from liveshop.web import PUBLIC, Call, Endpoint, permission
 
 
 def endpoints(rehearsals: Rehearsals, customers: CustomerService) -> list[Endpoint]:
-    async def invite(call: Call) -> wire.Invitation:
+    async def invite_to_rehearsal(call: Call) -> wire.Invitation:
         return await rehearsals.invite(ShowId(call.params["show_id"]))
 
-    async def come_in(call: Call) -> wire.RehearsalGuest:
+    async def join_rehearsal(call: Call) -> wire.RehearsalGuest:
         given: wire.InvitationInput = call.body
         try:
             rehearsal = await rehearsals.invited(given.invitation)
@@ -33,7 +33,7 @@ def endpoints(rehearsals: Rehearsals, customers: CustomerService) -> list[Endpoi
         Endpoint(
             "POST",
             "/api/shows/{show_id}/rehearsal/invite",
-            invite,
+            invite_to_rehearsal,
             permission("shows:write"),
             "An invitation to the rehearsal of a show, which ends with it",
             "shows",
@@ -43,7 +43,7 @@ def endpoints(rehearsals: Rehearsals, customers: CustomerService) -> list[Endpoi
         Endpoint(
             "POST",
             "/api/rehearsals/guests",
-            come_in,
+            join_rehearsal,
             PUBLIC,
             "Come in as a guest of a rehearsal, for the one show of the invitation",
             "viewers",

@@ -28,11 +28,12 @@ from liveshop.catalog import rehearsing
 from liveshop.kernel.clock import Clock
 from liveshop.kernel.errors import Forbidden
 from liveshop.kernel.ids import RehearsalId, ShowId, new_id
-from liveshop.kernel.rehearsals import shelf_of
+from liveshop.kernel.rehearsals import new_guest, shelf_of
 from liveshop.settings import Settings
 from liveshop.shows import rehearsal_store, store, wire
 from liveshop.shows.model import Rehearsal, RehearsalEnded, RehearsalStarted, Show, UnknownShow
 from liveshop.storage import Database, StorageUnavailable, Tx
+from liveshop.web import Principal
 
 _log = structlog.get_logger("shows")
 _PURPOSE: Final = b"liveshop rehearsal invitation 1"
@@ -127,6 +128,17 @@ class Rehearsals:
         if found is None:
             raise BadInvitation("This rehearsal is over.")
         return found
+
+    async def as_invited(self, who: Principal, code: str) -> Principal:
+        """Somebody as a guest of the rehearsal that this invitation is to, if it is to one and he
+        is not the shop's staff."""
+        if not code or who.is_staff:
+            return who
+        try:
+            rehearsal = await self.invited(code)
+        except BadInvitation:
+            return who
+        return Principal(kind="guest", id=new_guest(rehearsal.id))
 
     async def going_on(self, conn: AsyncConnection, guests: Collection[str]) -> set[str]:
         """Those of these guests of rehearsals whose rehearsal goes on."""

@@ -131,13 +131,15 @@ def moment_of(
     `pins`: when each product came into focus, oldest first.
     """
     seen = post.send_at or now
+    # What a rehearsal does, such as to pin, is no moment of the show.
+    state, pins = (show.rehearsal.came_from, {}) if show.rehearsal else (show.state, pins)
     match post.timing:
         case "at":
             return post.send_at
         case "on_announced":
-            return None if show.state == "draft" else seen
+            return None if state == "draft" else seen
         case "before_start":
-            if show.state == "draft" or show.starts_at is None:
+            if state == "draft" or show.starts_at is None:
                 return None
             minutes = REMINDER_MINUTES if post.minutes_before is None else post.minutes_before
             return show.starts_at - timedelta(minutes=minutes)
@@ -147,7 +149,7 @@ def moment_of(
             moments = pins.get(post.product_id, ()) if post.product_id is not None else ()
             return next((moment for moment in moments if moment >= post.created_at), None)
         case "on_replay":
-            return seen if show.state == "replay" else None
+            return seen if state == "replay" else None
 
 
 def hindrance(post: PostRow, show: Show | None, now: datetime) -> Wait | Missed | None:
@@ -162,6 +164,8 @@ def _hindrance_of_time(post: PostRow, show: Show | None, now: datetime) -> Wait 
     if show is None:
         is_late = post.send_at is not None and now - post.send_at > LATE
         return Missed("It could not be sent for a day. Make a new one.") if is_late else None
+    if show.state == "rehearsal":
+        return Wait("The show is in rehearsal. The post waits until that is over.")
     if show.state == "draft":
         return Wait("The show is a draft. The post waits until the show is announced.")
     match post.kind:

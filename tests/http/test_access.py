@@ -87,6 +87,8 @@ ENDPOINTS = {
     "GET /api/shows/{show_id}": EVERYBODY,
     "PATCH /api/shows/{show_id}": HOST,
     "POST /api/shows/{show_id}/state": HOST,
+    "POST /api/shows/{show_id}/rehearsal/invite": HOST,
+    "POST /api/rehearsals/guests": EVERYBODY,
     "PUT /api/shows/{show_id}/lineup": HOST,
     "PUT /api/shows/{show_id}/pin": HOST,
     "DELETE /api/shows/{show_id}/pin": HOST,

@@ -205,6 +205,9 @@ async def furnish(shop: Liveshop) -> tuple[dict[str, list[Any]], dict[str, dict[
     announced = await shop.shows.create_show(soon)
     await shop.shows.change_state(announced.id, "scheduled")
     draft = await shop.shows.create_show(shows_wire.ShowInput(title="A draft"))
+    rehearsed = await shop.shows.create_show(shows_wire.ShowInput(title="Practised"))
+    await shop.shows.change_state(rehearsed.id, "rehearsal")
+    invitation = await shop.shows.rehearsals.invite(rehearsed.id)
     spare = await shop.accounts.create_staff(
         email="spare@shop.example", name="Spare", password=builders.PASSWORD, roles=["merchant"]
     )
@@ -274,6 +277,8 @@ async def furnish(shop: Liveshop) -> tuple[dict[str, list[Any]], dict[str, dict[
     }
     things: dict[str, list[Any]] = {
         "show_id": [live, announced.id, draft.id],
+        "rehearsed": [rehearsed.id],
+        "invitation": [invitation.code],
         "product_id": [shirt.id, mug.id],
         "product_ids": [[mug.id, shirt.id], [shirt.id]],
         "variant_id": [one.id for product in (mug, shirt, rare) for one in product.variants],
@@ -555,6 +560,8 @@ def good_calls(running: Running) -> list[tuple[str, str, dict[str, Any]]]:
         ("host", "list_messages", show),
         ("host", "list_sanctions", show),
         ("host", "change_show_state", soon | {"body": {"to": "live"}}),
+        ("host", "invite_to_rehearsal", {"path_parameters": {"show_id": one["rehearsed"]}}),
+        ("guest", "join_rehearsal", {"body": {"invitation": one["invitation"]}}),
         ("admin", "list_staff", {}),
         ("admin", "create_staff", {"body": staff}),
         (
