@@ -28,8 +28,8 @@ from liveshop.storage.types import UtcDateTime
 
 LEASE_SECONDS = 5.0
 _LOOK_SECONDS = 1.0
-_EARLIER_SECONDS = 1.0
-"""So long before its lease ends a holder stops, if it could not renew it."""
+_EARLIER = 0.2
+"""So much of its lease before the end a holder stops, if it could not renew it."""
 _SKEW_SECONDS = 2.0
 _STOP_SECONDS = 3.0
 _log = structlog.get_logger("nodes")
@@ -294,7 +294,7 @@ class Leases:
         for name in names:
             place = self._places[name]
             if name in got and not self._draining:
-                place.hold_until(asked_at + self._seconds - _EARLIER_SECONDS)
+                place.hold_until(asked_at + self._seconds * (1 - _EARLIER))
             else:
                 place.lose()
 

@@ -64,9 +64,7 @@ class Talker:
     async def say(self) -> None:
         self._last_id += 1
         text = f"t={time.monotonic_ns()} {_WORDS}"
-        await self._socket.send(
-            json.dumps({"id": self._last_id, "t": "chat.send", "text": text})
-        )
+        await self._socket.send(json.dumps({"id": self._last_id, "t": "chat.send", "text": text}))
 
     async def listen(self) -> None:
         async for frame in self._socket:
@@ -185,9 +183,7 @@ def _tell(figure: Figure, loads: dict[str, Load], lone: Seen, beside: Seen) -> N
         f"of the server's memory after the run; at most 20 (nchan {max(nchan.kb_per_viewer):.1f},"
         f" ws {max(ws.kb_per_viewer):.1f})",
     )
-    figure(
-        "fanout_lone_ms", lone.worst_ms, "ms", f"the last of {_VIEWERS} viewers; at most 150"
-    )
+    figure("fanout_lone_ms", lone.worst_ms, "ms", f"the last of {_VIEWERS} viewers; at most 150")
     figure(
         "fanout_quiet_room_ms",
         beside.worst_ms,
@@ -205,9 +201,7 @@ async def _loud_room(house: House, load: Load) -> None:
             sent = await _talk(talkers, _RATE, _SECONDS)
             seen = await watching.seen()
             spent = cpu_seconds(house.pid) - before
-    load.add(
-        seen, sent=sent, cpu_s=spent, kb=fanout_crowd.resident_kb(house.pid) - before_kb
-    )
+    load.add(seen, sent=sent, cpu_s=spent, kb=fanout_crowd.resident_kb(house.pid) - before_kb)
 
 
 async def _peer_room(viewers: Path, pid: int, port: int, load: Load) -> None:
@@ -220,9 +214,7 @@ async def _peer_room(viewers: Path, pid: int, port: int, load: Load) -> None:
         before = cpu_seconds(pid)
         seen = await watching.seen()
         spent = cpu_seconds(pid) - before
-    load.add(
-        seen, sent=seen.sent, cpu_s=spent, kb=fanout_crowd.resident_kb(pid) - before_kb
-    )
+    load.add(seen, sent=seen.sent, cpu_s=spent, kb=fanout_crowd.resident_kb(pid) - before_kb)
 
 
 async def _lone(house: House) -> Seen:
