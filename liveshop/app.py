@@ -116,6 +116,10 @@ _log = structlog.get_logger("app")
 _SWEEP_SECONDS = 1.0
 _HOUSEKEEPING_SECONDS = 3600.0
 _LETTERS_AT_ONCE = 8
+_IDLE_SECONDS = 75.0
+"""What a connection may wait with its next request, and take to say what it wants. Longer than a
+reverse proxy keeps one open (nginx: 60), or it would send a request into a connection just ended.
+"""
 _HEARD_EVERYWHERE: Sequence[type] = (
     AudienceChanged,
     DestinationsChanged,
@@ -459,6 +463,7 @@ def wire(
         broker,
         buffer_bytes=settings.realtime.buffer_bytes,
         idle_seconds=settings.realtime.idle_seconds,
+        readable_per_second=settings.chat.readable_per_second,
         metrics=metrics,
         on_hearts=chat.add_hearts,
         on_viewers=on_viewers,
@@ -706,7 +711,13 @@ def _each_of(*hooks: OnCancelled) -> OnCancelled:
 @asynccontextmanager
 async def listening(application: web.Application, host: str, port: int) -> AsyncIterator[int]:
     """Serve an application; yields the port (for port 0, the one the system chose)."""
-    runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=5.0)
+    runner = web.AppRunner(
+        application,
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=5.0,
+        keepalive_timeout=_IDLE_SECONDS,
+    )
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port, reuse_address=True)
