@@ -107,6 +107,13 @@ class RedisServer:
             with connection.makefile("rb") as answer:
                 return answer.readline().decode().strip()
 
+    def clients(self) -> int:
+        """How many are connected, whoever asks included."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=2.0) as connection:
+            connection.sendall(b"INFO clients\r\n")
+            answer = connection.recv(65536).decode()
+        return int(answer.partition("connected_clients:")[2].split()[0])
+
     def _answers(self) -> bool:
         try:
             return self.cli("PING") == "+PONG"

@@ -36,7 +36,6 @@ from liveshop.realtime.redis_rooms import Places, Question, event_of
 
 _log = structlog.get_logger("realtime")
 
-BEAT_SECONDS = 1.0
 _SETTLE_EVERY_BEATS = 5
 _WAIT_SECONDS = 2.0
 _MOST_ENTRIES = 256
@@ -51,15 +50,22 @@ class RedisBroker:
         *,
         prefix: str,
         log_size: int,
+        beat_seconds: float = 1.0,
+        answer_seconds: float = 2.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Raises ValueError for an address that is none. Connects to nothing yet."""
+        """A node that misses four beats is taken for dead. Raises ValueError for an address that is
+        none. Connects to nothing yet."""
         self.node = new_secret(9)
         """Another one each time, so that nobody is taken for his predecessor."""
         self._prefix = prefix
         self._log_size = log_size
-        self._link = Link(url, prefix, monotonic=monotonic)
+        self._beat_seconds = beat_seconds
+        self._alive_ms = round(4000 * beat_seconds)
+        self._link = Link(url, prefix, answer_seconds=answer_seconds, monotonic=monotonic)
         self._places = Places()
+        self._read_version = 0
+        """What is being read now, see `Places.version`."""
         self._intents: Counter[str] = Counter()
         self._is_stated = True
         """Whether Redis knows of these, and of no others."""
@@ -109,13 +115,13 @@ class RedisBroker:
             beats += 1
             if beats % _SETTLE_EVERY_BEATS == 0:
                 await self._link.settle()  # how its log is written can be changed while it runs
-            dead = await self._link.call(scripts.BEAT, self.node, new_secret(6))
+            dead = await self._link.call(scripts.BEAT, self.node, new_secret(6), self._alive_ms)
             if not self._is_stated:
                 await self._state()
             if dead:
                 _log.warning("nodes_died", nodes=dead)
             await self._look([place.room for place in self._places])
-            await asyncio.sleep(BEAT_SECONDS)
+            await asyncio.sleep(self._beat_seconds)
 
     async def _read_on(self) -> None:
         """Deliver until Redis goes away."""
@@ -131,6 +137,7 @@ class RedisBroker:
 
     async def _read(self, reading: Reading, after: dict[bytes, bytes]) -> None:
         """One round; `after` is what was read last of the streams that are not rooms'."""
+        self._read_version = self._places.version
         by_key = {self._log_key(place.room, place.epoch): place for place in self._places}
         wanted = {key: b"%d-0" % place.offset for key, place in by_key.items()}
         epochs = {key: place.epoch for key, place in by_key.items()}
@@ -169,6 +176,7 @@ class RedisBroker:
             questions = [self._places.question(room) for room in rooms]
             for asked, (epoch, _) in zip(questions, await self._ask(questions), strict=True):
                 self._places.settles(asked, epoch)
+            await self._read_anew()
 
     async def _ask(self, questions: Sequence[Question]) -> list[tuple[str, int]]:
         known = [text for q in questions for text in (q.room, q.epoch, q.offset)]
@@ -214,7 +222,7 @@ class RedisBroker:
 
     async def presence(self, counts: Mapping[str, int]) -> Mapping[str, int]:
         given = [text for room, count in counts.items() for text in (room, count)]
-        totals = await self._link.call(scripts.PRESENCE, self.node, *given)
+        totals = await self._link.call(scripts.PRESENCE, self.node, self._alive_ms, *given)
         return dict(zip(counts, totals, strict=True))
 
     # -- logs
@@ -240,6 +248,7 @@ class RedisBroker:
         self._take_back(room, 1)
         position = Position(epoch.decode(), offset)
         self._places.settles(asked, position.epoch)
+        await self._read_anew()
         return position
 
     async def renew(self, room: str, *, name: str = "") -> Position:
@@ -247,6 +256,12 @@ class RedisBroker:
         return await self._pay_or_owe(room)
 
     async def position(self, room: str) -> Position:
+        position = await self._position(room)
+        await self._read_anew()
+        return position
+
+    async def _position(self, room: str) -> Position:
+        """In the epoch that is delivered here from now on."""
         while True:
             asked = self._places.question(room)
             ((epoch, offset),) = await self._ask([asked])
@@ -260,14 +275,19 @@ class RedisBroker:
         return [event_of(entry_id, fields) for entry_id, fields in entries]
 
     async def subscribe(self, room: str, receiver: Receiver) -> None:
-        position = await self.position(room)
-        if self._places.add(receiver, room, position.epoch, position.offset):
-            # Where this fails the read has failed too, and begins anew with all rooms.
-            with suppress(BrokerAway):
-                await self._link.call(scripts.WAKE, self.node)
+        position = await self._position(room)
+        self._places.add(receiver, room, position.epoch, position.offset)
+        await self._read_anew()
 
     def unsubscribe(self, room: str, receiver: Receiver) -> None:
         self._places.remove(receiver, room)
+
+    async def _read_anew(self) -> None:
+        """Where the blocking read goes on with rooms or epochs that are not those of now."""
+        if self._places.version != self._read_version:
+            # Where this fails the read fails too, and begins anew by itself.
+            with suppress(BrokerAway):
+                await self._link.call(scripts.WAKE, self.node)
 
     def _log_key(self, room: str, epoch: str) -> bytes:
         return f"{self._prefix}:log:{room}:{epoch}".encode()
@@ -306,6 +326,7 @@ class RedisBroker:
         self._take_back(room, debt.intents)
         position = Position(epoch.decode(), offset)
         self._places.settles(asked, position.epoch)
+        await self._read_anew()
         return position
 
 

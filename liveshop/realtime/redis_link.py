@@ -25,7 +25,6 @@ from liveshop.realtime.redis_scripts import Script
 
 _log = structlog.get_logger("realtime")
 
-ANSWER_SECONDS = 2.0
 _CONNECT_SECONDS = 1.0
 _PAUSE_SECONDS = 0.3
 _AT_ONCE = 8
@@ -39,7 +38,12 @@ class Link:
     """Raises ValueError for an address that is none. Connects to nothing yet."""
 
     def __init__(
-        self, url: str, prefix: str, *, monotonic: Callable[[], float] = time.monotonic
+        self,
+        url: str,
+        prefix: str,
+        *,
+        answer_seconds: float = 2.0,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         # Tried once: whether an append that was not answered was done, only a renewal settles.
         # RESP2: what is read in streams comes as Redis sends it.
@@ -53,6 +57,7 @@ class Link:
             driver_info=None,  # or each connection looks on the disk for the client's version
         )
         self.prefix = prefix
+        self.answer_seconds = answer_seconds
         self._monotonic = monotonic
         self._places = asyncio.Semaphore(_AT_ONCE)
         self._away_until = 0.0
@@ -65,7 +70,7 @@ class Link:
         async with self._places:
             self._refuse_while_away()
             try:
-                async with asyncio.timeout(ANSWER_SECONDS):
+                async with asyncio.timeout(self.answer_seconds):
                     answer = await self._run(script, arguments)
             except FAULTS as error:
                 raise self.failed(error) from error
@@ -76,7 +81,7 @@ class Link:
         """Find out whether this Redis is the one we knew, and begin a new generation of epochs
         where events may have been lost. Raises BrokerAway."""
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(self.answer_seconds):
                 await self._settle()
         except FAULTS as error:
             raise self.failed(error) from error
@@ -87,7 +92,7 @@ class Link:
         """A connection of its own for reads that block. Raises BrokerAway."""
         pool = self._redis.connection_pool
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(self.answer_seconds):
                 connection = await pool.get_connection()
         except FAULTS as error:
             raise self.failed(error) from error
@@ -100,7 +105,7 @@ class Link:
 
     async def close(self) -> None:
         with suppress(*FAULTS):
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(self.answer_seconds):
                 await self._redis.aclose()
 
     @property
@@ -175,7 +180,7 @@ class Reading:
         """Up to `most` entries of each stream after those IDs, as soon as there is one: by key
         the ID and the fields of each. Raises BrokerAway."""
         try:
-            async with asyncio.timeout(wait_seconds + ANSWER_SECONDS):
+            async with asyncio.timeout(wait_seconds + self._link.answer_seconds):
                 await self._connection.send_command(
                     *("XREAD", "COUNT", most, "BLOCK", round(wait_seconds * 1000), "STREAMS"),
                     *after,

@@ -64,7 +64,10 @@ class Question:
 
 
 class Places:
+    """`version` changes whenever something else is to be read."""
+
     def __init__(self) -> None:
+        self.version = 0
         self._by_room: dict[str, Place] = {}
 
     def __contains__(self, room: str) -> bool:
@@ -76,14 +79,13 @@ class Places:
     def get(self, room: str) -> Place | None:
         return self._by_room.get(room)
 
-    def add(self, receiver: Receiver, room: str, epoch: str, offset: int) -> bool:
-        """From the event after `offset` on. True for the first receiver of a room."""
+    def add(self, receiver: Receiver, room: str, epoch: str, offset: int) -> None:
+        """From the event after `offset` on."""
         place = self._by_room.get(room)
-        is_first = place is None
         if place is None:
             place = self._by_room[room] = Place(room, epoch, offset)
+            self.version += 1
         place.receivers.setdefault(receiver, offset)
-        return is_first
 
     def remove(self, receiver: Receiver, room: str) -> None:
         place = self._by_room.get(room)
@@ -106,6 +108,7 @@ class Places:
         if place is not asked.place or place.changes != asked.changes:
             return False  # not to be told which is newer
         place.change_to(epoch)
+        self.version += 1
         return True
 
 

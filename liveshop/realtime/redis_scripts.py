@@ -19,8 +19,6 @@ Keys are made of others' contents, which Redis Cluster does not allow: it is not
 import hashlib
 from dataclasses import dataclass, field
 
-ALIVE_MS = 4000
-"""A node that was not heard of for so long is dead."""
 ROOM_MS = 3_600_000
 """What nobody is in and nothing happens in is forgotten after this; see `MemoryBroker`."""
 
@@ -83,7 +81,7 @@ class Script:
 
 
 def _script(body: str) -> Script:
-    return Script(_COMMON + _SETTLED + body.replace("ALIVE_MS", str(ALIVE_MS)))
+    return Script(_COMMON + _SETTLED + body.replace("ROOM_MS", str(ROOM_MS)))
 
 
 SETTLE = Script(
@@ -131,7 +129,7 @@ redis.call('HSET', key, 'offset', offset, 'bytes', bytes)
 redis.call('PEXPIRE', key, ROOM_MS)
 redis.call('PEXPIRE', log, ROOM_MS)
 return {epoch, offset}
-""".replace("ROOM_MS", str(ROOM_MS))
+"""
 )
 
 RENEW = _script(
@@ -167,7 +165,7 @@ for i = 2, #ARGV, 3 do
   places[#places + 1] = {epoch, offset}
 end
 return places
-""".replace("ROOM_MS", str(ROOM_MS))
+"""
 )
 """A node that knows of more events than there are has seen some that were lost since."""
 
@@ -190,18 +188,19 @@ return events
 
 BEAT = _script(
     """
--- node, fresh epoch; how many nodes were found dead
+-- node, fresh epoch, after how many milliseconds of silence a node is dead; how many were found
+local alive = tonumber(ARGV[3])
 local seen = tonumber(redis.call('HGET', P .. ':server', 'beat') or 0)
 local patience = tonumber(server[3] or 0)
 -- Where nobody was heard of, it was Redis that was away: all nodes get time to come back.
-if now - seen > ALIVE_MS / 2 then
-  patience = now + ALIVE_MS
+if now - seen > alive / 2 then
+  patience = now + alive
   redis.call('HSET', P .. ':server', 'patience', patience)
 end
 redis.call('HSET', P .. ':server', 'beat', now)
 redis.call('ZADD', P .. ':nodes', now, ARGV[1])
 if now < patience then return 0 end
-local dead = redis.call('ZRANGEBYSCORE', P .. ':nodes', '-inf', now - ALIVE_MS)
+local dead = redis.call('ZRANGEBYSCORE', P .. ':nodes', '-inf', now - alive)
 for _, node in ipairs(dead) do
   -- Whether these commits were done nobody can tell any more: viewers load what there is.
   for _, room in ipairs(redis.call('HKEYS', P .. ':intents:' .. node)) do
@@ -216,19 +215,19 @@ return #dead
 
 PRESENCE = _script(
     """
--- node, then room and viewers there; viewers on all nodes in each of the rooms
+-- node, milliseconds as above, then room and viewers there; viewers on all nodes in each of them
 local mine = P .. ':counts:' .. ARGV[1]
 redis.call('ZADD', P .. ':nodes', now, ARGV[1])
 redis.call('DEL', mine)
 local rooms, totals = {}, {}
-for i = 2, #ARGV, 2 do
+for i = 3, #ARGV, 2 do
   redis.call('HSET', mine, ARGV[i], ARGV[i + 1])
   rooms[#rooms + 1] = ARGV[i]
   totals[#totals + 1] = 0
 end
 redis.call('PEXPIRE', mine, 60000)
 if #rooms == 0 then return totals end
-local since = now - ALIVE_MS
+local since = now - tonumber(ARGV[2])
 if now < tonumber(server[3] or 0) then since = '-inf' end
 for _, node in ipairs(redis.call('ZRANGEBYSCORE', P .. ':nodes', since, '+inf')) do
   for i, room in ipairs(rooms) do

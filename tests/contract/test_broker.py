@@ -1,45 +1,18 @@
 """What every broker keeps to. A new one subclasses `BrokerContract` and gives a `broker`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from broker_builders import NOON, OTHER_ROOM, ROOM, Ear, notes, running
 from redis_server import RedisServer, redis_server
 from room_builders import Note, unframe, until
 
-from liveshop.realtime import Broker, Event, MemoryBroker, Position, frames
+from liveshop.realtime import Broker, MemoryBroker, Position, frames
 from liveshop.realtime.log import MAX_BYTES
 from liveshop.realtime.redis_broker import RedisBroker
 
-ROOM, OTHER_ROOM = "shw_one", "shw_two"
 LOG_SIZE = 20
-NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-
-
-class Ear:
-    """A node that writes down what it hears."""
-
-    def __init__(self) -> None:
-        self.heard: list[tuple[str, int]] = []
-        self.frames: list[bytes] = []
-        self.lost: list[str] = []
-        self.told: list[tuple[str, bytes]] = []
-
-    def deliver(self, room: str, events: Sequence[Event]) -> None:
-        self.heard += [(room, event.offset) for event in events]
-        self.frames += [event.frame for event in events]
-
-    def log_lost(self, room: str) -> None:
-        self.lost.append(room)
-
-    def hear(self, room: str, frame: bytes) -> None:
-        self.told.append((room, frame))
-
-
-def notes(*numbers: int) -> list[frames.Draft]:
-    return [frames.draft("note", Note(n), NOON) for n in numbers]
 
 
 class BrokerContract:
@@ -227,17 +200,6 @@ class BrokerContract:
 def redis() -> Iterator[RedisServer]:
     with redis_server() as server:
         yield server
-
-
-@asynccontextmanager
-async def running(broker: RedisBroker) -> AsyncIterator[RedisBroker]:
-    task = asyncio.create_task(broker.run())
-    try:
-        yield broker
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        await broker.close()
 
 
 class TestRedisBroker(BrokerContract):
