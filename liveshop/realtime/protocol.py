@@ -17,8 +17,10 @@ from liveshop.web.wire import Wire
 
 BURST = 30.0
 PER_SECOND = 10.0
-MAX_REFUSED_IN_A_ROW = 100
-"""A client that goes on after so many refusals for its rate is not listening."""
+MAX_REFUSED = 100
+"""A client that goes on after so many refusals for its rate is not listening. They are forgotten as
+fast as commands are allowed, so that nobody can send at any rate for ever by being heard at times.
+"""
 _MAX_ID = 2**53 - 1  # the largest integer a browser keeps exactly
 
 
@@ -54,7 +56,7 @@ class Peer:
         self._last_id = -1
         self._tokens = BURST
         self._filled_at = now
-        self._refused = 0
+        self._refused = 0.0
 
     def receive(
         self, frame: str | bytes, now: float, *, binary: bool = False
@@ -66,7 +68,7 @@ class Peer:
         if len(raw) > self._max_frame_bytes:
             return _violated(f"a frame is at most {self._max_frame_bytes} bytes")
         wait = self._take(now)
-        if self._refused > MAX_REFUSED_IN_A_ROW:
+        if self._refused > MAX_REFUSED:
             return _violated("too many frames")
         fields = _decode(raw)
         if fields is None:
@@ -81,18 +83,18 @@ class Peer:
     def receive_control(self, now: float) -> CloseWith | None:
         """Judge a ping or pong: they cost as much as commands, or they could be a flood."""
         self._take(now)
-        return _violated("too many frames") if self._refused > MAX_REFUSED_IN_A_ROW else None
+        return _violated("too many frames") if self._refused > MAX_REFUSED else None
 
     def _take(self, now: float) -> float:
         """Take a token; 0.0 when there was one, else the seconds until there is."""
         grown = max(0.0, now - self._filled_at) * PER_SECOND
         self._tokens = min(BURST, self._tokens + grown)
+        self._refused = max(0.0, self._refused - grown)
         self._filled_at = now
         if self._tokens >= 1.0:
             self._tokens -= 1.0
-            self._refused = 0
             return 0.0
-        self._refused += 1
+        self._refused += 1.0
         return round((1.0 - self._tokens) / PER_SECOND + 0.05, 1)
 
     def _take_id(self, given: Any) -> int | ShopError:

@@ -11,7 +11,7 @@ from liveshop.chat.wire import ChatConfigure, ChatMute, ChatSend, ReactionSend
 from liveshop.realtime import CloseCode, CommandSpec
 from liveshop.realtime.protocol import (
     BURST,
-    MAX_REFUSED_IN_A_ROW,
+    MAX_REFUSED,
     CloseWith,
     Command,
     Peer,
@@ -146,12 +146,26 @@ def test_too_many_commands_are_refused_until_time_has_passed() -> None:
     assert isinstance(again, Command)
 
 
+def test_a_flood_that_is_heard_at_times_closes_the_connection_too() -> None:
+    """Between any 100 of its commands there is one whose time has come."""
+    client = peer()
+    outcomes = [say(client, now=n / 60, id=n, t="ping") for n in range(600)]
+    assert any(isinstance(one, Command) for one in outcomes[100:120])
+    assert isinstance(outcomes[-1], CloseWith)
+
+
+def test_who_is_only_a_little_too_fast_is_refused_and_stays() -> None:
+    client = peer()
+    outcomes = [say(client, now=n / 19, id=n, t="ping") for n in range(3000)]
+    assert not [one for one in outcomes if isinstance(one, CloseWith)]
+
+
 def test_a_flood_closes_the_connection_whatever_it_is_made_of() -> None:
     client = peer()
-    outcomes = [say(client, id=n, t="ping") for n in range(int(BURST) + MAX_REFUSED_IN_A_ROW + 1)]
+    outcomes = [say(client, id=n, t="ping") for n in range(int(BURST) + MAX_REFUSED + 1)]
     assert isinstance(outcomes[-1], CloseWith)
     pings = peer()
-    controls = [pings.receive_control(0.0) for _ in range(int(BURST) + MAX_REFUSED_IN_A_ROW + 1)]
+    controls = [pings.receive_control(0.0) for _ in range(int(BURST) + MAX_REFUSED + 1)]
     assert controls[:-1] == [None] * (len(controls) - 1)
     assert isinstance(controls[-1], CloseWith)
 
