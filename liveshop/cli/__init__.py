@@ -37,6 +37,7 @@ from liveshop.demo import seed
 from liveshop.kernel.errors import ShopError
 from liveshop.migrations import migrate as run_migrations
 from liveshop.migrations import pending_migrations
+from liveshop.realtime import brokers
 from liveshop.storage import Database, Jobs
 from liveshop.web import assets as web_assets
 from liveshop.web import logs
@@ -148,6 +149,7 @@ def doctor(config: Path | None) -> None:
         problems.append(error.message)
 
     async def look() -> None:
+        problems.extend(await brokers.problems_of(settings.realtime))
         database = Database.open(settings.database_url)
         try:
             await database.ping()

@@ -18,8 +18,6 @@ _ANSWER_SECONDS = 5.0
 
 
 async def problems_of(settings: RealtimeSettings) -> list[str]:
-    if settings.broker != "redis":
-        return []
     redis = Redis.from_url(
         settings.redis_url, protocol=2, socket_connect_timeout=_ANSWER_SECONDS, driver_info=None
     )

@@ -13,10 +13,9 @@ from redis_server import RedisServer, redis_server
 from room_builders import until
 
 from liveshop.realtime import Position
-from liveshop.realtime.brokers import broker_of
+from liveshop.realtime.brokers import broker_of, problems_of
 from liveshop.realtime.model import BrokerAway
 from liveshop.realtime.redis_broker import RedisBroker
-from liveshop.realtime.redis_doctor import problems_of
 from liveshop.settings import BadSettings, RealtimeSettings
 
 
