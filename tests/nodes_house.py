@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import sys
@@ -344,6 +345,68 @@ class Frames:
         ]
 
 
+class Follower:
+    """A viewer as a player is: it comes back with its place, to whichever node answers. Run
+    `run()` in a task."""
+
+    def __init__(self, house: House, token: str, *, first: int = 0) -> None:
+        self._house = house
+        self._token = token
+        self._next = first
+        """Which node it goes to."""
+        self.place: tuple[str, int] | None = None
+        self.offsets: list[int] = []
+        """Of the events, one after another, since it last had to reload."""
+        self.texts: list[str] = []
+        """Of the chat, over all reloads."""
+        self.codes: list[int] = []
+        self.reloads = 0
+        self.at: NodeProcess | None = None
+        """The node it is connected to."""
+
+    async def run(self) -> None:
+        while True:
+            node = self._house.nodes[self._next % len(self._house.nodes)]
+            self._next += 1
+            with contextlib.suppress(*GONE):
+                async with self._house.enter(node, self._token, place=self.place) as socket:
+                    self.at = node
+                    with contextlib.suppress(*GONE):
+                        async for text in socket:
+                            self._take(json.loads(text))
+                    await socket.wait_closed()
+                    self._closed(socket.close_code)
+            self.at = None
+            await asyncio.sleep(random.uniform(0.02, 0.1))
+
+    def _take(self, frame: dict[str, Any]) -> None:
+        if frame.get("t") == "hello":
+            if self.place is None:
+                self.place = frame["epoch"], frame["offset"]
+            self._hello = frame["epoch"], frame["offset"]
+        elif frame.get("t") == "resume_failed":
+            self._reload(self._hello)
+        elif "o" in frame:
+            assert self.place is not None
+            epoch, offset = self.place
+            first = frame.get("from", frame["o"])
+            assert first == offset + 1, f"a gap or a repeat: {first} after {offset}"
+            self.place = epoch, frame["o"]
+            self.offsets += range(first, frame["o"] + 1)
+            if frame["t"] == "chat.message":
+                self.texts.append(frame["d"]["message"]["text"])
+
+    def _closed(self, code: int | None) -> None:
+        self.codes.append(code or 0)
+        if code == 4009:
+            self._reload(None)
+
+    def _reload(self, place: tuple[str, int] | None) -> None:
+        self.reloads += 1
+        self.place = place
+        self.offsets = []
+
+
 @contextlib.asynccontextmanager
 async def house(
     folder: Path,
@@ -458,10 +521,12 @@ def _written(folder: Path, tree: Mapping[str, Any]) -> NodeProcess:
 
 async def _seed(made: House, folder: Path, stock: int) -> None:
     """What a shop has before its nodes start."""
-    settings = builders.test_settings(folder, database_url=made.database_url)
-    shop: Liveshop = await asyncio.to_thread(
-        wire, settings, Database.open(made.database_url), None, SystemClock()
-    )
+
+    def opened() -> Liveshop:
+        settings = builders.test_settings(folder, database_url=made.database_url)
+        return wire(settings, Database.open(made.database_url), None, SystemClock())
+
+    shop = await asyncio.to_thread(opened)
     made.products = [
         await builders.product(shop, title=title, stock=stock) for title in ("Mug", "Bowl")
     ]
