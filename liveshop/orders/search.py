@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from liveshop.kernel.clock import EARLIEST_YEAR, LATEST_YEAR
 from liveshop.kernel.errors import Invalid
 from liveshop.kernel.ids import OrderId, first_id
+from liveshop.kernel.rehearsals import ORDER
 from liveshop.orders import store, wire
 from liveshop.orders.model import Order
 from liveshop.orders.pickup_codes import read_code
@@ -74,7 +75,9 @@ def _who(folded: str) -> sa.ColumnElement[bool]:
 
 
 def _filters(query: wire.OrderQuery) -> list[sa.ColumnElement[bool]]:
-    filters: list[sa.ColumnElement[bool]] = [store.is_real()]
+    filters: list[sa.ColumnElement[bool]] = [
+        sa.not_(store.is_real()) if query.rehearsal else store.is_real()
+    ]
     for column, value in (
         (shop_order.c.show_id, query.show_id),
         (shop_order.c.state, query.state),
@@ -95,13 +98,14 @@ def _filters(query: wire.OrderQuery) -> list[sa.ColumnElement[bool]]:
                 fulfilment.c.order_id == shop_order.c.id, fulfilment.c.state == query.fulfilment
             )
         )
+    prefix = ORDER if query.rehearsal else "ord"
     # Ids sort by time: they bound what is read, and the moments themselves say the rest.
     if query.since is not None:
         since = _checked(query.since, "since")
-        filters += [shop_order.c.id >= first_id("ord", since), shop_order.c.placed_at >= since]
+        filters += [shop_order.c.id >= first_id(prefix, since), shop_order.c.placed_at >= since]
     if query.before is not None:
         before = _checked(query.before, "before")
-        last = first_id("ord", before + timedelta(milliseconds=1))
+        last = first_id(prefix, before + timedelta(milliseconds=1))
         filters += [shop_order.c.id < last, shop_order.c.placed_at < before]
     return filters
 

@@ -224,6 +224,7 @@ class OrderQuery(Wire):
     store_id: str | None = None
     since: Annotated[datetime, Meta(tz=True, description="placed at or after")] | None = None
     before: Annotated[datetime, Meta(tz=True, description="placed before")] | None = None
+    rehearsal: Annotated[bool, Meta(description="those of rehearsals instead")] = False
     cursor: str | None = None
     limit: Annotated[int, Meta(ge=1, le=100)] = 30
 

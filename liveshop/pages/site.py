@@ -165,6 +165,12 @@ def endpoints(
         who = await shows.rehearsals.as_invited(call.principal, invitation)
         async with database.read() as conn:
             found = await shows.visible(conn, show_id, who)
+            if found.rehearsal is not None and not invitation and who.may("shows:write"):
+                # The player is a guest, whoever looks at the page.
+                address = (await shows.rehearsals.invite(show_id)).url
+                return web.Response(
+                    status=302, headers={"Location": address, "Cache-Control": "no-store"}
+                )
             show = await shows.show_out(conn, found)
             products = await shows.products_out(conn, found)
             film = await film_of(conn, found)

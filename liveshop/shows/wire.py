@@ -51,6 +51,7 @@ class Show(Wire):
     replay: str | None
     hls: str | None
     page: str
+    after_rehearsal: Annotated[State | None, Meta(description="what it is when that ends")]
     hold_mode: HoldMode
     hold_seconds: int | None
     audience: Audience
@@ -86,6 +87,7 @@ class Show(Wire):
             replay=replay if show.state == "replay" else None,
             hls=f"{public_url}{hls_path}" if show.is_on_stage else None,
             page=f"{public_url}/s/{show.id}",
+            after_rehearsal=None if show.rehearsal is None else show.rehearsal.came_from,
             hold_mode=show.hold_mode,
             hold_seconds=show.hold_seconds,
             audience=show.audience,

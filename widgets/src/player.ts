@@ -8,7 +8,9 @@ import { PAY_SLOT } from "./ui/pay-slot";
 import "./elements/player";
 
 export function mount(into: HTMLElement, options: MountOptions): Mounted {
-  const session = new Session(options.base, options.show, chooseLanguage(options.languages), options.host);
+  const invitation = new URLSearchParams(location.search).get("invite");
+  if (invitation) void import("./elements/rehearsal");
+  const session = new Session(options.base, options.show, chooseLanguage(options.languages), options.host, invitation);
   session.arrival = takeArrival();
   if (session.arrival.store) session.standIn(session.arrival.store);
   const player = document.createElement("ls-player");

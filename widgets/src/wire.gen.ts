@@ -1560,6 +1560,7 @@ export interface Show {
   replay: string | null;
   hls: string | null;
   page: string;
+  after_rehearsal: "draft" | "ended" | "live" | "rehearsal" | "replay" | "scheduled" | null;
   hold_mode: "first_paid" | "hold_on_add";
   hold_seconds: number | null;
   audience: "customers" | "everyone";

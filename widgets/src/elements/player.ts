@@ -6,6 +6,7 @@ import type { Order, RoomEvent, ShowState } from "../wire.gen";
 import type { FrameAction, FrameMode } from "../player-api";
 import playerCss from "../../styles/player.css";
 import { baseStyles, tokenStyles } from "../ui/styles";
+import { isOn } from "../state/reduce";
 import { deepActive } from "../ui/focus";
 import { icon } from "../ui/icon";
 import { picture } from "../ui/picture";
@@ -79,7 +80,7 @@ export class LsPlayer extends Part {
       this.session.tell("state", { state: show.state, started_at: show.started_at });
     }
     if (show && !this.wasState) {
-      if (show.state !== "live") this.tab = "products";
+      if (!isOn(show)) this.tab = "products";
       this.session.tell("ready", { state: show.state, title: show.title });
       this.session.track("ready", { state: show.state });
       this.arrive();
@@ -231,10 +232,14 @@ export class LsPlayer extends Part {
     const room = this.session.room.state!;
     const { show } = room;
     const count = this.session.cartCount;
-    const live = show.state === "live";
+    const live = isOn(show);
     const bare = !live && !(show.state === "replay" && show.replay);
     return html`<div class="over ${bare ? "bare" : ""}">
-      ${live ? html`<span class="chip chip-live" data-testid="live-badge">${this.t("live")}</span>` : nothing}
+      ${!live
+        ? nothing
+        : show.state === "live"
+          ? html`<span class="chip chip-live" data-testid="live-badge">${this.t("live")}</span>`
+          : html`<ls-rehearsal .session=${this.session}></ls-rehearsal>`}
       ${show.state === "replay" ? html`<span class="chip optional">${icon("play", true)}${this.t("replay")}</span>` : nothing}
       ${live
         ? html`<span class="chip optional" data-testid="viewer-count"
@@ -283,7 +288,7 @@ export class LsPlayer extends Part {
           <p>${this.t("ended.text")}</p>
         </div>`;
     }
-    if (show.state === "live" && !show.hls) {
+    if (isOn(show) && !show.hls) {
       return html`${cover}
         <div class="scene">
           <h2>${show.title}</h2>
@@ -299,7 +304,7 @@ export class LsPlayer extends Part {
 
   private stage(): TemplateResult {
     const { show } = this.session.room.state!;
-    const live = show.state === "live";
+    const live = isOn(show);
     const src = live ? show.hls : show.replay;
     const paying = this.isPaying;
     return html`<section class="stage" aria-label=${this.t("stage")}>
@@ -320,7 +325,7 @@ export class LsPlayer extends Part {
 
   private below(): TemplateResult {
     const { show } = this.session.room.state!;
-    const pinned = show.state === "live" || show.state === "replay" ? this.session.product(this.session.pinned) : undefined;
+    const pinned = isOn(show) || show.state === "replay" ? this.session.product(this.session.pinned) : undefined;
     const waiting = show.state === "scheduled";
     const host = show.host_name || this.session.shop?.name || "";
     const initials = host
@@ -434,6 +439,7 @@ export class LsPlayer extends Part {
   private nothingYet(): TemplateResult {
     const error = this.session.room.error;
     if (!error) return html`<div class="whole" role="status" aria-label=${this.t("loading")}><span class="spinner"></span></div>`;
+    if (error.code === "bad_invitation") return html`<div class="whole"><ls-rehearsal .session=${this.session}></ls-rehearsal></div>`;
     const unknown = error.status === 404;
     const words = unknown ? "show" : error.code === "customers_only" ? "customers" : "server";
     return html`<div class="whole" role="alert" data-testid="show-error">

@@ -133,7 +133,10 @@ async function problemOf(response: Response): Promise<ApiProblem> {
   );
 }
 
-/** A viewer: a guest token kept in the embedding page's own storage, renewed when it no longer holds. */
+/**
+ * A viewer: a guest token kept in the embedding page's own storage, renewed when it no longer holds. Who was invited to
+ * a rehearsal is somebody else, in this tab and for its time.
+ */
 export class GuestAuth implements Auth {
   readonly credentials: RequestCredentials = "omit";
   private kept: GuestToken | null;
@@ -142,7 +145,8 @@ export class GuestAuth implements Auth {
 
   constructor(
     private readonly base: string,
-    private readonly storage: Storage | null = storageOrNull(() => localStorage),
+    private readonly invitation?: string | null,
+    private readonly storage: Storage | null = storageOrNull(() => (invitation ? sessionStorage : localStorage)),
   ) {
     this.key = `liveshop:guest:${new URL(base, location.href).host}`;
     this.kept = this.read();
@@ -188,7 +192,8 @@ export class GuestAuth implements Auth {
   }
 
   private renew(): Promise<GuestToken> {
-    this.pending ??= this.issue("/api/guests", {})
+    const { invitation } = this;
+    this.pending ??= this.issue(invitation ? "/api/rehearsals/guests" : "/api/guests", { invitation })
       .then((token) => {
         this.keep(token);
         return token;

@@ -62,6 +62,9 @@ export function fromSnapshot(snapshot: Snapshot): RoomState {
   };
 }
 
+/** Seen and bought from: by everybody, or by those who were invited to its rehearsal. */
+export const isOn = ({ state }: Show): boolean => state === "live" || state === "rehearsal";
+
 export function isLogged(event: RoomEvent | Tick): event is RoomEvent {
   return "o" in event && typeof event.o === "number";
 }

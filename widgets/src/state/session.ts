@@ -7,7 +7,7 @@ import { CartClient, type Language } from "./cart";
 import type { ServerClock } from "./clock";
 import { i18nFor, type I18n } from "./i18n";
 import { PaymentClient } from "./payment";
-import { pinnedAt } from "./reduce";
+import { isOn, pinnedAt } from "./reduce";
 import { RoomClient } from "./room";
 import { WaitlistClient } from "./waitlist";
 import { problemWords } from "./words";
@@ -66,12 +66,13 @@ export class Session extends EventTarget {
     readonly showId: string,
     lang: string,
     readonly host: HTMLElement,
+    invitation?: string | null,
   ) {
     super();
     this.i18n = i18nFor(lang);
-    this.auth = new GuestAuth(base);
+    this.auth = new GuestAuth(base, invitation);
     this.api = new Api(base, this.auth);
-    this.public = new Api(base, NOBODY);
+    this.public = invitation ? this.api : new Api(base, NOBODY);
     this.room = new RoomClient(this.public, showId, {
       token: async () => (await this.auth.token()).token,
       renew: () => this.auth.refused(),
@@ -188,7 +189,7 @@ export class Session extends EventTarget {
   follow(playhead: number | null): void {
     const state = this.room.state;
     if (!state) return;
-    const onAir = state.show.state === "live" || state.show.state === "replay";
+    const onAir = isOn(state.show) || state.show.state === "replay";
     const pinned = playhead === null || !onAir ? null : pinnedAt(state.pins, playhead);
     if (pinned === this.pinned) return;
     this.pinned = pinned;

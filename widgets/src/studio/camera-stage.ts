@@ -3,7 +3,7 @@
 import { html, nothing, type TemplateResult } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import type { RoomClient } from "../state/room";
-import type { RoomState } from "../state/reduce";
+import { isOn, type RoomState } from "../state/reduce";
 import type { Show } from "../wire.gen";
 import { canShareScreen } from "./camera-devices";
 import "./camera-lineup";
@@ -45,7 +45,7 @@ export class CameraStage extends View {
   protected override render(): TemplateResult {
     const { session } = this;
     const standing = standingOf(session, this.isBack, this.app.words);
-    const live = this.show.state === "live";
+    const live = isOn(this.show);
     return html`<header class="camera-top">
         <button class="icon-btn camera-round" data-testid="camera-small" aria-label=${this.t("camera.small")} title=${this.t("camera.small")} @click=${() => this.fire("ls-small")}>${icon("down")}</button>
         <div class="camera-standing is-${standing.look}" role="status" data-testid="camera-state">
@@ -146,7 +146,7 @@ export class CameraStage extends View {
       status && status.state !== "lost" && status.state !== "connecting"
         ? [status.width ? sizeWords(status, words) : "", status.rate ? words.t("studio.video_rate", { rate: words.number(status.rate) }) : "", status.throughputKbit ? rateText(status.throughputKbit, words) : ""]
         : [];
-    return html`<p class="camera-facts" data-testid="camera-facts">${live ? html`<span>${icon("eye")}${words.number(this.version.viewers)}<span class="sr-only">${this.t("camera.watching")}</span></span>` : nothing}
+    return html`<p class="camera-facts" data-testid="camera-facts">${this.show.state === "rehearsal" ? html`<b class="badge badge-warn">${this.t("page.state_rehearsal")}</b>` : nothing}${live ? html`<span>${icon("eye")}${words.number(this.version.viewers)}<span class="sr-only">${this.t("camera.watching")}</span></span>` : nothing}
       <span>${facts.filter(Boolean).join(" · ")}</span></p>`;
   }
 }

@@ -5,6 +5,7 @@
 
 import { html, nothing, type TemplateResult } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
+import { isOn } from "../state/reduce";
 import type { RoomClient } from "../state/room";
 import type { Show, VideoHealth } from "../wire.gen";
 import "./camera-check";
@@ -154,7 +155,7 @@ export class Camera extends View {
 
   /** False: the person stayed. */
   private async stop(isElsewhere = false): Promise<boolean> {
-    const live = this.show.state === "live";
+    const live = isOn(this.show);
     const answer = await this.app.ask({
       title: this.t("camera.ask_stop"),
       text: this.t(live ? "camera.ask_stop_live" : "camera.ask_stop_preview"),
@@ -187,7 +188,7 @@ export class Camera extends View {
   }
 
   private async startShow(): Promise<void> {
-    if (this.show.state === "live") return;
+    if (isOn(this.show)) return;
     this.isStarting = true;
     this.trouble = "";
     try {

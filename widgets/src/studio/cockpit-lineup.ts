@@ -3,7 +3,7 @@
 import { html, nothing, type TemplateResult } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { repeat } from "lit/directives/repeat.js";
-import type { RoomState } from "../state/reduce";
+import { isOn, type RoomState } from "../state/reduce";
 import type { RoomClient } from "../state/room";
 import { picture } from "../ui/picture";
 import type { Offer, Pin, Product } from "../wire.gen";
@@ -41,7 +41,7 @@ export class CockpitLineup extends View {
   protected override render(): TemplateResult {
     const { show, products, pins } = this.version;
     const pinned = pins.at(-1)?.product_id ?? null;
-    const live = show.state === "live";
+    const live = isOn(show);
     return html`<header class="panel-head"><h2>${this.t("studio.lineup")} <span class="count">${products.length}</span></h2>
         ${pinned && this.app.can("shows:write")
           ? html`<button class="btn btn-outline btn-small" data-testid="unpin" ?disabled=${this.busy !== null} @click=${() => void this.pin(null)}>${icon("close")}${this.t("studio.unpin")}</button>`

@@ -4,7 +4,7 @@ import { html, nothing, type TemplateResult } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { repeat } from "lit/directives/repeat.js";
 import { clockText } from "../state/i18n";
-import type { RoomState } from "../state/reduce";
+import { isOn, type RoomState } from "../state/reduce";
 import type { RoomClient } from "../state/room";
 import { picture } from "../ui/picture";
 import type { Offer } from "../wire.gen";
@@ -67,7 +67,7 @@ export class CockpitOffers extends View {
 
   protected override render(): TemplateResult | typeof nothing {
     const { running, error } = this.book;
-    if (error && this.version.show.state === "live") {
+    if (error && isOn(this.version.show)) {
       return html`<div class="note note-warn offers-note" role="alert">${icon("warn")}<span>${this.t("studio.offers_unknown")} ${explain(error, this.app.words)}</span>
         <button class="btn btn-outline btn-small" @click=${() => void this.book.load()}>${this.t("studio.try_again")}</button></div>`;
     }

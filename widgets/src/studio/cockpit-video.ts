@@ -2,6 +2,7 @@
 
 import { html, nothing, type TemplateResult } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
+import { isOn } from "../state/reduce";
 import type { RoomClient } from "../state/room";
 import type { Show, VideoHealth } from "../wire.gen";
 import { icon } from "./icons";
@@ -54,7 +55,7 @@ export class CockpitVideo extends View {
 
   protected override render(): TemplateResult {
     const health = asTold(this.watch.health, this.room.state);
-    const live = this.show.state === "live";
+    const live = isOn(this.show);
     return html`<div class="video-line" data-testid="video-line" data-state=${health?.state ?? "unknown"}>
         <span class="video-dot is-${lookOf(health, live)}" aria-hidden="true"></span>
         <div class="video-line-text">${this.words(health)}</div>
@@ -81,7 +82,7 @@ export class CockpitVideo extends View {
       return html`<p class="row-title" role="status">${this.t(error ? "studio.video_unknown" : "studio.video_asking")}</p>
         ${error ? html`<p class="quiet">${explain(error, words)}</p>` : nothing}`;
     }
-    const live = this.show.state === "live";
+    const live = isOn(this.show);
     const [worst, ...others] = arrives(health) ? advices(health) : [];
     const title = worst ? this.t(`studio.video_advice_${worst}`) : standing(health, live, words);
     const facts = [sizeWords(health, words), rateWords(health, words), soundWords(health, words)].filter(Boolean);

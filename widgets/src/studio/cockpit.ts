@@ -5,6 +5,7 @@
 
 import { html, nothing, type TemplateResult } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
+import { isOn } from "../state/reduce";
 import { RoomClient } from "../state/room";
 import { clockText } from "../state/i18n";
 import type { Numbers, Order, Recording, RoomEvent, Show, ShowState, Tick } from "../wire.gen";
@@ -19,6 +20,7 @@ import { icon, type IconName } from "./icons";
 import "./monitor";
 import { OfferBook } from "./offers";
 import "./recording-line";
+import "./rehearsal";
 import { stateBadge, whenWords } from "./show-words";
 import { VideoWatch } from "./video-watch";
 import { explain, failure, loadingRows, View } from "./view";
@@ -47,14 +49,22 @@ interface Act {
   testid: string;
 }
 
+const REHEARSE: Act = { to: "rehearsal", key: "rehearse", look: "btn-ghost", icon: "people", testid: "rehearse" };
 const ACTS: Record<ShowState, Act[]> = {
   draft: [
+    REHEARSE,
     { to: "live", key: "start", look: "btn-ghost", icon: "video", testid: "start-show" },
     { to: "scheduled", key: "schedule", look: "btn-primary", icon: "calendar", testid: "schedule-show" },
   ],
   scheduled: [
     { to: "draft", key: "unschedule", look: "btn-ghost", icon: "close", testid: "unschedule-show" },
+    REHEARSE,
     { to: "live", key: "start", look: "btn-primary", icon: "video", testid: "start-show" },
+  ],
+  // It ends with the show as it was before; see `actsOf`.
+  rehearsal: [
+    { to: "draft", key: "end_rehearsal", look: "btn-danger", icon: "stop", testid: "end-rehearsal" },
+    { to: "live", key: "start_after", look: "btn-ghost", icon: "video", testid: "start-show" },
   ],
   live: [{ to: "ended", key: "end", look: "btn-danger", icon: "stop", testid: "end-show" }],
   ended: [{ to: "replay", key: "replay", look: "btn-primary", icon: "play", testid: "publish-replay" }],
@@ -79,6 +89,7 @@ export class Cockpit extends View {
   private numbersTimer: ReturnType<typeof setInterval> | undefined;
   private clockTimer: ReturnType<typeof setInterval> | undefined;
   private lastTitle = "";
+  private lastState: ShowState | null = null;
 
   override connectedCallback(): void {
     super.connectedCallback();
@@ -146,7 +157,8 @@ export class Cockpit extends View {
   private async loadOrders(): Promise<void> {
     if (!this.app.can("orders:read")) return;
     try {
-      const path = `/api/orders?show_id=${encodeURIComponent(this.showId)}`;
+      const rehearsal = this.room.state?.show.state === "rehearsal";
+      const path = `/api/orders?show_id=${encodeURIComponent(this.showId)}&rehearsal=${rehearsal}`;
       this.orders = (await this.app.api.get<{ orders: Order[] }>(path)).orders;
       this.ordersWhy = "";
     } catch (error) {
@@ -199,6 +211,7 @@ export class Cockpit extends View {
       <div class="cockpit" data-tab=${this.tab}>
         ${this.head(show)}
         ${this.connection()}
+        ${show.state === "rehearsal" ? html`<studio-rehearsal .app=${this.app} .show=${show}></studio-rehearsal>` : nothing}
         <studio-cockpit-offers .app=${this.app} .room=${this.room} .book=${this.offers} .version=${room}></studio-cockpit-offers>
         <div class="cockpit-grid">
           <div class="cockpit-side">
@@ -229,6 +242,12 @@ export class Cockpit extends View {
     const show = this.room.state?.show;
     if (show && takesVideo(show)) this.video.start();
     else this.video.stop();
+    if (show && show.state !== this.lastState) {
+      // Those of a rehearsal are others than those of the show.
+      const turned = this.lastState === "rehearsal" || show.state === "rehearsal";
+      this.lastState = show.state;
+      if (turned) void this.loadOrders();
+    }
   }
 
   private again(): void {
@@ -245,7 +264,7 @@ export class Cockpit extends View {
   }
 
   private head(show: Show): TemplateResult {
-    const since = show.state === "live" && show.started_at ? (this.room.serverNow() - Date.parse(show.started_at)) / 1_000 : null;
+    const since = isOn(show) && show.started_at ? (this.room.serverNow() - Date.parse(show.started_at)) / 1_000 : null;
     return html`<header class="cockpit-head">
       <a class="icon-btn" href="#/" aria-label=${this.t("studio.back")}>${icon("back")}</a>
       <div class="cockpit-title">
@@ -261,7 +280,7 @@ export class Cockpit extends View {
         <button class="icon-btn" data-testid="embed" title=${this.t("studio.embed")} aria-label=${this.t("studio.embed")} @click=${() => (this.embedOpen = true)}>${icon("code")}</button>
         ${this.app.can("shows:write")
           ? html`<a class="icon-btn" href="#/shows/${show.id}/edit" title=${this.t("studio.edit")} aria-label=${this.t("studio.edit_show", { title: show.title })}>${icon("edit")}</a>
-              ${ACTS[show.state].filter(({ to }) => to !== "replay" || this.canBeSeenAgain(show)).map(
+              ${actsOf(show).filter(({ to }) => to !== "replay" || this.canBeSeenAgain(show)).map(
                 (act) => html`<button class="btn ${act.look}" data-testid=${act.testid} title=${this.t(`studio.act_${act.key}`)} ?disabled=${this.busy} @click=${() => void this.act(act, show)}>
                   ${icon(act.icon)}<span>${this.t(`studio.act_${act.key}`)}</span></button>`,
               )}`
@@ -286,6 +305,11 @@ export class Cockpit extends View {
   }
 }
 
+function actsOf(show: Show): Act[] {
+  const before = show.after_rehearsal;
+  return ACTS[show.state].map((act) => (act.key === "end_rehearsal" && before ? { ...act, to: before } : act));
+}
+
 function takesVideo(show: Show): boolean {
-  return show.state === "draft" || show.state === "scheduled" || show.state === "live";
+  return show.state === "draft" || show.state === "scheduled" || isOn(show);
 }

@@ -6,6 +6,7 @@
 import { html, nothing, type PropertyValues, type TemplateResult } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
 import type { Stream } from "../elements/hls";
+import { isOn } from "../state/reduce";
 import type { RoomClient } from "../state/room";
 import { picture } from "../ui/picture";
 import type { Show, VideoHealth } from "../wire.gen";
@@ -61,7 +62,7 @@ export class Monitor extends View {
   }
 
   private get running(): boolean {
-    return this.show.state === "draft" || this.show.state === "scheduled" || this.show.state === "live";
+    return this.show.state === "draft" || this.show.state === "scheduled" || isOn(this.show);
   }
 
   /** What should be played; "" is nothing. Once it came the feed stays: it comes back sooner than any question. */
@@ -69,7 +70,7 @@ export class Monitor extends View {
     if (this.show.state === "replay") return this.show.replay ?? "";
     if (!this.running || this.isOwn) return "";
     if (canMonitor() && !this.refused) return arrives(this.health) || this.playing === "feed" ? "feed" : "";
-    return this.show.state === "live" ? (this.show.hls ?? "") : "";
+    return isOn(this.show) ? (this.show.hls ?? "") : "";
   }
 
   protected override updated(changed: PropertyValues): void {

@@ -2,6 +2,7 @@
 
 import { html, nothing, type TemplateResult } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
+import { isOn } from "../state/reduce";
 import type { RoomClient } from "../state/room";
 import type { Show, VideoHealth } from "../wire.gen";
 import "./encoder-delay";
@@ -86,7 +87,7 @@ export class SendVideo extends View {
     const { error } = this.watch;
     const health = asTold(this.watch.health, this.room.state);
     const { words } = this.app;
-    const live = this.show.state === "live";
+    const live = isOn(this.show);
     const title = health ? standing(health, live, words) : this.t(error ? "studio.video_unknown" : "studio.video_asking");
     const hint = health ? meaning(health, live, this.room.state?.video ?? null, this.room.serverNow(), words) : error ? explain(error, words) : "";
     const goesOn = this.t("studio.video_away_hint");

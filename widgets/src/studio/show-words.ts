@@ -6,7 +6,7 @@ import type { Show, ShowState } from "../wire.gen";
 import { localZone } from "./zone";
 
 export function stateBadge(state: ShowState, words: I18n): TemplateResult {
-  const look = state === "live" ? "badge-live" : state === "scheduled" ? "badge-accent" : "";
+  const look = state === "live" ? "badge-live" : state === "rehearsal" ? "badge-warn" : state === "scheduled" ? "badge-accent" : "";
   return html`<span class="badge ${look}">${words.t(`page.state_${state}`)}</span>`;
 }
 

@@ -8,7 +8,7 @@ import { icon } from "./icons";
 import { stateBadge, whenWords } from "./show-words";
 import { empty, LoadingView } from "./view";
 
-const ORDER: ShowState[] = ["live", "scheduled", "draft", "ended", "replay"];
+const ORDER: ShowState[] = ["live", "rehearsal", "scheduled", "draft", "ended", "replay"];
 
 @customElement("studio-shows")
 export class Shows extends LoadingView<Show[]> {
