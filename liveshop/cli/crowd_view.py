@@ -5,6 +5,7 @@ from types import TracebackType
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -49,13 +50,12 @@ class Board:
         head.add_column(ratio=1, overflow="ellipsis", no_wrap=True)
         head.add_column(justify="right", no_wrap=True)
         clock = f"{_clock(min(tick.elapsed, plan.seconds))} of {_clock(plan.seconds)}"
-        head.add_row(
-            Text(plan.addresses[0], style="bold"), "at the end …" if tick.is_settling else clock
-        )
+        where = Text(plan.addresses[0], style="bold")
+        head.add_row(where, "at the end …" if tick.is_settling else clock)
         head.width = width
-        bar = ProgressBar(
-            total=plan.seconds, completed=min(tick.elapsed, plan.seconds), width=width
-        )
+        done = min(tick.elapsed, plan.seconds)
+        # Padded, as a bar alone does not end its line.
+        bar = Padding(ProgressBar(total=plan.seconds, completed=done, width=width), 0)
         figures = _grid()
         latest = [tick.delivery.percentile(share) for share in (0.5, 0.95, 0.99)]
         p50, p95, p99 = ("-" if one is None else _ms(one * 1000) for one in latest)
@@ -125,7 +125,7 @@ def print_report(console: Console, report: crowd.Report) -> None:
             f"{joins.peak_per_second:,} in the busiest second",
             f"p50 {_ms(joins.ms.p50)}",
             f"p99 {_ms(joins.ms.p99)}",
-            _bad(sum(joins.failed_tries.values()), "failed tries"),
+            f"all in after {joins.all_in_s or 0} s",
         ),
     )
     figures.add_row(
@@ -135,7 +135,6 @@ def print_report(console: Console, report: crowd.Report) -> None:
             f"p95 {_ms(delivery.p95)}",
             f"p99 {_ms(delivery.p99)}",
             f"slowest {_ms(delivery.max)}",
-            f"{delivery.count:,} measured",
         ),
     )
     figures.add_row(
@@ -160,11 +159,10 @@ def print_report(console: Console, report: crowd.Report) -> None:
         "lines",
         _facts(
             f"{lines.reconnects:,} lost and found again",
-            f"p95 {_ms(lines.away_ms.p95)} away",
-            f"longest {_ms(lines.away_ms.max)}",
-        )
-        if lines.reconnects or lines.away_at_end
-        else Text("none lost"),
+            f"away p95 {_ms(lines.away_ms.p95)}",
+            f"at most {_ms(lines.away_ms.max)}",
+            _bad(sum(joins.failed_tries.values()), "failed tries"),
+        ),
     )
     if orders.requests or orders.refused or orders.failed:
         figures.add_row(

@@ -15,6 +15,7 @@ from liveshop.crowd.tally import Tick
 def main() -> None:
     # Ctrl-C goes to all processes of a terminal; the first one says when it is over.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _say(Said())
     # Unbuffered: what comes after the line is for the loop to hear.
     with open(sys.stdin.fileno(), "rb", buffering=0, closefd=False) as told:
         share = msgspec.json.decode(told.readline(), type=Share)

@@ -13,6 +13,8 @@ _RUSH_SECONDS = 15.0
 """Within which most of them are there (the mean of an exponential distribution)."""
 _LAST_ARRIVAL = 0.75
 _LEAVING = 0.25
+_SHORTEST_SECONDS = 5.0
+"""Stays whoever does not leave before he has seen anything."""
 _RETURNING = 0.5
 """Of those who leave."""
 
@@ -50,7 +52,7 @@ def _of_a_show(rng: Random, seconds: float, stays: bool) -> Visits:
         comes = rng.uniform(0.0, last)
     if rng.random() >= _LEAVING or stays:
         return (Visit(comes),)
-    leaves = comes + max(seconds / 20, rng.expovariate(4 / seconds))
+    leaves = comes + max(_SHORTEST_SECONDS, seconds / 20, rng.expovariate(4 / seconds))
     back = leaves + rng.uniform(0.02, 0.15) * seconds
     if leaves >= seconds:
         return (Visit(comes),)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 import time
 from collections.abc import Callable, Sequence
 
@@ -43,7 +44,10 @@ async def attend(
     """The share of the crowd that `plan.share` names; `began_at` by the monotonic clock, which is
     the same in all processes. It ends early when `stop` is set.
     """
-    world = World(plan, target, tag=tag, began_at=began_at, sources=sources)
+    tls = None
+    if any(address.startswith("https:") for address in plan.addresses):
+        tls = await asyncio.to_thread(ssl.create_default_context)
+    world = World(plan, target, tag=tag, began_at=began_at, sources=sources, tls=tls)
     try:
         return await _Crowd(world, progress).run(stop or asyncio.Event())
     finally:
@@ -98,19 +102,21 @@ class _Crowd:
     # -- the end
 
     async def _settle(self) -> None:
-        """Until whoever lost his line is back and everybody has come to the end of the log, or
-        there was time enough for both. What is missing then is noted."""
+        """Until everybody is in, or back, and has come to the end of the log, or there was time
+        enough for that. What is missing then is noted."""
         world = self._world
         end = world.elapsed() + world.plan.settle_seconds
         position: tuple[str, int] | None = None
         asked_at = 0.0
         while world.elapsed() < end:
-            if not world.away and (position is None or world.now() - asked_at > _ASK_SECONDS):
-                position, asked_at = await self._position() or position, world.now()
-            if position is not None and not world.away and not self._behind(*position):
-                break
+            if world.here == world.expected:
+                if position is None or world.now() - asked_at > _ASK_SECONDS:
+                    position, asked_at = await self._position() or position, world.now()
+                if position is not None and not self._behind(*position):
+                    break
             await asyncio.sleep(_LOOK_SECONDS)
         world.tally.away_at_end = world.away
+        position = position or await self._position()
         if position is None:
             world.tally.faults["the end of the log could not be asked for"] = 1
             return

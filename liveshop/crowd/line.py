@@ -54,7 +54,8 @@ class Line:
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
-        self._answers: dict[int, asyncio.Future[None]] = {}
+        self._answers: dict[int, asyncio.Future[Own | None]] = {}
+        """None: the line was lost first."""
         self._last_id = 0
         self._pinged_at = time.monotonic()
         self._heard_at_ping = -1
@@ -78,25 +79,25 @@ class Line:
         """Send a command. Raises CommandRefused, Unanswered."""
         self._last_id += 1
         id_ = self._last_id
-        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._answers[id_] = answer
+        waiting: asyncio.Future[Own | None] = asyncio.get_running_loop().create_future()
+        self._answers[id_] = waiting
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 await self._connection.send(command(id_, type_, **given))
-                await answer
+                answer = await waiting
         except (TimeoutError, ConnectionClosed) as error:
             raise Unanswered from error
         finally:
             self._answers.pop(id_, None)
+        if answer is None:
+            raise Unanswered
+        if answer.error is not None:
+            raise CommandRefused(answer.error)
 
     def answered(self, answer: Own) -> None:
         waiting = self._answers.get(answer.id if answer.id is not None else -1)
-        if waiting is None or waiting.done():
-            return
-        if answer.error is not None:
-            waiting.set_exception(CommandRefused(answer.error))
-        else:
-            waiting.set_result(None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(answer)
 
     async def check_alive(self, now: float) -> None:
         """Asks for the time as often as the player does; cuts a line on which nothing came back."""
@@ -115,9 +116,9 @@ class Line:
 
     async def leave(self) -> None:
         """Say goodbye, if the line is still there."""
-        for answer in self._answers.values():
-            if not answer.done():
-                answer.set_exception(Unanswered())
+        for waiting in self._answers.values():
+            if not waiting.done():
+                waiting.set_result(None)
         await self._connection.close()
 
 
@@ -150,7 +151,7 @@ async def open_line(
             close_timeout=_CLOSE_SECONDS,
             max_size=_MAX_BYTES,
             max_queue=_QUEUE,
-            ssl=tls,
+            ssl=tls if scheme == "https" else None,
             **address,
         )
     except InvalidStatus as error:

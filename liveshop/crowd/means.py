@@ -30,7 +30,8 @@ def sources_for(plan: Plan) -> list[str]:
 
 
 def check_ports(plan: Plan, sources: list[str]) -> None:
-    """Raises CannotStart when more connections to one port are wanted than can be had."""
+    """Raises CannotStart when more connections to one port are wanted than can be had. Blocking:
+    the system's settings are read."""
     ports = _ports() * max(1, len(sources)) * len(plan.addresses)
     if plan.viewers > ports:
         raise CannotStart(

@@ -1,8 +1,8 @@
 """A crowd from beginning to end, in this process or shared among several.
 
-The others are `python -m liveshop.crowd`: each is told its share in one JSON line, and answers
-with a line for each tick and one at the end. All look at the same monotonic clock, so what one of
-them sends and another receives is measured too; they run on one machine.
+The others are `python -m liveshop.crowd`: each says that it is up, is told its share in one JSON
+line, and answers with a line for each tick and one at the end. All look at the same monotonic
+clock, so what one of them sends and another receives is measured too; they run on one machine.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import secrets
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -25,8 +25,8 @@ from liveshop.crowd.tally import Tally, Tick
 
 _LINE_BYTES = 2**28
 """A process's last line names every message it saw."""
-_STARTING_SECONDS = 3.0
-"""Until the processes are up and the crowd begins."""
+_START_SECONDS = 0.3
+"""From when all processes are up until the crowd begins."""
 STOP = b"stop\n"
 
 
@@ -41,7 +41,7 @@ class Share(msgspec.Struct):
 
 
 class Said(msgspec.Struct):
-    """What a process says: ticks, and at last what it counted."""
+    """What a process says: nothing but that it is up, then ticks, and at last what it counted."""
 
     tick: Tick | None = None
     tally: Tally | None = None
@@ -63,14 +63,13 @@ async def run_crowd(
     plan = msgspec.structs.replace(plan, show_id=target.show_id)
     count = processes or processes_for(plan.viewers, os.cpu_count() or 1)
     sources = await asyncio.to_thread(sources_for, plan)
-    check_ports(plan, sources)
+    await asyncio.to_thread(check_ports, plan, sources)
     allow_files(plan.viewers // count + 1)
     share = Share(plan, target, secrets.token_hex(2)[:3], time.monotonic(), sources)
     ending = stop or asyncio.Event()
     if count == 1:
         tally = await take_part(share, progress, ending)
     else:
-        share.began_at += _STARTING_SECONDS
         tally = await _together(share, count, progress, ending)
     seconds = min(plan.seconds, time.monotonic() - share.began_at)
     return report_of(plan, target, tally, seconds=seconds, processes=count)
@@ -101,9 +100,16 @@ async def _together(share: Share, count: int, progress: Progress, stop: asyncio.
                 whole.add(one)
             progress(whole)
 
+    async def up() -> None:
+        if await everybody.wait() == 0:
+            share.began_at = time.monotonic() + _START_SECONDS
+        await everybody.wait()
+
     whole = Tally()
+    everybody = asyncio.Barrier(count)
     counting = [
-        asyncio.create_task(_process(share, which, count, told, stop)) for which in range(count)
+        asyncio.create_task(_process(share, (which, count), up, told, stop))
+        for which in range(count)
     ]
     try:
         for tally in await asyncio.gather(*counting):
@@ -116,20 +122,33 @@ async def _together(share: Share, count: int, progress: Progress, stop: asyncio.
 
 
 async def _process(
-    share: Share, which: int, count: int, told: Callable[[int, Tick], None], stop: asyncio.Event
+    share: Share,
+    part: tuple[int, int],
+    up: Callable[[], Awaitable[None]],
+    told: Callable[[int, Tick], None],
+    stop: asyncio.Event,
 ) -> Tally:
     """Raises CannotStart."""
-    plan = msgspec.structs.replace(share.plan, share=(which, count))
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "liveshop.crowd", stdin=PIPE, stdout=PIPE, limit=_LINE_BYTES
     )
-    assert process.stdin is not None, "it was asked for"
-    process.stdin.write(msgspec.json.encode(msgspec.structs.replace(share, plan=plan)) + b"\n")
-    stopping = asyncio.create_task(_pass_on(process, stop))
+    stopping: asyncio.Task[None] | None = None
     try:
-        return await _listen(process, which, told)
+        await _said(process)
+        await up()
+        own = msgspec.structs.replace(share, plan=msgspec.structs.replace(share.plan, share=part))
+        assert process.stdin is not None, "it was asked for"
+        process.stdin.write(msgspec.json.encode(own) + b"\n")
+        stopping = asyncio.create_task(_pass_on(process, stop))
+        while True:
+            said = await _said(process)
+            if said.tick is not None:
+                told(part[0], said.tick)
+            if said.tally is not None:
+                return said.tally
     finally:
-        stopping.cancel()
+        if stopping is not None:
+            stopping.cancel()
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
@@ -143,12 +162,9 @@ async def _pass_on(process: Process, stop: asyncio.Event) -> None:
         await process.stdin.drain()
 
 
-async def _listen(process: Process, which: int, told: Callable[[int, Tick], None]) -> Tally:
+async def _said(process: Process) -> Said:
     assert process.stdout is not None, "it was asked for"
-    while line := await process.stdout.readline():
-        said = msgspec.json.decode(line, type=Said)
-        if said.tick is not None:
-            told(which, said.tick)
-        if said.tally is not None:
-            return said.tally
-    raise CannotStart("One of the crowd's processes broke off; what it wrote is above.")
+    line = await process.stdout.readline()
+    if not line:
+        raise CannotStart("One of the crowd's processes broke off; what it wrote is above.")
+    return msgspec.json.decode(line, type=Said)

@@ -262,7 +262,8 @@ def _problems(plan: Plan, report: Report, tally: Tally) -> list[str]:
         (joins.came_in == 0, "nobody came in"),
         (
             never_in > 0 and joins.came_in > 0,
-            f"{_many(never_in, 'viewer')} never came in ({_named(joins.failed_tries)})",
+            f"{_many(never_in, 'viewer')} never came in "
+            f"({_named(joins.failed_tries) or 'they left before the page was there'})",
         ),
         (
             turned_away,
@@ -327,8 +328,8 @@ def _remarks(report: Report) -> list[str]:
         ),
         (
             chat.unanswered,
-            f"{_many(chat.unanswered, 'message')} left unanswered when a connection was "
-            f"lost, of which {chat.arrived_unanswered} arrived",
+            f"{_many(chat.unanswered, 'message')} left unanswered when a connection "
+            f"ended, of which {chat.arrived_unanswered} arrived",
         ),
         (
             report.orders.refused,

@@ -22,7 +22,14 @@ class World:
     """Close it with `close`."""
 
     def __init__(
-        self, plan: Plan, target: Target, *, tag: str, began_at: float, sources: Sequence[str]
+        self,
+        plan: Plan,
+        target: Target,
+        *,
+        tag: str,
+        began_at: float,
+        sources: Sequence[str],
+        tls: ssl.SSLContext | None,
     ) -> None:
         self.plan = plan
         self.target = target
@@ -39,7 +46,7 @@ class World:
         self.here = 0
         self.away = 0
         self.lines: set[Line] = set()
-        self.tls = ssl.create_default_context() if self.base(0).startswith("https") else None
+        self.tls = tls
         self._sources = tuple(sources)
         self._shops = {source: Shop(source or None) for source in sources or ("",)}
 
