@@ -77,6 +77,7 @@ from liveshop.promotions.prices import Prices
 from liveshop.promotions.service import PromotionService
 from liveshop.realtime.broker import Broker
 from liveshop.realtime.brokers import broker_of
+from liveshop.realtime.doors import Doors, Judge
 from liveshop.realtime.hub import Hub
 from liveshop.realtime.publisher import RoomPublisher
 from liveshop.realtime.socket import RoomSocket
@@ -116,6 +117,9 @@ _log = structlog.get_logger("app")
 _SWEEP_SECONDS = 1.0
 _HOUSEKEEPING_SECONDS = 3600.0
 _LETTERS_AT_ONCE = 8
+_ARRIVING = 4096
+"""Connections that may wait to be taken, as when a show begins; Linux has its own limit too
+(net.core.somaxconn)."""
 _IDLE_SECONDS = 75.0
 """What a connection may wait with its next request, and take to say what it wants. Longer than a
 reverse proxy keeps one open (nginx: 60), or it would send a request into a connection just ended.
@@ -502,8 +506,10 @@ def wire(
         metrics=metrics,
     )
 
-    async def room_access(show_id: str, who: Principal) -> None:
-        await shows.show_for(ShowId(show_id), who)
+    async def door(show_id: str) -> Judge:
+        return await shows.door(ShowId(show_id))
+
+    doors = Doors(door, hub.mark)
 
     socket = RoomSocket(
         hub,
@@ -511,7 +517,7 @@ def wire(
         settings.realtime,
         commands=chat_live.commands(chat, hub),
         bearer=authentication.by_token,
-        room_access=room_access,
+        doors=doors,
     )
 
     transport = transport_of(settings)
@@ -671,7 +677,7 @@ def wire(
             stage.video.monitor,
             kit,
             bearer=authentication.by_token,
-            room_access=room_access,
+            room_access=doors.check,
             elsewhere=stage.relay.socket if stage.relay else video_live.here,
         ),
         camera=CameraSocket(
@@ -720,7 +726,7 @@ async def listening(application: web.Application, host: str, port: int) -> Async
     )
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port, reuse_address=True)
+        site = web.TCPSite(runner, host, port, reuse_address=True, backlog=_ARRIVING)
         await site.start()
         yield runner.addresses[0][1]
     finally:

@@ -24,6 +24,7 @@ from liveshop.realtime import (
     RoomPublisher,
     RoomSocket,
 )
+from liveshop.realtime.doors import Doors, Judge
 from liveshop.realtime.model import Draft
 from liveshop.settings import RealtimeSettings
 from liveshop.storage import Published
@@ -112,6 +113,11 @@ async def allow_known_shows(show_id: str, _who: Principal) -> None:
         raise NotFound("There is no such show.")
 
 
+async def look_at_known_shows(show_id: str) -> Judge:
+    await allow_known_shows(show_id, ANONYMOUS)
+    return lambda _who: None
+
+
 @contextlib.asynccontextmanager
 async def room_server(
     *,
@@ -146,7 +152,7 @@ async def room_server(
         settings,
         commands=commands(hub),
         bearer=bouncer.bearer,
-        room_access=allow_known_shows,
+        doors=Doors(look_at_known_shows, hub.mark),
     )
     app = web.Application()
     mount(app, kit, [])

@@ -31,6 +31,7 @@ from liveshop.cli.console import (
     settings_of,
 )
 from liveshop.cli.crowd import crowd_command
+from liveshop.cli.machine import make_ready_for_crowds
 from liveshop.connect import Connectors
 from liveshop.demo import run as demo_run
 from liveshop.demo import seed
@@ -85,6 +86,7 @@ def serve(config: Path | None, host: str | None, port: int | None) -> None:
                 await shop.drain(await until_stopped())
 
     make_data_folder(settings)
+    make_ready_for_crowds()
     run_to_end(run())
 
 
@@ -346,6 +348,7 @@ def demo(
         else:
             _print_addresses(addresses, data / demo_run.SETTINGS_FILE)
 
+    make_ready_for_crowds()
     run_to_end(demo_run.run(plan, ready))
     if not as_json:
         err.print("The demo has ended; its data is kept.")

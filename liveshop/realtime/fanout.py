@@ -194,7 +194,7 @@ class Outbox:
         start, self._visited = self._visited, self._visited + SLICE
         self._visit(self._lap[start : self._visited])
         if self._visited < len(self._lap):
-            # uvloop writes at the end of this turn of the loop; the next one knows how long it took.
+            # uvloop writes at the end of this turn of the loop; the next one sees what it took.
             self._next = asyncio.get_running_loop().call_soon(self._sliced, begun)
         else:
             self._end()
@@ -243,10 +243,10 @@ class Outbox:
             offset = viewer.offset
             if is_sampled and (viewer.sees_all or viewer.principal.id in self._authors):
                 block = self._special(viewer)
+            elif offset in blocks:
+                block = blocks[offset]
             else:
-                block = blocks.get(offset)
-                if block is None:
-                    block = blocks[offset] = self._block(offset)
+                block = blocks[offset] = self._block(offset)
             if not block:
                 if offset < newest:
                     viewer.close(CloseCode.LOG_LOST)

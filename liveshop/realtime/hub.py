@@ -11,6 +11,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 from liveshop.realtime import frames
 from liveshop.realtime.broker import Broker
@@ -30,6 +31,10 @@ _CHUNK_BYTES = 64 * 1024
 _MAX_WAITING = 5000
 
 
+_marks = count()
+"""Never the same for two states of a room, nor for two rooms."""
+
+
 class _Room:
     __slots__ = (
         "announced",
@@ -37,6 +42,8 @@ class _Room:
         "catching_up",
         "hearts",
         "lock",
+        "mark",
+        "news",
         "outbox",
         "people",
         "subscribed",
@@ -45,6 +52,8 @@ class _Room:
 
     def __init__(self, outbox: Outbox) -> None:
         self.outbox = outbox
+        self.mark = next(_marks)
+        self.news = self.mark
         self.viewers: set[Viewer] = set()
         self.catching_up: set[Viewer] = set()
         """Those whose `waiting` keeps the events they are to get after older ones."""
@@ -243,6 +252,9 @@ class Hub:
         place = self._rooms.get(room)
         if place is None or not events:
             return
+        place.news = next(_marks)
+        if not all(event.sampled_by for event in events):
+            place.mark = place.news
         for viewer in place.catching_up:
             self._keep_waiting(viewer, events)
         place.outbox.deliver(events)
@@ -259,6 +271,7 @@ class Hub:
     def log_lost(self, room: str) -> None:
         place = self._rooms.get(room)
         if place is not None:
+            place.mark = place.news = next(_marks)
             place.outbox.clear()
             for viewer in place.viewers:
                 viewer.close(CloseCode.LOG_LOST)
@@ -268,6 +281,7 @@ class Hub:
         place = self._rooms.get(room)
         if place is None:
             return
+        place.news = next(_marks)
         place.outbox.hear(frame)
         for viewer in place.catching_up:
             if viewer.is_greeted:
@@ -278,6 +292,17 @@ class Hub:
         self._room(room).hearts += count
 
     # -- what can be asked and ordered
+
+    def mark(self, room: str) -> int | None:
+        """Another number after everything the shop itself says in the room, and when its log is
+        lost; None: this node does not hear of that."""
+        place = self._rooms.get(room)
+        return place.mark if place is not None and place.subscribed else None
+
+    def news(self, room: str) -> int | None:
+        """The same for whatever happens there."""
+        place = self._rooms.get(room)
+        return place.news if place is not None and place.subscribed else None
 
     async def position(self, room: str) -> Position:
         """The end of the log. For a snapshot: ask this before reading the database, not after."""

@@ -19,6 +19,8 @@ class CloseCode(IntEnum):
     IDLE = 4010
     FAULT = 4011
     UNAVAILABLE = 4013
+    CROWDED = 4014
+    """Too many connections from one network address."""
     BANNED = 4500
     BAD_TOKEN = 4501
     PROTOCOL_VIOLATED = 4502
@@ -41,6 +43,7 @@ _REASONS = {
     CloseCode.IDLE: "no sign of life",
     CloseCode.FAULT: "something broke here, come back",
     CloseCode.UNAVAILABLE: "not available at the moment, come back",
+    CloseCode.CROWDED: "too many connections from this network address, come back",
     CloseCode.BANNED: "banned",
     CloseCode.BAD_TOKEN: "the token is forged, expired or revoked",
     CloseCode.PROTOCOL_VIOLATED: "protocol violated",

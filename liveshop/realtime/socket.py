@@ -15,9 +15,11 @@ from liveshop.kernel.clock import rfc3339
 from liveshop.kernel.errors import ShopError
 from liveshop.kernel.ids import has_prefix
 from liveshop.realtime import frames
+from liveshop.realtime.addresses import Addresses
 from liveshop.realtime.commands import CommandSpec, Session
+from liveshop.realtime.doors import Doors
 from liveshop.realtime.handshake import Bearer, Handshake, check_handshake
-from liveshop.realtime.hub import Hub, Joined
+from liveshop.realtime.hub import Hub
 from liveshop.realtime.model import (
     SUBPROTOCOL,
     CloseCode,
@@ -35,8 +37,8 @@ _log = structlog.get_logger("realtime")
 _CLOSE_SECONDS = 5.0  # how long a client may take to read the rest and say goodbye
 _GONE = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
 
-RoomAccess = Callable[[str, Principal], Awaitable[None]]
-"""`(show_id, principal)`: raises a ShopError when there is no such show for this principal."""
+_GREETING_SECONDS = 0.02
+"""Hello tells the time; for so long it is true enough for browsers to set their clocks by."""
 
 
 class _Closed(Exception):
@@ -85,13 +87,16 @@ class RoomSocket:
         *,
         commands: Iterable[CommandSpec],
         bearer: Bearer,
-        room_access: RoomAccess,
+        doors: Doors,
     ) -> None:
         self._hub = hub
         self._kit = kit
         self._settings = settings
         self._handshake = Handshake(kit, bearer)
-        self._room_access = room_access
+        self._doors = doors
+        self._addresses = Addresses(settings.connections_per_address)
+        self._greeting: tuple[Position, float, bytes] | None = None
+        """The hello of those who are nobody in particular: its place, when it was made, and it."""
         self._commands = _by_name([self._ping_command(), *commands])
         self._open = 0
         self._nobody_left = asyncio.Event()
@@ -152,8 +157,11 @@ class RoomSocket:
         drain: Callable[[], Awaitable[None]],
     ) -> None:
         code, reason = CloseCode.FAULT, CloseCode.FAULT.reason
+        address = str(request.get("client_address") or self._kit.client_address(request))
         try:
-            session = await self._admit(request)
+            if not self._addresses.enter(address):
+                raise _Closed(CloseCode.CROWDED)
+            session = await self._admit(request, address)
             await self._attend(request, ws, transport, drain, session)
             return
         except _Closed as closed:
@@ -163,6 +171,7 @@ class RoomSocket:
         except Exception:  # one broken connection is logged and comes back; the rest go on
             _log.exception("connection_failed")
         finally:
+            self._addresses.leave(address)
             await _finish(ws, transport, code, reason)
 
     async def _attend(
@@ -181,11 +190,7 @@ class RoomSocket:
             session.show_id, session.principal, transport, drain=drain, on_close=door.wake
         )
         try:
-            resume = _resume_position(request)
-            joined = await self._hub.join(viewer, resume)
-            # A show that was closed to others after we looked sent its room away before we came.
-            await self._check_access(session.show_id, session.principal)
-            self._greet(viewer, session.principal, joined)
+            await self._enter(request, viewer, session)
             await door.wait(self._hub.catch_up(viewer))
             await self._converse(request, ws, viewer, session, door)
         finally:
@@ -193,11 +198,29 @@ class RoomSocket:
         if viewer.code is not None:
             raise _Closed(viewer.code)
 
-    def _greet(self, viewer: Viewer, who: Principal, joined: Joined) -> None:
+    async def _enter(self, request: web.Request, viewer: Viewer, session: Session) -> None:
+        joined = await self._hub.join(viewer, _resume_position(request))
+        # A show that was closed to others after we looked sent its room away before we came.
+        await self._check_access(session.show_id, session.principal)
+        viewer.send(self._hello(session.principal, joined.position))
+        if joined.resume_failed:
+            viewer.send(frames.RESUME_FAILED)
+
+    def _hello(self, who: Principal, place: Position) -> bytes:
+        """Those who are nobody in particular share it while it is true."""
+        if who.kind != "anonymous":
+            return self._hello_to(who, place)
+        now = self._hub.monotonic()
+        kept = self._greeting
+        if kept is None or kept[0] != place or now - kept[1] > _GREETING_SECONDS:
+            kept = self._greeting = (place, now, self._hello_to(who, place))
+        return kept[2]
+
+    def _hello_to(self, who: Principal, place: Position) -> bytes:
         hello = Hello(
             t="hello",
-            epoch=joined.position.epoch,
-            offset=joined.position.offset,
+            epoch=place.epoch,
+            offset=place.offset,
             at=rfc3339(self._kit.clock.now()),
             you=You(
                 kind=who.kind,
@@ -206,9 +229,7 @@ class RoomSocket:
                 permissions=sorted(who.permissions),
             ),
         )
-        viewer.send(frames.hello(hello))
-        if joined.resume_failed:
-            viewer.send(frames.RESUME_FAILED)
+        return frames.hello(hello)
 
     async def _converse(
         self,
@@ -264,7 +285,7 @@ class RoomSocket:
 
     # -- who may come in
 
-    async def _admit(self, request: web.Request) -> Session:
+    async def _admit(self, request: web.Request, address: str) -> Session:
         if not self._handshake.is_welcome(request):
             raise _Closed(CloseCode.FOREIGN_ORIGIN)
         if self._going_down:
@@ -279,13 +300,12 @@ class RoomSocket:
         if not has_prefix(show_id, "shw"):
             raise _Closed(CloseCode.NO_SUCH_SHOW)
         await self._check_access(show_id, who)
-        address = str(request.get("client_address") or self._kit.client_address(request))
         return Session(show_id=show_id, principal=who, address=address)
 
     async def _check_access(self, show_id: str, who: Principal) -> None:
         """Raises _Closed."""
         try:
-            await self._room_access(show_id, who)
+            await self._doors.check(show_id, who)
         except ShopError as error:
             raise _Closed(_refusing(error)) from error
 

@@ -242,6 +242,12 @@ class ShowService:
         async with self._database.read() as conn:
             return await self.visible(conn, show_id, who)
 
+    async def door(self, show_id: ShowId) -> Callable[[Principal], Show]:
+        """What decides, as it is now, who may know of a show; raises what `show_for` does."""
+        async with self._database.read() as conn:
+            show = await store.by_id(conn, show_id)
+        return lambda who: as_seen_by(show, who)
+
     async def visible(self, conn: AsyncConnection, show_id: ShowId, who: Principal) -> Show:
         return await visible_show(conn, show_id, who)
 
@@ -344,7 +350,11 @@ def takes_part_in(show: Show, who: Principal) -> bool:
 async def visible_show(conn: AsyncConnection, show_id: ShowId, who: Principal) -> Show:
     """A show as far as `who` may know of it. Raises UnknownShow for drafts and rehearsals of others
     too, CustomersOnly. Guests of a rehearsal know of no other show."""
-    show = await store.by_id(conn, show_id)
+    return as_seen_by(await store.by_id(conn, show_id), who)
+
+
+def as_seen_by(show: Show | None, who: Principal) -> Show:
+    """The rules of `visible_show`; None: there is no such show."""
     if show is not None and takes_part_in(show, who):
         return show
     is_elsewhere = is_rehearsing(who.id)

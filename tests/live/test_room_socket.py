@@ -25,6 +25,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from liveshop.kernel.errors import Forbidden
 from liveshop.realtime import CloseCode, CommandSpec, Hub, Position, Session
+from liveshop.realtime.doors import Judge
 from liveshop.realtime.hub import Joined
 from liveshop.realtime.viewer import Viewer
 from liveshop.settings import RealtimeSettings
@@ -99,15 +100,21 @@ async def test_hello_says_where_the_log_is_and_who_one_is(server: RoomServer) ->
     }
 
 
+@pytest.mark.parametrize("is_watched", [False, True])
 async def test_who_was_let_in_just_before_the_show_closed_is_not_told_of_it(
-    server: RoomServer, monkeypatch: pytest.MonkeyPatch
+    server: RoomServer, monkeypatch: pytest.MonkeyPatch, is_watched: bool
 ) -> None:
     """The room is sent away while he is at its door: nobody would send him away after that."""
     is_closed = False
 
-    async def access(_show_id: str, _who: Principal) -> None:
-        if is_closed:
-            raise Forbidden("This show is for customers.")
+    async def look(_show_id: str) -> Judge:
+        was_closed = is_closed
+
+        def judge(_who: Principal) -> None:
+            if was_closed:
+                raise Forbidden("This show is for customers.")
+
+        return judge
 
     join = server.hub.join
 
@@ -117,12 +124,16 @@ async def test_who_was_let_in_just_before_the_show_closed_is_not_told_of_it(
         await server.publish.renew(SHOW)
         return await join(viewer, resume)
 
-    monkeypatch.setattr(server.socket, "_room_access", access)
-    monkeypatch.setattr(server.hub, "join", late)
-    async with server.connect("ada") as client:
-        with contextlib.suppress(ConnectionClosed):
-            pytest.fail(f"it was told {await client.recv()!r}")
-        assert await close_code(client) == CloseCode.NO_SUCH_SHOW
+    doors = server.socket._doors
+    monkeypatch.setattr(doors, "_look", look)
+    async with server.connect(show=SHOW) if is_watched else contextlib.nullcontext() as watcher:
+        if watcher is not None:
+            await read(watcher)  # so that what was looked up is kept
+        monkeypatch.setattr(server.hub, "join", late)
+        async with server.connect("ada") as client:
+            with contextlib.suppress(ConnectionClosed):
+                pytest.fail(f"it was told {await client.recv()!r}")
+            assert await close_code(client) == CloseCode.NO_SUCH_SHOW
     await until(lambda: server.hub.connections == 0)
 
 
@@ -375,6 +386,7 @@ async def test_every_code_says_whether_to_come_back() -> None:
         "IDLE",
         "FAULT",
         "UNAVAILABLE",
+        "CROWDED",
     }
     for code in CloseCode:
         assert code.reason
