@@ -323,6 +323,7 @@ def _write_settings(setup: Setup, number: int) -> None:
         "realtime.broker": "redis",
         "realtime.redis_url": setup.redis_url,
         "media.folder": str(setup.state / "pictures"),
+        "video.folder": str(setup.state / "recordings"),
         "video.rtmp_port": setup.ports[f"rtmp-{number}"],
         "video.ingest_url": setup.ingest_url,
     }

@@ -75,7 +75,7 @@ async def add_past_show(
         return None
     began_at = _yesterday_evening(shop.clock.now())
     show_id = ShowId(new_id("shw", began_at))
-    root = shop.settings.data_path / "video"
+    root = shop.settings.recordings_path
     least_free_bytes = int(shop.settings.video.least_free_gib * 2**30)
     try:
         recorded = await asyncio.to_thread(

@@ -262,6 +262,9 @@ class VideoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long viewers are told that the picture is back in a moment after the encoder went."""
     rewind_seconds: int = 4 * 3600
     """How much of a running show viewers can go back; on disk, under `data_dir`."""
+    folder: str = ""
+    """Where recordings lie. Several nodes that share one go on with each other's recordings; else
+    each keeps what was sent to it. Empty: `video` in `data_dir`."""
     least_free_gib: float = 2.0
     """What recorded shows leave free of that disk, since orders are written to it too; below it
     viewers cannot go back so far."""
@@ -334,6 +337,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def data_path(self) -> Path:
         return Path(self.data_dir)
+
+    @property
+    def recordings_path(self) -> Path:
+        return Path(self.video.folder) if self.video.folder else self.data_path / "video"
 
     @property
     def database_url(self) -> str:

@@ -44,6 +44,7 @@ from liveshop.video.ingest.rtmp_server import RtmpServer, RtmpServerLimits
 from liveshop.video.making import Maker, sweep
 from liveshop.video.model import Publishing
 from liveshop.video.origins import Origins
+from liveshop.video.recorded import Facts
 from liveshop.video.recording import Recordings
 from liveshop.video.relay import Relay
 from liveshop.video.service import VideoService
@@ -96,7 +97,7 @@ def assemble(
     room come again. `stage_of`: the opened connection that says where video is sent on to."""
     least_free_bytes = int(settings.video.least_free_gib * 2**30)
     recordings = Recordings(
-        settings.data_path / "video",
+        settings.recordings_path,
         clock=clock,
         keep_seconds=settings.video.rewind_seconds,
         least_free_bytes=least_free_bytes,
@@ -179,13 +180,16 @@ def assemble(
     )
     links = PlaybackLinks(settings.server.secret, settings.video.link_hours)
     replays = Replays(database, clock, settings, shows, recordings)
-    recordings.on_ended = replays.on_ended
 
     async def is_here(show_id: ShowId) -> bool:
-        """Whether its recording is on this node's disk, or on nobody's."""
-        if origins is None or await recordings.facts(show_id) is not None:
-            return True
-        return await origins.kept(show_id) is None
+        """Whether no other node had the show after this one, and has what was recorded then."""
+        return origins is None or bool(settings.video.folder) or await origins.was_last(show_id)
+
+    async def on_ended(show_id: ShowId, facts: Facts) -> None:
+        if await is_here(show_id):
+            await replays.on_ended(show_id, facts)
+
+    recordings.on_ended = on_ended
 
     files = ReplayFiles(
         database,
@@ -236,7 +240,9 @@ def assemble(
         chores=(
             partial(_end_forgotten, database, recordings),
             replays.expire,
-            partial(_tidy, settings.data_path / "video", replays),
+            partial(
+                _tidy, settings.recordings_path, replays, is_shared=bool(settings.video.folder)
+            ),
         ),
     )
 
@@ -252,7 +258,8 @@ def _among_nodes(
     origins = Origins(OriginStore(database, node=node, url=url), video, node=node)
     video.on_published = origins.published
     video.is_elsewhere = lambda show_id: origins.elsewhere(show_id) is not None
-    return origins, Relay(origins, settings.server.secret)
+    relay = Relay(origins, settings.server.secret, shares_recordings=bool(settings.video.folder))
+    return origins, relay
 
 
 async def _end_forgotten(database: Database, recordings: Recordings) -> None:
@@ -264,15 +271,15 @@ async def _end_forgotten(database: Database, recordings: Recordings) -> None:
             recordings.end(show_id)
 
 
-async def _tidy(root: Path, replays: Replays) -> None:
+async def _tidy(root: Path, replays: Replays, *, is_shared: bool) -> None:
     """What killed processes left on the disk, and recordings that nobody knows of."""
-    await replays.forget(await asyncio.to_thread(_swept, root))
+    await replays.forget(await asyncio.to_thread(partial(_swept, root, is_shared=is_shared)))
 
 
-def _swept(root: Path) -> list[ShowId]:
+def _swept(root: Path, *, is_shared: bool) -> list[ShowId]:
     """The shows of which something is there."""
     try:
-        sweep(root)
+        sweep(root, is_shared=is_shared)
         return [ShowId(path.name) for path in root.iterdir()]
     except OSError:  # nothing is recorded yet, or whoever writes tells of it
         return []

@@ -138,6 +138,11 @@ class Origins:
         self._kept[show_id] = at, found
         return found
 
+    async def was_last(self, show_id: ShowId) -> bool:
+        """Whether no other node had the show's video after this one. Raises StorageUnavailable."""
+        found = await self._book.of(show_id)
+        return found is None or found.node == self.node
+
     async def run(self) -> None:
         """Until cancelled. May be called again after it broke."""
         is_away = False

@@ -24,7 +24,7 @@ from liveshop.kernel.errors import ShopError, Unavailable
 from liveshop.kernel.ids import ShowId
 from liveshop.realtime.model import SUBPROTOCOL, CloseCode
 from liveshop.storage import StorageUnavailable
-from liveshop.video.model import NoRecording, NoSuchSegment, NoVideo
+from liveshop.video.model import NoRecording, NoVideo
 from liveshop.video.origins import Origin, Origins
 from liveshop.video.stream import no_video
 from liveshop.web import Call, Endpoint
@@ -39,6 +39,8 @@ _CONNECT_SECONDS: Final = 2.0
 _SILENT_SECONDS: Final = 15.0
 """A playlist that is waited for comes within three target durations."""
 _WHOLE_SECONDS: Final = 20.0
+_SILENT_FOR_SECONDS: Final = 5.0
+"""A node that did not answer for a recording is not asked again for so long: each would wait."""
 _WRITE_SECONDS: Final = 300.0
 """For a block of a film: browsers that have enough stop reading."""
 _BLOCK: Final = 256 * 1024
@@ -72,10 +74,14 @@ class Answer:
 
 
 class Relay:
-    """`run()` belongs to the application's background work; before it nothing is passed on."""
+    """`run()` belongs to the application's background work; before it nothing is passed on.
+    `shares_recordings`: all nodes have them in one folder."""
 
-    def __init__(self, origins: Origins, secret: str) -> None:
+    def __init__(self, origins: Origins, secret: str, *, shares_recordings: bool = False) -> None:
         self._origins = origins
+        self._shares_recordings = shares_recordings
+        self._silent: dict[str, float] = {}
+        """Nodes that did not answer, and when they are asked again."""
         self._key = hmac.digest(secret.encode(), _PURPOSE, "sha256")
         self._client: aiohttp.ClientSession | None = None
         self._shared: dict[tuple[str, str, str], asyncio.Task[Answer]] = {}
@@ -136,20 +142,18 @@ class Relay:
         return replace(endpoint, handler=handle)
 
     def kept(self, endpoint: Endpoint) -> Endpoint:
-        """Of a recording: answered here where its files are here, or in the archive; else by the
-        node that had the show last."""
+        """Of a recording: answered by the node that had the show last, or here where that does not
+        answer; only here where nodes share the folder."""
 
         async def handle(call: Call) -> Any:
-            try:
-                return await endpoint.handler(call)
-            except (NoRecording, NoSuchSegment):
-                if self.is_relayed(call.request):
-                    raise
+            if not self._shares_recordings and not self.is_relayed(call.request):
+                origin: Origin | None = None
                 with suppress(StorageUnavailable):
                     origin = await self._origins.kept(_show_of(call.params["show_id"]))
-                    if origin is not None:
+                if origin is not None and not self._is_silent(origin):
+                    with suppress(NoRecording):
                         return await self._streamed_from(call.request, origin)
-                raise
+            return await endpoint.handler(call)
 
         return replace(endpoint, handler=handle)
 
@@ -233,10 +237,12 @@ class Relay:
                 answer = await stack.enter_async_context(opened)
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 self._note(origin, error)
-                raise NoRecording(
-                    "The node that keeps this recording does not answer.", retry_after=5
-                ) from None
+                self._silent[origin.node] = _seconds() + _SILENT_FOR_SECONDS
+                raise NoRecording("The node that keeps this recording does not answer.") from None
             return _Streamed(answer, stack.pop_all())
+
+    def _is_silent(self, origin: Origin) -> bool:
+        return self._silent.get(origin.node, 0.0) > _seconds()
 
     def _left(self) -> None:
         self._streamed -= 1
@@ -349,6 +355,10 @@ class _Streamed(web.StreamResponse):
             answer.close()
             await self._opened.aclose()
         return writer
+
+
+def _seconds() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _show_of(named: str) -> ShowId:

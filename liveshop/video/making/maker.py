@@ -85,13 +85,15 @@ def unfinished(path: Path) -> Path:
     return path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.making")
 
 
-def sweep(root: Path) -> None:
-    """Remove what processes that were killed left in `root / show_id / "files"`. Blocks."""
+def sweep(root: Path, *, is_shared: bool = False) -> None:
+    """Remove what processes that were killed left in `root / show_id / "files"`. `is_shared`: with
+    other machines, whose processes cannot be asked for; then by age alone. Blocks."""
     for path in root.glob("*/files/*.making"):
         begun_by = _UNFINISHED.fullmatch(path.name)
         with suppress(OSError):
             is_old = time.time() - path.stat().st_mtime > _OLD_SECONDS
-            if begun_by is None or is_old or not _runs(int(begun_by[1])):
+            is_left = begun_by is None or (not is_shared and not _runs(int(begun_by[1])))
+            if is_old or is_left:
                 path.unlink()
 
 
