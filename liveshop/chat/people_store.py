@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from liveshop.chat import tables
@@ -57,10 +58,8 @@ async def touch_authors(
 
     Locks the rows in one order, so that transactions with the same people do not deadlock.
     """
-    new = insert(conn, tables.author)
-    changing = {name: new.excluded[name] for name in ("name", "last_at", "address_mark")}
     await conn.execute(
-        new.on_conflict_do_update(index_elements=["show_id", "author_id"], set_=changing),
+        _TOUCH[conn.dialect.name],
         [
             {
                 "show_id": show_id,
@@ -73,6 +72,17 @@ async def touch_authors(
             for one in sorted(authors, key=lambda one: one.id)
         ],
     )
+
+
+def _touch(new: Any) -> Any:
+    changing = {name: new.excluded[name] for name in ("name", "last_at", "address_mark")}
+    return new.on_conflict_do_update(index_elements=["show_id", "author_id"], set_=changing)
+
+
+_TOUCH = {
+    "postgresql": _touch(postgresql.insert(tables.author)),
+    "sqlite": _touch(sqlite.insert(tables.author)),
+}
 
 
 async def forget_silent_authors(

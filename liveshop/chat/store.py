@@ -59,11 +59,14 @@ def _to_message(row: Any) -> Message:
 
 
 async def room(conn: AsyncConnection, show_id: ShowId, *, default: RoomRules) -> Room:
-    row = (await conn.execute(sa.select(tables.room).where(_room.show_id == show_id))).one_or_none()
+    row = (await conn.execute(_OF_SHOW, {"show_id": show_id})).one_or_none()
     if row is None:
         return Room(default)
     rules = RoomRules(row.slow_mode_seconds, row.links_allowed, row.paused)
     return Room(rules, row.pinned_message_id, row.hearts)
+
+
+_OF_SHOW = sa.select(tables.room).where(_room.show_id == sa.bindparam("show_id"))
 
 
 async def ensure_room(conn: AsyncConnection, show_id: ShowId, *, default: RoomRules) -> None:
@@ -110,7 +113,7 @@ async def unpin(conn: AsyncConnection, show_id: ShowId, message_ids: Sequence[st
 async def add_messages(conn: AsyncConnection, items: Sequence[Message]) -> None:
     """In this order."""
     await conn.execute(
-        sa.insert(tables.message),
+        _ADD,
         [
             {
                 "id": item.id,
@@ -124,6 +127,9 @@ async def add_messages(conn: AsyncConnection, items: Sequence[Message]) -> None:
             for item in items
         ],
     )
+
+
+_ADD = sa.insert(tables.message)
 
 
 async def said_lately(
