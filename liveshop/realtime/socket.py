@@ -12,7 +12,7 @@ import structlog
 from aiohttp import WSMsgType, web
 
 from liveshop.kernel.clock import rfc3339
-from liveshop.kernel.errors import ShopError
+from liveshop.kernel.errors import ShopError, Unavailable
 from liveshop.kernel.ids import has_prefix
 from liveshop.realtime import frames
 from liveshop.realtime.addresses import Addresses
@@ -168,6 +168,8 @@ class RoomSocket:
             code, reason = closed.code, closed.reason
         except ConnectionError:
             return
+        except Unavailable:  # the rooms' logs, or the database: nothing is broken here
+            code, reason = CloseCode.UNAVAILABLE, CloseCode.UNAVAILABLE.reason
         except Exception:  # one broken connection is logged and comes back; the rest go on
             _log.exception("connection_failed")
         finally:

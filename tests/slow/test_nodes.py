@@ -170,6 +170,8 @@ async def test_with_redis_away_viewers_stay_and_buy_and_chat_says_try_again(
                 report: dict[str, Any] = await answer.json()
             assert answer.status == 200, "or the balancer would close the shop"
             assert report["status"] == "degraded"
+        async with nodes.enter(here, await nodes.guest()) as late, Frames(late) as refusal:
+            assert await refusal.closed() == 4013, "come back"
         assert all(one.at is not None and one.codes == [] for one in viewers), "they stay"
         assert frames.code is None
 
