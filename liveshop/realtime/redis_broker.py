@@ -84,7 +84,7 @@ class RedisBroker:
             tasks.create_task(self._again_and_again(self._beat))
 
     async def ping(self) -> None:
-        await self._link.call(scripts.NEWEST, self.node)
+        await self._link.call_now(scripts.NEWEST, self.node)
 
     async def close(self) -> None:
         """Leave, so that nobody waits for this node. Debts that cannot be paid are left to those
@@ -95,7 +95,7 @@ class RedisBroker:
             await asyncio.wait({self._paying})
         with suppress(BrokerAway):
             await self._pay_all()
-            await self._link.call(scripts.LEAVE, self.node)
+            await self._link.call_now(scripts.LEAVE, self.node)
         await self._link.close()
 
     async def _again_and_again(self, work: Callable[[], Any]) -> None:
@@ -107,7 +107,7 @@ class RedisBroker:
                 pass
             except Exception:
                 _log.exception("rooms_broke")
-            await asyncio.sleep(_uneven(0.3, 1.0))
+            await asyncio.sleep(_uneven(0.3, 1.0) * self._beat_seconds)
 
     async def _beat(self) -> None:
         beats = 0
@@ -115,7 +115,7 @@ class RedisBroker:
             beats += 1
             if beats % _SETTLE_EVERY_BEATS == 0:
                 await self._link.settle()  # how its log is written can be changed while it runs
-            dead = await self._link.call(scripts.BEAT, self.node, new_secret(6), self._alive_ms)
+            dead = await self._link.call_now(scripts.BEAT, self.node, new_secret(6), self._alive_ms)
             if not self._is_stated:
                 await self._state()
             if dead:
@@ -129,7 +129,7 @@ class RedisBroker:
             await self._link.settle()
             await self._pay_all()
             await self._state()
-            notices, wake = await self._link.call(scripts.NEWEST, self.node)
+            notices, wake = await self._link.call_now(scripts.NEWEST, self.node)
             after = {self._notices_key: notices, self._wake_key: wake}
             await self._look([place.room for place in self._places])
             while True:
@@ -174,14 +174,10 @@ class RedisBroker:
         """Find rooms whose epoch is over."""
         if rooms:
             questions = [self._places.question(room) for room in rooms]
-            for asked, (epoch, _) in zip(questions, await self._ask(questions), strict=True):
-                self._places.settles(asked, epoch)
+            answers = await self._link.call_now(scripts.LOOK, *_known(questions))
+            for asked, (epoch, _) in zip(questions, answers, strict=True):
+                self._places.settles(asked, epoch.decode())
             await self._read_anew()
-
-    async def _ask(self, questions: Sequence[Question]) -> list[tuple[str, int]]:
-        known = [text for q in questions for text in (q.room, q.epoch, q.offset)]
-        answer = await self._link.call(scripts.LOOK, new_secret(6), *known)
-        return [(epoch.decode(), offset) for epoch, offset in answer]
 
     # -- between nodes
 
@@ -206,7 +202,7 @@ class RedisBroker:
         """Say anew what is intended here, after something was said that may not have been heard."""
         self._is_stated = True
         given = [text for room, count in self._intents.items() for text in (room, count)]
-        await self._link.call(scripts.RESTATE, self.node, *given)
+        await self._link.call_now(scripts.RESTATE, self.node, *given)
 
     def _take_back_all(self, rooms: Collection[str]) -> None:
         for room in rooms:
@@ -222,7 +218,7 @@ class RedisBroker:
 
     async def presence(self, counts: Mapping[str, int]) -> Mapping[str, int]:
         given = [text for room, count in counts.items() for text in (room, count)]
-        totals = await self._link.call(scripts.PRESENCE, self.node, self._alive_ms, *given)
+        totals = await self._link.call_now(scripts.PRESENCE, self.node, self._alive_ms, *given)
         return dict(zip(counts, totals, strict=True))
 
     # -- logs
@@ -264,9 +260,10 @@ class RedisBroker:
         """In the epoch that is delivered here from now on."""
         while True:
             asked = self._places.question(room)
-            ((epoch, offset),) = await self._ask([asked])
-            if self._places.settles(asked, epoch):
-                return Position(epoch, offset)
+            ((epoch, offset),) = await self._link.call(scripts.LOOK, *_known([asked]))
+            position = Position(epoch.decode(), offset)
+            if self._places.settles(asked, position.epoch):
+                return position
 
     async def since(self, room: str, position: Position, *, limit: int) -> list[Event] | None:
         entries = await self._link.call(scripts.SINCE, room, position.epoch, position.offset, limit)
@@ -287,7 +284,7 @@ class RedisBroker:
         if self._places.version != self._read_version:
             # Where this fails the read fails too, and begins anew by itself.
             with suppress(BrokerAway):
-                await self._link.call(scripts.WAKE, self.node)
+                await self._link.call_now(scripts.WAKE, self.node)
 
     def _log_key(self, room: str, epoch: str) -> bytes:
         return f"{self._prefix}:log:{room}:{epoch}".encode()
@@ -319,7 +316,7 @@ class RedisBroker:
         given: list[str | int] = [room, new_secret(6), self.node, debt.intents, int(debt.is_due)]
         given += [len(debt.names), *debt.names, *debt.doubtful]
         try:
-            epoch, offset = await self._link.call(scripts.RENEW, *given)
+            epoch, offset = await self._link.call_now(scripts.RENEW, *given)
         except BaseException:
             self._owe(room, debt)
             raise
@@ -328,6 +325,12 @@ class RedisBroker:
         self._places.settles(asked, position.epoch)
         await self._read_anew()
         return position
+
+
+def _known(questions: Sequence[Question]) -> list[str | int]:
+    """What `LOOK` is asked."""
+    rooms = [text for asked in questions for text in (asked.room, asked.epoch, asked.offset)]
+    return [new_secret(6), *rooms]
 
 
 def _uneven(least: float, most: float) -> float:

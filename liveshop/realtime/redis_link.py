@@ -65,15 +65,19 @@ class Link:
         self._reminded = 0.0
 
     async def call(self, script: Script, *arguments: str | bytes | int) -> Any:
-        """What the script returns. Raises BrokerAway."""
+        """What the script returns; a few at once, the others wait. Raises BrokerAway."""
         self._refuse_while_away()
         async with self._places:
-            self._refuse_while_away()
-            try:
-                async with asyncio.timeout(self.answer_seconds):
-                    answer = await self._run(script, arguments)
-            except FAULTS as error:
-                raise self.failed(error) from error
+            return await self.call_now(script, *arguments)
+
+    async def call_now(self, script: Script, *arguments: str | bytes | int) -> Any:
+        """The same past those who wait: a node under load is not a dead one. Raises BrokerAway."""
+        self._refuse_while_away()
+        try:
+            async with asyncio.timeout(self.answer_seconds):
+                answer = await self._run(script, arguments)
+        except FAULTS as error:
+            raise self.failed(error) from error
         self._answered()
         return answer
 
@@ -187,8 +191,8 @@ class Reading:
                     *after.values(),
                 )
                 found = await self._connection.read_response()
-        except FAULTS as error:
-            raise self._link.failed(error) from error
+        except FAULTS as error:  # which says nothing of other connections
+            raise _away() from error
         return found or []
 
 

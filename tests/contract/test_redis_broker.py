@@ -22,7 +22,7 @@ from liveshop.settings import BadSettings, RealtimeSettings
 def broker_on(redis: RedisServer, log_size: int = 100) -> RedisBroker:
     """It is quicker than others, so that tests need not wait for it."""
     return RedisBroker(
-        redis.url, prefix="test", log_size=log_size, beat_seconds=0.25, answer_seconds=0.5
+        redis.url, prefix="test", log_size=log_size, beat_seconds=0.2, answer_seconds=0.5
     )
 
 
@@ -287,7 +287,7 @@ async def test_rooms_left_alone_are_forgotten_and_those_with_viewers_are_not(
         for room, place in ((ROOM, old), (OTHER_ROOM, kept)):
             for key in (f"test:room:{room}", f"test:log:{room}:{place.epoch}"):
                 assert int(redis.cli("PTTL", key)[1:]) > 3_500_000
-                redis.cli("PEXPIRE", key, "1500")
+                redis.cli("PEXPIRE", key, "700")
         async with asyncio.timeout(5):
             while redis.cli("EXISTS", f"test:room:{ROOM}") != ":0":
                 await asyncio.sleep(0.05)
