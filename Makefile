@@ -20,7 +20,9 @@ demo: $(STAMP) widgets/dist/manifest.json
 	@exec $(BIN)/liveshop demo --port $(PORT)
 
 # As many workers as cores, at most four. Tests in a browser run after the others: first those that
-# look at times, with nothing beside them, then the rest two at a time. With paths in ARGS it is one
+# look at times, with nothing beside them, then the rest two at a time. Files go out in the order of
+# their names: by the number of their tests, the few long ones would come last and one core would
+# wait for them. With paths in ARGS it is one
 # plain run.
 ifneq ($(wildcard $(foreach arg,$(ARGS),$(firstword $(subst ::, ,$(arg))))),)
 test: $(STAMP) widgets/dist/manifest.json chromium
@@ -28,7 +30,8 @@ test: $(STAMP) widgets/dist/manifest.json chromium
 else
 test: $(STAMP) widgets/dist/manifest.json chromium
 	@cores=$$(getconf _NPROCESSORS_ONLN || echo 2); \
-	$(BIN)/pytest -n $$((cores < 4 ? cores : 4)) --dist loadfile --ignore tests/e2e $(ARGS); \
+	$(BIN)/pytest -n $$((cores < 4 ? cores : 4)) --dist loadfile --no-loadscope-reorder \
+		--ignore tests/e2e $(ARGS); \
 	most=$$?; \
 	$(BIN)/pytest tests/e2e -m 'alone and not slow' $(ARGS); alone=$$?; \
 	$(BIN)/pytest tests/e2e -m 'not alone and not slow' -n 2 --dist loadfile $(ARGS); browser=$$?; \
