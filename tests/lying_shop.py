@@ -36,7 +36,7 @@ class LyingShop:
     url: str = ""
     orders: dict[str, str] = field(default_factory=dict)
     posted: int = 0
-    _offset: int = 0
+    offset: int = 0
     _log: list[dict[str, Any]] = field(default_factory=list)
     _sockets: list[web.WebSocketResponse] = field(default_factory=list)
     _held: dict[str, Any] | None = None
@@ -67,7 +67,7 @@ class LyingShop:
         chat: dict[str, Any] = {"messages": [], "settings": {"slow_mode_seconds": 0}}
         products = [{"variants": [{"id": "var_1", "available": 5}]}]
         return web.json_response(
-            {"epoch": "e", "offset": self._offset, "chat": chat, "products": products}
+            {"epoch": "e", "offset": self.offset, "chat": chat, "products": products}
         )
 
     async def guest(self, _: web.Request) -> web.Response:
@@ -111,15 +111,15 @@ class LyingShop:
 
     async def _said(self, author: web.WebSocketResponse, command: dict[str, Any]) -> None:
         if command["t"] == "chat.send":
-            self._offset += 1
+            self.offset += 1
             event = {
                 "t": "chat.message",
-                "o": self._offset,
+                "o": self.offset,
                 "at": "",
-                "d": {"message": {"id": f"msg_{self._offset}", "text": command["text"]}},
+                "d": {"message": {"id": f"msg_{self.offset}", "text": command["text"]}},
             }
-            if self._offset == self.never:
-                event = {"t": "note", "o": self._offset, "at": "", "d": {}}
+            if self.offset == self.never:
+                event = {"t": "note", "o": self.offset, "at": "", "d": {}}
             self._log.append(event)
             for number, socket in enumerate(tuple(self._sockets)):
                 await self._give(socket, event, is_first=number == 0)

@@ -205,9 +205,10 @@ async def run(plan: Plan, ready: Callable[[Addresses], None]) -> None:
             camera.start(source)
             await source.wait_until_started()
             ready(_addresses(plan, shop))
-            await until_stopped()
+            hurry = await until_stopped()
             piloting.cancel()
             await asyncio.gather(piloting, return_exceptions=True)
+            await shop.drain(hurry)
 
 
 class _Camera:
