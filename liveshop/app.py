@@ -240,8 +240,13 @@ class Liveshop:
         """Before the server stops: hand over to the other nodes, if there are any. `hurry`: do not
         take the time for it."""
         self.is_draining = True
-        if self.nodes.leases.is_alone:
-            return
+        if not self.nodes.leases.is_alone:
+            await self._hand_over(hurry)
+        # Here already: once the server stops, it does not hear its clients' goodbyes any more, and
+        # would wait in vain for each.
+        await self._say_goodbye()
+
+    async def _hand_over(self, hurry: asyncio.Event) -> None:
         server = self.settings.server
         _log.info("draining", node=self.nodes.leases.name)
         handed_over = asyncio.create_task(self.nodes.leases.drain())
@@ -251,7 +256,7 @@ class Liveshop:
         await self.socket.drain(0 if hurry.is_set() else server.drain_seconds)
         await handed_over
 
-    async def _say_goodbye(self, _: web.Application) -> None:
+    async def _say_goodbye(self, _: web.Application | None = None) -> None:
         seconds = self.settings.server.shutdown_seconds
         sockets = (self.camera, self.monitor, self.socket)
         await asyncio.gather(*(socket.shutdown(seconds) for socket in sockets))
