@@ -14,9 +14,9 @@ from aiohttp import WSMsgType, web
 
 from liveshop.kernel.errors import ShopError
 from liveshop.kernel.ids import ShowId, has_prefix
+from liveshop.realtime.doors import RoomAccess
 from liveshop.realtime.handshake import Bearer, Handshake, check_handshake
 from liveshop.realtime.model import SUBPROTOCOL, CloseCode
-from liveshop.realtime.doors import RoomAccess
 from liveshop.video.monitor import Monitor, MonitorFeed
 from liveshop.web.access import BadToken, NotSignedIn, permission
 from liveshop.web.server import WebKit

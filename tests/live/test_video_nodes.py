@@ -145,18 +145,24 @@ async def _show_for(_: ShowId, __: Principal) -> None:
 
 
 @asynccontextmanager
-async def _node(name: str, shared: Shared, folder: Path) -> AsyncIterator[Node]:
+async def _node(
+    name: str, shared: Shared, folder: Path, *, shared_folder: str = ""
+) -> AsyncIterator[Node]:
     clock = SystemClock()
     bouncer = Bouncer(tokens={"hana": HOST})
     kit = WebKit(clock=clock, authenticator=bouncer, public_origin="http://localhost")
     recordings = Recordings(
-        folder / name, clock=clock, keep_seconds=600, least_free_bytes=0, is_kept=True
+        folder / (shared_folder or name),
+        clock=clock,
+        keep_seconds=600,
+        least_free_bytes=0,
+        is_kept=True,
     )
     video = VideoService(clock=clock, recordings=recordings)
     book = Book(shared, name)
     origins = Origins(book, video, node=name, round_seconds=0.05)
     video.on_published = origins.published
-    relay = Relay(origins, SECRET)
+    relay = Relay(origins, SECRET, shares_recordings=bool(shared_folder))
     links = PlaybackLinks(SECRET, 1)
     monitor = MonitorSocket(
         video.monitor,
@@ -295,7 +301,8 @@ async def test_a_show_goes_on_from_the_node_that_its_encoder_comes_to_and_back(
             assert sender.is_current
             assert sender.was_sending(2.0)
             seen.append(await other.playlist())
-            await asyncio.sleep(1.1)  # the numbers of a show's runs count in seconds
+            if len(seen) < 3:
+                await asyncio.sleep(1.1)  # the numbers of a show's runs count in seconds
     for before, after in pairwise(seen):
         # By the rules for one playlist that goes on: nothing is taken back, nothing used twice.
         assert after.first_msn > before.segments[-1].msn
@@ -402,6 +409,41 @@ async def test_a_recording_is_played_from_the_node_that_has_it(
     status, body, _ = await b.get(f"{SHOW}/replay/{chunk}")
     assert status == 404
     assert NoRecording.code in body.decode()
+
+
+async def test_in_a_folder_that_nodes_share_a_recording_goes_on_with_the_show(
+    shared: Shared, tmp_path: Path, film: Path
+) -> None:
+    async with (
+        _node("a", shared, tmp_path, shared_folder="all") as a,
+        _node("b", shared, tmp_path, shared_folder="all") as b,
+    ):
+        starts: list[set[str]] = []
+        for origin, other in ((a, b), (b, a)):
+            async with origin.film(film):
+                await until(lambda o=origin, n=other: elsewhere(n) == o.name, "known")
+                before = starts[-1] if starts else set()
+
+                async def grown(
+                    node: Node = other, known: frozenset[str] = frozenset(before)
+                ) -> Any:
+                    _, body, headers = await node.get(f"{SHOW}/rewind/index.m3u8")
+                    return (200 if _chunks(body) - known else 404), body, headers
+
+                found = _chunks(await until_found(grown))
+                assert found > before
+                starts.append(found)
+                await asyncio.sleep(1.1)  # the numbers of a show's runs count in seconds
+        b.video.end(SHOW_ID)
+        text = await until_found(lambda: a.get(f"{SHOW}/replay/index.m3u8"))
+        assert _chunks(text) >= starts[-1]
+        for chunk in _chunks(text):
+            of_a, of_b = [await node.get(f"{SHOW}/replay/{chunk}") for node in (a, b)]
+            assert (of_a[0], of_a[1]) == (200, of_b[1])
+
+
+def _chunks(playlist: bytes) -> set[str]:
+    return {line for line in playlist.decode().splitlines() if line.startswith("chunk-")}
 
 
 async def test_staff_watch_what_arrives_at_another_node(a: Node, b: Node, film: Path) -> None:
