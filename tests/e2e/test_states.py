@@ -409,8 +409,10 @@ async def _in_sheet(viewer: Person) -> bool:
 
 async def test_german_is_german_throughout(house: House, arrive: Arrive) -> None:
     locales = ROOT / "widgets/locales"
-    german = json.loads((locales / "de.json").read_text(encoding="utf-8"))
-    english = json.loads((locales / "en.json").read_text(encoding="utf-8"))
+    german, english = {}, {}
+    for part in ("", "paying."):
+        german |= json.loads((locales / f"{part}de.json").read_text(encoding="utf-8"))
+        english |= json.loads((locales / f"{part}en.json").read_text(encoding="utf-8"))
     viewer = await arrive(locale="de-DE")
     await viewer.visit(house, lang="de")
     await viewer.film_runs()

@@ -2,6 +2,7 @@
 
 import { html, css, nothing, type PropertyValues, type TemplateResult } from "lit";
 import { query, state } from "lit/decorators.js";
+import { guard } from "lit/directives/guard.js";
 import { repeat } from "lit/directives/repeat.js";
 import type { ChatMessage, RoomEvent } from "../wire.gen";
 import { takenBack } from "../state/reduce";
@@ -368,8 +369,7 @@ export class LsChat extends Part {
     this.renderRoot.querySelector<HTMLInputElement>("[name=name]")?.focus();
   }
 
-  private one(message: ChatMessage): TemplateResult {
-    const omitted = this.session.room.state?.omitted.find((one) => one.after === message.id);
+  private one(message: ChatMessage, more: number | undefined): TemplateResult {
     const mine = message.author_id === this.me;
     const staff = message.role === "host" || message.role === "moderator";
     const initials = message.name
@@ -393,14 +393,14 @@ export class LsChat extends Part {
           : html`<span class="text">${message.text}</span>`}
       </span>
     </li>
-    ${omitted ? html`<li class="more" data-testid="chat-more">${this.t("chat.more", { count: omitted.count })}</li>` : nothing}`;
+    ${more ? html`<li class="more" data-testid="chat-more">${this.t("chat.more", { count: more })}</li>` : nothing}`;
   }
 
   protected override render(): TemplateResult | typeof nothing {
     const room = this.session.room.state;
     if (!room) return nothing;
     const { messages } = this;
-    const { pinnedMessage, chatSettings } = room;
+    const { pinnedMessage, chatSettings, omitted } = room;
     const over = room.show.state === "ended" || room.show.state === "replay";
     const closed = this.session.room.closeCode === 4500;
     const name = this.session.auth.current?.name;
@@ -418,7 +418,10 @@ export class LsChat extends Part {
           : repeat(
               messages,
               (message) => message.id,
-              (message) => this.one(message),
+              (message) => {
+                const more = omitted.find((one) => one.after === message.id)?.count;
+                return guard([message, more, this.me], () => this.one(message, more));
+              },
             )}
       </ul>
       <p class="sr-only" aria-live="polite">${this.spoken}</p>

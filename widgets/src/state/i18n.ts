@@ -42,6 +42,7 @@ export function i18nFor(wish: string): I18n {
   const plural = new Intl.PluralRules(lang);
   const numbers = new Intl.NumberFormat(lang);
   const compacts = new Intl.NumberFormat(lang, { notation: "compact", maximumFractionDigits: 1 });
+  const times = new Intl.DateTimeFormat(lang, { timeStyle: "short" });
   const regions = new Intl.DisplayNames([lang], { type: "region" });
 
   const find = (key: string): string | undefined => texts[key] ?? TEXTS["en"]![key];
@@ -67,7 +68,7 @@ export function i18nFor(wish: string): I18n {
     compact: (value) => compacts.format(value),
     date: (at, options = { dateStyle: "full", timeStyle: "short" }) =>
       new Intl.DateTimeFormat(lang, options).format(new Date(at)),
-    time: (at) => new Intl.DateTimeFormat(lang, { timeStyle: "short" }).format(new Date(at)),
+    time: (at) => times.format(new Date(at)),
     country: (code) => regions.of(code) ?? code,
     duration: (seconds) => {
       const say = (value: number, unit: string): string =>

@@ -2,6 +2,7 @@
 
 import { html, nothing, type PropertyValues, type TemplateResult } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
+import { guard } from "lit/directives/guard.js";
 import { repeat } from "lit/directives/repeat.js";
 import { takenBack, type RoomState } from "../state/reduce";
 import type { RoomClient, RoomStatus } from "../state/room";
@@ -194,7 +195,11 @@ export class CockpitChat extends View {
           ? html`<button class="btn btn-ghost btn-small chat-earlier" @click=${() => void this.loadEarlier()}>${this.t("studio.chat_earlier")}</button>`
           : nothing}
         ${all.length === 0 ? empty(this.t("studio.chat_empty"), this.t("studio.chat_empty_hint")) : nothing}
-        ${repeat(all, (message) => message.id, (message) => this.message(message, moderates))}
+        ${repeat(all, (message) => message.id, (message) => {
+          const more = this.version.omitted.find((one) => one.after === message.id)?.count;
+          const open = this.opened === message.id;
+          return guard([message, more, open, moderates], () => this.message(message, more, open, moderates));
+        })}
       </div>
       ${this.fresh > 0 ? html`<button class="btn btn-primary btn-small chat-fresh" @click=${() => this.toEnd()}>${icon("down")}${this.t("studio.chat_fresh", { count: this.fresh })}</button>` : nothing}
       <form class="chat-form" @submit=${(event: Event) => void this.send(event)}>
@@ -203,10 +208,8 @@ export class CockpitChat extends View {
       </form>`;
   }
 
-  private message(message: ChatMessage, moderates: boolean): TemplateResult {
+  private message(message: ChatMessage, more: number | undefined, open: boolean, moderates: boolean): TemplateResult {
     const staff = message.role === "host" || message.role === "moderator";
-    const open = this.opened === message.id;
-    const omitted = this.version.omitted.find((one) => one.after === message.id);
     return html`<article class="chat-message ${message.deleted ? "is-deleted" : ""} ${open ? "is-open" : ""}" data-testid="chat-message" data-message=${message.id}>
       <div class="chat-text">
         <p class="chat-who"><span class="chat-name">${message.name}</span>
@@ -216,7 +219,7 @@ export class CockpitChat extends View {
       </div>
       ${moderates && !message.deleted ? this.hands(message, staff, open) : nothing}
     </article>
-    ${omitted ? html`<p class="chat-omitted">${this.t("studio.chat_omitted", { count: omitted.count })}</p>` : nothing}`;
+    ${more ? html`<p class="chat-omitted">${this.t("studio.chat_omitted", { count: more })}</p>` : nothing}`;
   }
 
   private hands(message: ChatMessage, staff: boolean, open: boolean): TemplateResult {
