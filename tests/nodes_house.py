@@ -346,8 +346,9 @@ class Frames:
 
 
 class Follower:
-    """A viewer as a player is: it comes back with its place, to whichever node answers. Run
-    `run()` in a task."""
+    """A viewer as a player is: loads the snapshot, goes on from its place, and comes back with its
+    own place to whichever node answers. Run `run()` in a task; it raises where an event is missing
+    or comes twice."""
 
     def __init__(self, house: House, token: str, *, first: int = 0) -> None:
         self._house = house
@@ -356,11 +357,12 @@ class Follower:
         """Which node it goes to."""
         self.place: tuple[str, int] | None = None
         self.offsets: list[int] = []
-        """Of the events, one after another, since it last had to reload."""
+        """Of the events, one after another, since it last had to load the snapshot."""
         self.texts: list[str] = []
-        """Of the chat, over all reloads."""
+        """Of the chat, over all reloads, none twice."""
         self.codes: list[int] = []
-        self.reloads = 0
+        self.loads = 0
+        """How often it loaded the snapshot; the first time included."""
         self.at: NodeProcess | None = None
         """The node it is connected to."""
 
@@ -369,42 +371,51 @@ class Follower:
             node = self._house.nodes[self._next % len(self._house.nodes)]
             self._next += 1
             with contextlib.suppress(*GONE):
-                async with self._house.enter(node, self._token, place=self.place) as socket:
-                    self.at = node
-                    with contextlib.suppress(*GONE):
-                        async for text in socket:
-                            self._take(json.loads(text))
-                    await socket.wait_closed()
-                    self._closed(socket.close_code)
+                if self.place is not None or await self._load(node):
+                    await self._follow(node)
             self.at = None
             await asyncio.sleep(random.uniform(0.02, 0.1))
 
-    def _take(self, frame: dict[str, Any]) -> None:
-        if frame.get("t") == "hello":
-            if self.place is None:
-                self.place = frame["epoch"], frame["offset"]
-            self._hello = frame["epoch"], frame["offset"]
-        elif frame.get("t") == "resume_failed":
-            self._reload(self._hello)
-        elif "o" in frame:
-            assert self.place is not None
-            epoch, offset = self.place
-            first = frame.get("from", frame["o"])
-            assert first == offset + 1, f"a gap or a repeat: {first} after {offset}"
-            self.place = epoch, frame["o"]
-            self.offsets += range(first, frame["o"] + 1)
-            if frame["t"] == "chat.message":
-                self.texts.append(frame["d"]["message"]["text"])
-
-    def _closed(self, code: int | None) -> None:
-        self.codes.append(code or 0)
-        if code == 4009:
-            self._reload(None)
-
-    def _reload(self, place: tuple[str, int] | None) -> None:
-        self.reloads += 1
-        self.place = place
+    async def _load(self, node: NodeProcess) -> bool:
+        path = f"/api/shows/{self._house.show_id}/snapshot"
+        status, snapshot = await self._house.call(node, "GET", path, token=self._token)
+        if status != 200:
+            return False
+        self.loads += 1
         self.offsets = []
+        self.place = snapshot["epoch"], snapshot["offset"]
+        self._heard(snapshot["chat"]["messages"])
+        return True
+
+    async def _follow(self, node: NodeProcess) -> None:
+        async with self._house.enter(node, self._token, place=self.place) as socket:
+            with contextlib.suppress(*GONE):
+                async for text in socket:
+                    frame = json.loads(text)
+                    if frame.get("t") == "hello":
+                        self.at = node
+                    elif frame.get("t") == "resume_failed":
+                        self.place = None
+                        return
+                    elif "o" in frame:
+                        self._take(frame)
+            await socket.wait_closed()
+            self.codes.append(socket.close_code or 0)
+            if socket.close_code == 4009:
+                self.place = None
+
+    def _take(self, frame: dict[str, Any]) -> None:
+        assert self.place is not None
+        epoch, offset = self.place
+        first = frame.get("from", frame["o"])
+        assert first == offset + 1, f"a gap or a repeat: {first} after {offset}"
+        self.place = epoch, frame["o"]
+        self.offsets += range(first, frame["o"] + 1)
+        if frame["t"] == "chat.message":
+            self._heard([frame["d"]["message"]])
+
+    def _heard(self, messages: Sequence[Mapping[str, Any]]) -> None:
+        self.texts += [one["text"] for one in messages if one["text"] not in self.texts]
 
 
 @contextlib.asynccontextmanager
