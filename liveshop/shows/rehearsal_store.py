@@ -52,7 +52,9 @@ async def all_running(conn: AsyncConnection) -> list[Rehearsal]:
 
 async def end(conn: AsyncConnection, rehearsal_id: RehearsalId, now: datetime) -> None:
     await conn.execute(
-        sa.update(show_rehearsal).where(show_rehearsal.c.id == rehearsal_id).values(ended_at=now)
+        sa.update(show_rehearsal)
+        .where(show_rehearsal.c.id == rehearsal_id)
+        .values(ended_at=now, emptied_at=None)
     )
 
 
@@ -64,9 +66,8 @@ async def mark_emptied(conn: AsyncConnection, rehearsal_id: RehearsalId, now: da
 
 async def to_empty(conn: AsyncConnection) -> list[Rehearsal]:
     """Those whose room still has in it who was there before they began, or ended."""
-    done, ended_at = show_rehearsal.c.emptied_at, show_rehearsal.c.ended_at
     rows = await conn.execute(
-        sa.select(show_rehearsal).where(sa.or_(done.is_(None), done < ended_at))
+        sa.select(show_rehearsal).where(show_rehearsal.c.emptied_at.is_(None))
     )
     return [_rehearsal(row) for row in rows]
 

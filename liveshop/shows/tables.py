@@ -48,7 +48,7 @@ show_rehearsal = sa.Table(
     sa.Column("before", Json, nullable=False),
     # Null: it goes on. The row stays until nothing is left of it.
     sa.Column("ended_at", UtcDateTime),
-    # When the room was emptied last for its start or end.
+    # When the room was emptied for its start, or for its end; null: it still has to be.
     sa.Column("emptied_at", UtcDateTime),
 )
 

@@ -14,6 +14,7 @@ from websockets.typing import Subprotocol
 
 from liveshop.app import Liveshop
 from liveshop.kernel.ids import ShowId, VariantId
+from liveshop.orders.status_link import token_of
 
 TITLE = "An evening with mugs"
 PATIENCE = 10.0
@@ -98,16 +99,6 @@ async def test_an_invitation_is_to_one_rehearsal(
     assert (answer.status, answer.json["code"]) == (403, "bad_invitation")
 
 
-async def test_a_crowd_may_come_in_from_one_address(
-    site: Api, site_shop: Liveshop, show_id: ShowId
-) -> None:
-    code = (await site_shop.shows.rehearsals.invite(show_id)).code
-    body = {"invitation": code}
-    for _ in range(30):
-        coming = (site.call("POST", "/api/rehearsals/guests", body) for _ in range(100))
-        assert {status for status, _ in await asyncio.gather(*coming)} == {201}
-
-
 async def test_strangers_find_nothing_of_it_anywhere(
     site: Api, site_shop: Liveshop, show_id: ShowId, mug: Any
 ) -> None:
@@ -153,3 +144,18 @@ async def test_the_page_is_for_who_has_the_invitation(
     assert "og:title" not in page.text
     assert page.headers["Referrer-Policy"] == "no-referrer"
     assert page.headers["X-Robots-Tag"] == "noindex"
+
+
+async def test_the_page_of_an_order_says_what_it_is(
+    site: Api, site_shop: Liveshop, show_id: ShowId, mug: Any
+) -> None:
+    variant_id = VariantId(mug.variants[0].id)
+    order = await bought(site_shop, await guest_of(site_shop, show_id), show_id, variant_id)
+    path = f"/o/{token_of(order.id, builders.SECRET)}"
+    page = await site.fetch("GET", path)
+    assert page.status == 200
+    assert "Rehearsal: nothing is sold" in page.text
+    assert "<form" not in page.text
+    assert (await site.fetch("GET", f"{path}/invoice")).status == 404
+    await site_shop.shows.change_state(show_id, "scheduled")
+    assert (await site.fetch("GET", path)).status == 404

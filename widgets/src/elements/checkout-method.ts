@@ -6,6 +6,9 @@ import type { Speaker } from "../ui/price";
 
 export const TEST_CARD = "4242 4242 4242 4242";
 
+/** Whether it is paid with a card of ours that is none: in the sandbox, or in a rehearsal. */
+export const takesTestCard = (method: string | null): boolean => method === "sandbox" || method === "rehearsal";
+
 /** "4242 4242 4242 4242" as it is typed. */
 export function spaced(typed: string): string {
   return typed.replace(/\D/g, "").slice(0, 19).replace(/(.{4})(?=.)/g, "$1 ");
@@ -62,6 +65,10 @@ function stripeFields({ fieldsError, loadFields }: MethodChoice, by: Speaker): T
   </div>`;
 }
 
+function wordsOf(method: string): string {
+  return takesTestCard(method) ? "sandbox" : method;
+}
+
 export function methodCards(choice: MethodChoice, by: Speaker): TemplateResult {
   const { methods, chosen } = choice;
   return html`<div class="methods" role="radiogroup" aria-label=${by.t("checkout.payment")}>
@@ -76,10 +83,10 @@ export function methodCards(choice: MethodChoice, by: Speaker): TemplateResult {
             .checked=${id === chosen}
             @change=${() => choice.choose(id)}
           />
-          <span class="what">${by.t(`checkout.method.${id}`)}<small>${by.t(`checkout.method.${id}_hint`)}</small></span>
+          <span class="what">${by.t(`checkout.method.${wordsOf(id)}`)}<small>${by.t(`checkout.method.${wordsOf(id)}_hint`)}</small></span>
           ${test ? html`<span class="badge badge-warn">TEST</span>` : nothing}
         </label>
-        ${id !== chosen ? nothing : id === "sandbox" ? testCard(choice, by) : id === "stripe" ? stripeFields(choice, by) : nothing}
+        ${id !== chosen ? nothing : takesTestCard(id) ? testCard(choice, by) : id === "stripe" ? stripeFields(choice, by) : nothing}
       </div>`,
     )}
   </div>`;

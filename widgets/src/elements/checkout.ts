@@ -14,7 +14,7 @@ import { contactLine, contactSections, type ContactForm } from "./checkout-conta
 import { deliveryCards, deliveryLine, firstOf, isSame, wishOf } from "./checkout-delivery";
 import { wrongWith, type Field } from "./checkout-fields";
 import { addressOf, keepForm, recallForm, wrongOf, type Values } from "./checkout-form";
-import { methodCards } from "./checkout-method";
+import { methodCards, takesTestCard } from "./checkout-method";
 import { fieldsOf } from "./checkout-stripe";
 import { checkoutStyles } from "./checkout-styles";
 import { changed, summary, type Earlier } from "./checkout-summary";
@@ -93,7 +93,7 @@ export class LsCheckout extends Part {
 
   private isCompact(section: Section): boolean {
     if (!this.known || this.opened.has(section)) return false;
-    if (section === "payment") return this.method !== "sandbox" && this.method !== "stripe";
+    if (section === "payment") return !takesTestCard(this.method) && this.method !== "stripe";
     // Who collected last time has told no address yet.
     return section !== "contact" || Object.keys(wrongOf(this, this.isPickup)).length === 0;
   }
@@ -165,7 +165,7 @@ export class LsCheckout extends Part {
   }
 
   private checkCard(): string {
-    if (this.method !== "sandbox") return "";
+    if (!takesTestCard(this.method)) return "";
     return /^\d{12,19}$/.test(this.card.replace(/\s/g, "")) ? "" : this.t("checkout.bad.card");
   }
 
@@ -264,7 +264,7 @@ export class LsCheckout extends Part {
       expected_lines: quote.lines.map(({ variant_id, quantity }) => ({ variant_id, quantity })),
       email: this.values.email.trim(),
       address: addressOf(this.values, this.isPickup ? quote.country : this.country, this.isPickup),
-      payment: method === "sandbox" ? { method, card_number: this.card.replace(/\s/g, "") } : { method },
+      payment: takesTestCard(method) ? { method, card_number: this.card.replace(/\s/g, "") } : { method },
       show_id: this.session.showId,
       language: this.session.language,
       delivery: this.chosen,

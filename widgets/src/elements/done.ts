@@ -213,9 +213,10 @@ export class LsDone extends Part {
       <div class="top" role="status">
         <span class="tick ${lost ? "sad" : ""}">${icon(lost ? "info" : "check")}</span>
         <h3>${lost ? t("done.lost_title") : t("done.thanks", { name: order.address.name.split(" ")[0] ?? "" })}</h3>
-        <p>${t(lost ? "done.lost" : order.state === "pending" ? "done.pending" : this.session.shop?.reminders ? "done.mailed" : "done.mail", { email: order.email })}</p>
+        ${order.is_rehearsal ? html`<ls-rehearsal .session=${this.session}></ls-rehearsal>` : nothing}
+        <p ?hidden=${order.is_rehearsal}>${t(lost ? "done.lost" : order.state === "pending" ? "done.pending" : this.session.shop?.reminders ? "done.mailed" : "done.mail", { email: order.email })}</p>
       </div>
-      ${lost ? nothing : html`${this.promise()}${this.pickup()}`}
+      ${lost || order.is_rehearsal ? nothing : html`${this.promise()}${this.pickup()}`}
       <p class="number">${t("done.number")}<b data-testid="order-number">${order.number}</b></p>
       ${this.link()}
       ${stepsTo(order.total, order.explanation, order.taxes, this)}
