@@ -173,7 +173,7 @@ class Buyer:
             },
             "payment": {
                 "method": world.target.method,
-                "card_number": _TEST_CARD if world.target.method == "sandbox" else None,
+                "card_number": None if world.target.method == "invoice" else _TEST_CARD,
             },
             "show_id": world.target.show_id,
         }

@@ -75,6 +75,11 @@ class Line:
     def close_code(self) -> int:
         return self._connection.close_code or BROKEN_OFF
 
+    @property
+    def close_words(self) -> str:
+        reason = self._connection.close_reason
+        return f"closed with {self.close_code}{f' ({reason})' if reason else ''}"
+
     async def ask(self, type_: str, **given: Any) -> None:
         """Send a command. Raises CommandRefused, Unanswered."""
         self._last_id += 1

@@ -7,13 +7,13 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from liveshop.crowd.plan import Plan
-from liveshop.crowd.shop import NoAnswer, Refused, Shop, understood
+from liveshop.crowd.shop import Guest, NoAnswer, Refused, Shop, understood
 from liveshop.kernel.ids import has_prefix
 
 _T = TypeVar("_T")
 _ON = ("live", "rehearsal")
-_TEST_METHODS = ("sandbox",)
-"""Payment methods that only a server in mode demo or test has."""
+_TEST_METHODS = ("rehearsal", "sandbox")
+"""Payment methods that take no money: of a rehearsal, and of a server in mode demo or test."""
 _METHODS = (*_TEST_METHODS, "invoice")
 """With which a buyer here can pay, the best first."""
 
@@ -76,41 +76,46 @@ async def look(plan: Plan) -> Target:
     base = plan.addresses[0]
     shop = Shop(None)
     try:
-        told = await _ask(shop, base, "/api/shop", _Shop)
-        show = await _show(shop, base, plan)
+        guest = await _invited(shop, base, plan) if plan.invitation else Guest("")
+        told = await _ask(shop, base, "/api/shop", _Shop, guest.token)
+        show = await _show(shop, base, plan.show_id or guest.show_id, guest.token)
     finally:
         await shop.close()
     if show.state not in _ON:
         raise CannotStart(_not_on(show))
     method, country = "", ""
     if plan.buyers:
-        method, country = _payment(plan, told, show)
+        method, country = _payment(plan, told)
     return Target(show.id, show.title, show.state, told.name, method, country)
 
 
-async def _show(shop: Shop, base: str, plan: Plan) -> _Show:
-    if not plan.show_id:
-        listed = await _ask(shop, base, "/api/shows?state=live", _Shows)
-        if not listed.shows:
-            raise CannotStart(
-                f"No show is live at {base}. Start one; or name one with --show, and for a "
-                "rehearsal give the invitation from the studio with --invite."
-            )
-        if len(listed.shows) > 1:
-            names = "\n".join(f"  {show.id}  {show.title}" for show in listed.shows)
-            raise CannotStart(f"Several shows are live; choose one with --show:\n{names}")
-        return listed.shows[0]
-    if not has_prefix(plan.show_id, "shw"):
-        raise CannotStart(f"{plan.show_id} is no show's id, such as shw_01K…")
-    token = ""
-    if plan.invitation:
-        try:
-            token = await shop.guest(base, plan.show_id, plan.invitation)
-        except Refused as error:
-            raise CannotStart(f"The invitation does not hold: {error}") from error
-        except NoAnswer as error:
-            raise CannotStart(_away(base, error)) from error
-    return await _ask(shop, base, f"/api/shows/{plan.show_id}", _Show, token)
+async def _invited(shop: Shop, base: str, plan: Plan) -> Guest:
+    try:
+        guest = await shop.guest(base, plan.invitation)
+    except Refused as error:
+        raise CannotStart(f"The invitation does not hold: {error}") from error
+    except NoAnswer as error:
+        raise CannotStart(_away(base, error)) from error
+    if plan.show_id and guest.show_id != plan.show_id:
+        raise CannotStart(f"The invitation is to another show: {guest.show_id}.")
+    return guest
+
+
+async def _show(shop: Shop, base: str, show_id: str, token: str) -> _Show:
+    if show_id:
+        if not has_prefix(show_id, "shw"):
+            raise CannotStart(f"{show_id} is no show's id, such as shw_01K…")
+        return await _ask(shop, base, f"/api/shows/{show_id}", _Show, token)
+    listed = await _ask(shop, base, "/api/shows?state=live", _Shows)
+    if not listed.shows:
+        raise CannotStart(
+            f"No show is live at {base}. Start one; or name one with --show, and for a rehearsal "
+            "give the invitation from the studio with --invite."
+        )
+    if len(listed.shows) > 1:
+        names = "\n".join(f"  {show.id}  {show.title}" for show in listed.shows)
+        raise CannotStart(f"Several shows are live; choose one with --show:\n{names}")
+    return listed.shows[0]
 
 
 async def _ask(shop: Shop, base: str, path: str, type_: type[_T], token: str = "") -> _T:
@@ -152,19 +157,17 @@ def _not_on(show: _Show) -> str:
     )
 
 
-def _payment(plan: Plan, shop: _Shop, show: _Show) -> tuple[str, str]:
+def _payment(plan: Plan, shop: _Shop) -> tuple[str, str]:
     """Never by accident: orders of a production server take real stock and send real mail."""
     if not plan.buy:
         raise CannotStart("Buyers place orders. If that is meant, say so with --buy.")
-    shipping = [method.id for method in shop.payment_methods if "ship" in method.deliveries]
-    offered = [method.id for method in shop.payment_methods]
-    is_trial = shop.demo or any(method in _TEST_METHODS for method in offered)
-    if show.state != "rehearsal" and not is_trial:
+    offered = [method.id for method in shop.payment_methods if "ship" in method.deliveries]
+    known = [method for method in _METHODS if method in offered]
+    if not shop.demo and not any(method in _TEST_METHODS for method in known):
         raise CannotStart(
             f"“{shop.name}” sells for real: its orders would take stock and be delivered. Buyers "
-            "go to a show in rehearsal, or to a server in mode demo or test."
+            "go to a show in rehearsal, by its invitation, or to a server in mode demo or test."
         )
-    known = [method for method in _METHODS if method in shipping]
     if not known:
         raise CannotStart(
             f"A buyer here pays by {' or '.join(_METHODS)}; “{shop.name}” offers "

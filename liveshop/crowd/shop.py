@@ -62,6 +62,13 @@ class Snapshot(msgspec.Struct):
     products: msgspec.Raw
 
 
+class Guest(msgspec.Struct):
+    """`show_id`: of a rehearsal's guest, who is one nowhere else."""
+
+    token: str
+    show_id: str = ""
+
+
 class Shop:
     """One source address. Close it with `close`."""
 
@@ -110,17 +117,13 @@ class Shop:
         raw = await self.call("GET", f"{base}/api/shows/{show_id}/snapshot", token=token)
         return understood(raw, Snapshot)
 
-    async def guest(self, base: str, show_id: str, invitation: str) -> str:
-        """A new guest's token; with an `invitation` one who takes part in the rehearsal. Raises
-        NoAnswer, Refused."""
+    async def guest(self, base: str, invitation: str) -> Guest:
+        """A new guest; with an `invitation` one who takes part in that rehearsal. Raises NoAnswer,
+        Refused."""
         path, body = "/api/guests", None
         if invitation:
-            path, body = f"/api/shows/{show_id}/rehearsal/guests", {"invitation": invitation}
-        return understood(await self.call("POST", f"{base}{path}", body), _Token).token
-
-
-class _Token(msgspec.Struct):
-    token: str
+            path, body = "/api/rehearsals/guests", {"invitation": invitation}
+        return understood(await self.call("POST", f"{base}{path}", body), Guest)
 
 
 def understood(raw: bytes, type_: type[_T]) -> _T:

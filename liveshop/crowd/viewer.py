@@ -147,9 +147,7 @@ class Viewer:
         try:
             if self._takes_part and not self.token:
                 shop = world.shop_of(self.person)
-                self.token = await shop.guest(
-                    self.base, world.target.show_id, world.plan.invitation
-                )
+                self.token = (await shop.guest(self.base, world.plan.invitation)).token
             if self._is_new:
                 snapshot = await self._load()
                 self.sequence.begin(snapshot.epoch, snapshot.offset)
@@ -191,7 +189,7 @@ class Viewer:
             raise
         if raw is None:
             self._refuse(line.close_code)
-            raise _NotIn(f"socket: closed with {line.close_code}")
+            raise _NotIn(f"socket: {line.close_words}")
         hello = self._world.frames.read(raw)
         if not isinstance(hello, Own) or hello.t != "hello":
             line.lose()

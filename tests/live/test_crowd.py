@@ -7,13 +7,16 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import builders
+import msgspec
 import pytest
 from lying_shop import SHOW, lying_shop
 
 from liveshop.app import Liveshop, listening, wire
 from liveshop.crowd import CannotStart, Plan, Report, Tick, run_crowd
 from liveshop.kernel.clock import SystemClock
+from liveshop.shows.wire import ShowInput
 from liveshop.storage import Database
 
 
@@ -124,6 +127,26 @@ async def test_a_crowd_watches_writes_and_buys_and_finds_everything_in_order(hou
     whole = [record for record in report.records if record.runs]
     assert len(whole) >= 25
     assert all(record.is_complete for record in report.records)
+
+
+async def test_a_host_practises_with_a_crowd_that_takes_no_real_stock(house: House) -> None:
+    shop = house.shop
+    vase = await builders.product(shop, title="Vase", stock=2)
+    created = await shop.shows.create_show(ShowInput(title="Soon", product_ids=[vase.id]))
+    await shop.shows.change_state(created.id, "rehearsal")
+    plan = plan_for(house.url, chatters=5, buyers=3, buy=True, seconds=1.2)
+    async with aiohttp.ClientSession() as client:
+        host = {"Authorization": f"Bearer {await builders.staff_key(shop, 'host')}"}
+        path = f"{house.url}/api/shows/{created.id}/rehearsal/invite"
+        async with client.post(path, headers=host) as answer:
+            code = (await answer.json())["code"]
+    report = await run_crowd(msgspec.structs.replace(plan, invitation=code))
+    assert report.ok, report.verdict
+    assert (report.show_id, report.joins.came_in) == (created.id, 5)
+    assert (report.orders.placed, report.orders.refused) == (2, {"out_of_stock": 1})
+    assert await builders.available(shop, vase.variants[0].id) == 2
+    with pytest.raises(CannotStart, match="The invitation does not hold"):
+        await run_crowd(msgspec.structs.replace(plan, invitation=code[:-1] + "~"))
 
 
 async def test_everybody_comes_back_when_the_server_was_restarted_and_nobody_missed_a_word(
