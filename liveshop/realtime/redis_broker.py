@@ -79,12 +79,16 @@ class RedisBroker:
     # -- all the time
 
     async def run(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._again_and_again(self._read_on))
-            tasks.create_task(self._again_and_again(self._beat))
+        self._link.is_watched = True
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._again_and_again(self._read_on))
+                tasks.create_task(self._again_and_again(self._beat))
+        finally:
+            self._link.is_watched = False
 
     async def ping(self) -> None:
-        await self._link.call_now(scripts.NEWEST, self.node)
+        await self._link.call(scripts.NEWEST, self.node)
 
     async def close(self) -> None:
         """Leave, so that nobody waits for this node. Debts that cannot be paid are left to those
@@ -202,7 +206,11 @@ class RedisBroker:
         """Say anew what is intended here, after something was said that may not have been heard."""
         self._is_stated = True
         given = [text for room, count in self._intents.items() for text in (room, count)]
-        await self._link.call_now(scripts.RESTATE, self.node, *given)
+        try:
+            await self._link.call_now(scripts.RESTATE, self.node, *given)
+        except BaseException:
+            self._is_stated = False
+            raise
 
     def _take_back_all(self, rooms: Collection[str]) -> None:
         for room in rooms:
@@ -224,15 +232,15 @@ class RedisBroker:
     # -- logs
 
     async def append(self, room: str, drafts: Sequence[Draft]) -> Position:
-        if room in self._debts:
-            await self._pay_or_owe(room)
         self._appends += 1
         name = f"{self.node}.{self._appends}"
-        asked = self._places.question(room)
         events: list[str | bytes] = []
         for draft in drafts:
             events += [draft.type, rfc3339(draft.at), draft.data, draft.sampled_by]
         try:
+            if room in self._debts:
+                await self._renew(room)
+            asked = self._places.question(room)
             epoch, offset = await self._link.call(
                 scripts.APPEND,
                 *(room, new_secret(6), self.node, name, self._log_size, MAX_BYTES),
@@ -248,8 +256,12 @@ class RedisBroker:
         return position
 
     async def renew(self, room: str, *, name: str = "") -> Position:
-        self._debts.add(room, Debt(names=[name]) if name else Debt(is_due=True))
-        return await self._pay_or_owe(room)
+        self._owe(room, Debt(names=[name]) if name else Debt(is_due=True))
+        return await self._renew(room)
+
+    async def _renew(self, room: str) -> Position:
+        self._link.refuse_while_away()
+        return await self._pay(room)
 
     async def position(self, room: str) -> Position:
         position = await self._position(room)
@@ -308,9 +320,9 @@ class RedisBroker:
 
     async def _pay_all(self) -> None:
         for room in self._debts:
-            await self._pay_or_owe(room)
+            await self._pay(room)
 
-    async def _pay_or_owe(self, room: str) -> Position:
+    async def _pay(self, room: str) -> Position:
         debt = self._debts.take(room)
         asked = self._places.question(room)
         given: list[str | int] = [room, new_secret(6), self.node, debt.intents, int(debt.is_due)]

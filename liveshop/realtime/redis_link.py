@@ -1,8 +1,8 @@
 """The way to one Redis: calls that end soon, whatever becomes of it, and the question whether it
 is still the one it was.
 
-Every fault is `BrokerAway` to the caller. After one, calls fail at once for a moment, so that
-nobody waits in vain behind others who do.
+Every fault is `BrokerAway` to the caller. From then on calls fail at once, so that nobody waits in
+vain, until somebody in the background was answered (`is_watched`), or else for a moment.
 """
 
 import asyncio
@@ -60,19 +60,22 @@ class Link:
         self.answer_seconds = answer_seconds
         self._monotonic = monotonic
         self._places = asyncio.Semaphore(_AT_ONCE)
+        self.is_watched = False
+        """Whether somebody goes on asking in the background."""
         self._away_until = 0.0
         self._away_since: float | None = None
         self._reminded = 0.0
 
     async def call(self, script: Script, *arguments: str | bytes | int) -> Any:
         """What the script returns; a few at once, the others wait. Raises BrokerAway."""
-        self._refuse_while_away()
+        self.refuse_while_away()
         async with self._places:
+            self.refuse_while_away()
             return await self.call_now(script, *arguments)
 
     async def call_now(self, script: Script, *arguments: str | bytes | int) -> Any:
-        """The same past those who wait: a node under load is not a dead one. Raises BrokerAway."""
-        self._refuse_while_away()
+        """For the background: also while it is away, and past those who wait, because a node under
+        load is not a dead one. Raises BrokerAway."""
         try:
             async with asyncio.timeout(self.answer_seconds):
                 answer = await self._run(script, arguments)
@@ -133,8 +136,11 @@ class Link:
             _log.info("rooms_back", seconds=round(self._monotonic() - self._away_since, 1))
         self._away_since, self._away_until = None, 0.0
 
-    def _refuse_while_away(self) -> None:
-        if self._monotonic() < self._away_until:
+    def refuse_while_away(self) -> None:
+        """Raises BrokerAway."""
+        if self._away_since is None:
+            return
+        if self.is_watched or self._monotonic() < self._away_until:
             raise _away()
 
     async def _run(self, script: Script, arguments: tuple[str | bytes | int, ...]) -> Any:
