@@ -3,6 +3,7 @@
 Per node on purpose: a limit protects a node's work, it is not a promise to anybody.
 """
 
+import math
 from collections import OrderedDict
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ class RateLimiter:
     def __init__(self, limit: RateLimit, *, max_keys: int = 50_000) -> None:
         self._limit = limit
         self._max_keys = max_keys
+        self._full_after = limit.burst / limit.per_second if limit.per_second else math.inf
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def wait_seconds(self, key: str, now: float, *, cost: float = 1.0) -> float:
@@ -33,9 +35,18 @@ class RateLimiter:
         wait = 0.0 if tokens >= cost else (cost - tokens) / self._limit.per_second
         # The later moment, so that a wall clock set back refills nothing twice.
         self._buckets[key] = (tokens - cost if wait == 0.0 else tokens, max(at, now))
-        while len(self._buckets) > self._max_keys:
-            self._buckets.popitem(last=False)
+        self._forget(now)
         return wait
+
+    def _forget(self, now: float) -> None:
+        """A bucket that is full again says nothing; the longest unused stands first."""
+        full_since = now - self._full_after
+        while self._buckets:
+            if len(self._buckets) <= self._max_keys:
+                _, at = next(iter(self._buckets.values()))
+                if at >= full_since:
+                    return
+            self._buckets.popitem(last=False)
 
     def check(self, key: str, now: float, detail: str) -> None:
         """Raises RateLimited with `retry_after`."""
