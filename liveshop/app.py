@@ -92,6 +92,7 @@ from liveshop.shows.model import (
     AudienceChanged,
     RehearsalEnded,
     RehearsalStarted,
+    Show,
     ShowEnded,
     ShowStarted,
 )
@@ -511,7 +512,7 @@ def wire(
         metrics=metrics,
     )
 
-    async def door(show_id: str) -> Judge:
+    async def door(show_id: str) -> Judge[Show]:
         return await shows.door(ShowId(show_id))
 
     doors = Doors(door, hub.mark)
@@ -594,7 +595,7 @@ def wire(
         *stage.endpoints,
         *shelf_codes.endpoints(catalog, shows, settings.public_url),
         *chat_http.endpoints(chat, stage.replays.chat_span),
-        *chat_snapshot.endpoints(database, shows, chat, hub),
+        *chat_snapshot.endpoints(database, shows, chat, hub, doors),
         *checkout_http.endpoints(carts, orders, waitlist, settings),
         *payment_http.endpoints(orders),
         *hooks_http.endpoints(inbox),

@@ -12,31 +12,33 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from liveshop.web.access import Principal
 
 KEPT_SECONDS = 1.0
 _MAX_ROOMS = 1000
 
-RoomAccess = Callable[[str, Principal], Awaitable[None]]
+T = TypeVar("T")
+RoomAccess = Callable[[str, Principal], Awaitable[object]]
 """`(show_id, principal)`: raises a ShopError when there is no such show for this principal."""
-Judge = Callable[[Principal], object]
-"""Raises a ShopError when there is no such show for this principal."""
-Look = Callable[[str], Awaitable[Judge]]
+Judge = Callable[[Principal], T]
+"""The show as this principal may know of it. Raises a ShopError when there is none for him."""
+Look = Callable[[str], Awaitable[Judge[T]]]
 """`show_id` -> what decides about it as it is now."""
 
 
 @dataclass(slots=True)
-class _Kept:
+class _Kept(Generic[T]):
     mark: int
     begun: float
-    judge: "asyncio.Future[Judge]"
+    judge: "asyncio.Future[Judge[T]]"
 
 
-class Doors:
+class Doors(Generic[T]):
     def __init__(
         self,
-        look: Look,
+        look: Look[T],
         mark: Callable[[str], int | None],
         *,
         monotonic: Callable[[], float] = time.monotonic,
@@ -44,18 +46,18 @@ class Doors:
         self._look = look
         self._mark = mark
         self._monotonic = monotonic
-        self._kept: dict[str, _Kept] = {}
+        self._kept: dict[str, _Kept[T]] = {}
 
-    async def check(self, show_id: str, who: Principal) -> None:
-        """Raises a ShopError when there is no such show for this principal."""
+    async def check(self, show_id: str, who: Principal) -> T:
+        """The show. Raises a ShopError when there is none for this principal."""
         mark = self._mark(show_id)
         if mark is None:
             judge = await self._look(show_id)
         else:
             judge = await self._shared(show_id, mark)
-        judge(who)
+        return judge(who)
 
-    async def _shared(self, show_id: str, mark: int) -> Judge:
+    async def _shared(self, show_id: str, mark: int) -> Judge[T]:
         now = self._monotonic()
         kept = self._kept.get(show_id)
         if kept is None or kept.mark != mark or now - kept.begun > KEPT_SECONDS:
@@ -67,7 +69,7 @@ class Doors:
         # Shielded: one who goes away must not take the others' answer along.
         return await asyncio.shield(kept.judge)
 
-    def _forget_failed(self, show_id: str, done: "asyncio.Future[Judge]") -> None:
+    def _forget_failed(self, show_id: str, done: "asyncio.Future[Judge[T]]") -> None:
         kept = self._kept.get(show_id)
         if kept is not None and kept.judge is done and (done.cancelled() or done.exception()):
             del self._kept[show_id]

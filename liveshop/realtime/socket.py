@@ -87,7 +87,7 @@ class RoomSocket:
         *,
         commands: Iterable[CommandSpec],
         bearer: Bearer,
-        doors: Doors,
+        doors: Doors[Any],
     ) -> None:
         self._hub = hub
         self._kit = kit
@@ -101,6 +101,8 @@ class RoomSocket:
         self._open = 0
         self._nobody_left = asyncio.Event()
         self._going_down = False
+        self._has_others = False
+        """There are other nodes, which newcomers go to."""
 
     @property
     def commands(self) -> Mapping[str, CommandSpec]:
@@ -108,6 +110,9 @@ class RoomSocket:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         check_handshake(request)
+        if self._has_others:
+            # By status: so a load balancer that asks nobody else for it passes this node over.
+            raise Unavailable("This node is about to stop; another one answers.", retry_after=1)
         ws = web.WebSocketResponse(
             protocols=(SUBPROTOCOL,),
             autoping=False,
@@ -132,7 +137,7 @@ class RoomSocket:
 
     async def drain(self, seconds: float) -> None:
         """Let nobody in any more, and send everybody to other nodes over so long."""
-        self._going_down = True
+        self._going_down = self._has_others = True
         await self._hub.send_away(CloseCode.GOING_DOWN, seconds=seconds)
 
     async def shutdown(self, seconds: float) -> None:

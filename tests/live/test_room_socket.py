@@ -107,7 +107,7 @@ async def test_who_was_let_in_just_before_the_show_closed_is_not_told_of_it(
     """The room is sent away while he is at its door: nobody would send him away after that."""
     is_closed = False
 
-    async def look(_show_id: str) -> Judge:
+    async def look(_show_id: str) -> Judge[None]:
         was_closed = is_closed
 
         def judge(_who: Principal) -> None:
@@ -409,3 +409,15 @@ def test_two_commands_of_one_name_are_refused(gate: Gate) -> None:
 
     with pytest.raises(ValueError, match="two commands are called"):
         asyncio.run(build())
+
+
+async def test_a_node_that_drains_leaves_newcomers_to_the_load_balancer() -> None:
+    async with room_server() as server:
+        async with server.connect() as client:
+            await client.recv()
+            await server.socket.drain(0.0)
+            assert await close_code(client) == CloseCode.GOING_DOWN
+        with pytest.raises(InvalidStatus) as refused:
+            async with server.connect():
+                pass
+        assert refused.value.response.status_code == 503
