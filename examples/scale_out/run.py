@@ -96,13 +96,12 @@ def main() -> int:
         except KeyboardInterrupt:
             return 130
         if given.json:
-            told["pids"] = {part.name: part.pid for part in parts}
             sys.stdout.write(json.dumps(told) + "\n")
             sys.stdout.flush()
         else:
             _show(setup, told)
         try:
-            return _watched(parts)
+            return _watched(parts, setup.state / "pids.json")
         except KeyboardInterrupt:
             _say("\nEnding; the data is kept.")
     return 0
@@ -493,6 +492,7 @@ def _furnished(setup: Setup) -> dict[str, Any]:
         ],
         "varnish": f"http://127.0.0.1:{setup.ports['varnish']}",
         "state": str(setup.state),
+        "pids": str(setup.state / "pids.json"),
     }
 
 
@@ -518,6 +518,7 @@ def _show(setup: Setup, told: dict[str, Any]) -> None:
         ("  one at a time", "  ".join(told["node_ingests"])),
         ("Varnish", told["varnish"]),
         ("settings, logs", told["state"]),
+        ("processes", told["pids"]),
     ]
     lines = "\n".join(f"  {what:<18}{where}" for what, where in rows)
     sys.stdout.write(
@@ -527,8 +528,16 @@ def _show(setup: Setup, told: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def _watched(parts: list[Part]) -> int:
+def _watched(parts: list[Part], pids: Path) -> int:
+    """`pids`: where it stands which process is which, as long as they live."""
+    written: dict[str, int | None] = {}
     while True:
+        now = {part.name: part.pid for part in parts}
+        if now != written:
+            unfinished = pids.with_suffix(".new")
+            unfinished.write_text(json.dumps(now), encoding="utf-8")
+            unfinished.replace(pids)
+            written = now
         for part in parts:
             try:
                 for line in part.look():

@@ -4,12 +4,13 @@ them. Video and chat go on when the node dies that a show's encoder was connecte
 import asyncio
 import json
 import os
+import random
 import signal
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from slow.counterparts import need
 from video_builders import decode_pictures
 from video_house import free_ports
 from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 pytestmark = pytest.mark.slow
 
@@ -47,6 +49,20 @@ class Example:
     @property
     def nodes(self) -> list[str]:
         return list(self.told["nodes"])
+
+    def signal(self, part: str, number: signal.Signals) -> int:
+        """To a part's process; its pid."""
+        pids = json.loads(Path(self.told["pids"]).read_text(encoding="utf-8"))
+        os.kill(pids[part], number)
+        return int(pids[part])
+
+    async def until_started_anew(self, part: str, *, but: int) -> None:
+        async with asyncio.timeout(_BACK_WITHIN):
+            while True:
+                text = await asyncio.to_thread(Path(self.told["pids"]).read_text)
+                if json.loads(text)[part] != but:
+                    return
+                await asyncio.sleep(0.1)  # between two looks
 
     def encoder(self, server: str) -> publisher.Publisher:
         return publisher.start(f"{server}/{self.told['stream_key']}", *_SIZE)
@@ -135,13 +151,16 @@ class Viewer:
         return found
 
     async def pictures(self) -> int:
-        """How many can be decoded of the newest whole segment."""
+        """How many can be decoded of the newest whole segments, the first of which may begin with
+        a picture that needs those before it."""
         assert self.last is not None
-        segment = self.last.complete[-1]
-        init_status, init = await self.get(f"video/{segment.init}")
-        status, media = await self.get(f"video/{segment.uri}")
-        assert (init_status, status) == (200, 200)
-        return len(decode_pictures(init + media))
+        newest = self.last.complete[-1]
+        segments = [one for one in self.last.complete[-4:] if one.init == newest.init]
+        files = [
+            await self.get(f"video/{name}") for name in (newest.init, *(s.uri for s in segments))
+        ]
+        assert {status for status, _ in files} == {200}
+        return len(decode_pictures(b"".join(body for _, body in files)))
 
     async def until_playing(self, seconds: float, *, after: Playlist | None = None) -> Playlist:
         """A playlist with pictures, which go on; newer ones than those of `after`."""
@@ -222,7 +241,7 @@ async def test_video_and_chat_go_on_when_the_node_dies_that_the_encoder_was_conn
             before = await through.until_playing(_BACK_WITHIN)
             await other.until_playing(_BACK_WITHIN)
             # Redis has no hand in video; rooms wait for it, and go on.
-            os.kill(example.told["pids"]["Redis"], signal.SIGKILL)
+            example.signal("Redis", signal.SIGKILL)
             for viewer in (through, other):
                 await viewer.until_playing(_BACK_WITHIN)
             assert through.breaks == other.breaks == 0
@@ -239,7 +258,7 @@ async def test_video_and_chat_go_on_when_the_node_dies_that_the_encoder_was_conn
                     await _said(frames, "from the second node")
                 place = _place(of_ada)
 
-                os.kill(example.told["pids"]["node-1"], signal.SIGKILL)
+                example.signal("node-1", signal.SIGKILL)
                 killed_at = time.monotonic()
                 await of_ada.closed()
                 # He comes back by nginx to whichever node lives, and has missed nothing.
@@ -276,6 +295,90 @@ async def test_video_and_chat_go_on_when_the_node_dies_that_the_encoder_was_conn
             raise
         finally:
             encoder.close()
+
+
+@dataclass
+class Loyal:
+    """Somebody who comes back, by nginx, whenever he is sent away."""
+
+    example: Example
+    token: str
+    place: tuple[str, int] | None = None
+    offsets: list[int] = field(default_factory=list)
+    codes: list[int | None] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    to_say: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+
+    async def stay(self) -> None:
+        while True:
+            try:
+                async with _seat(self.example, self.example.url, self.token, self.place) as frames:
+                    await frames.saw_type("hello")
+                    self.place = _place(frames) if self.place is None else self.place
+                    await self._attend(frames)
+                    self.codes.append(frames.code)
+            except InvalidStatus as error:
+                self.refused.append(str(error))
+            except GONE as error:
+                self.refused.append(repr(error))
+            await asyncio.sleep(random.uniform(0.05, 0.5))  # as clients do: not all at once
+
+    async def _attend(self, frames: Frames) -> None:
+        read = 0
+        while frames.code is None:
+            if self.to_say and "ok" in await frames.ask("chat.send", text=self.to_say[0]):
+                self.said.append(self.to_say.pop(0))
+            read = self._take(frames, read)
+            await asyncio.sleep(0.05)  # between two looks
+        self._take(frames, read)
+
+    def _take(self, frames: Frames, read: int) -> int:
+        news = frames.frames[read:]
+        assert all(one.get("t") != "resume_failed" for one in news), news
+        for one in news:
+            if "o" in one:
+                self.offsets.append(one["o"])
+                assert self.place is not None
+                self.place = (self.place[0], one["o"])
+        return read + len(news)
+
+
+async def test_a_rolling_restart_is_missed_by_nobody(example: Example) -> None:
+    async with _client() as client:
+        loyal = [Loyal(example, await _guest(client, example.url)) for _ in range(20)]
+    talker = loyal[0]
+    staying = [asyncio.create_task(one.stay()) for one in loyal]
+    try:
+        async with asyncio.timeout(_BACK_WITHIN):
+            while any(one.place is None for one in loyal):
+                await asyncio.sleep(0.05)  # until all are in
+        for part in ("node-1", "node-2"):
+            talker.to_say.append(f"before {part}")
+            ended = example.signal(part, signal.SIGTERM)
+            for turn in range(3):
+                await asyncio.sleep(2.5)  # as often as one may speak
+                talker.to_say.append(f"{part} drains, {turn}")
+            await example.until_started_anew(part, but=ended)
+            number = int(part[-1]) - 1
+            async with _client() as client:
+                await _until_ready(client, example.nodes[number])
+        talker.to_say.append("at last")
+        async with asyncio.timeout(_BACK_WITHIN):
+            while talker.to_say or any(one.offsets[-1:] != talker.offsets[-1:] for one in loyal):
+                await asyncio.sleep(0.1)  # until all have read it
+    finally:
+        for task in staying:
+            task.cancel()
+        ended_by = await asyncio.gather(*staying, return_exceptions=True)
+    assert {type(one) for one in ended_by} == {asyncio.CancelledError}, ended_by
+    # Each was sent away by each node he was on, found the other one at once, and missed nothing.
+    assert {code for one in loyal for code in one.codes} == {4001}
+    assert [one.refused for one in loyal if one.refused] == []
+    for one in loyal:
+        first, last = one.offsets[0], one.offsets[-1]
+        assert one.offsets == list(range(first, last + 1))
+    assert len(talker.said) == 9
 
 
 async def test_varnish_keeps_nothing_that_is_somebodys(example: Example) -> None:
