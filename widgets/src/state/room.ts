@@ -238,8 +238,8 @@ export class RoomClient extends EventTarget {
       },
       (error: unknown) => {
         this.buffer = null;
-        if (error instanceof ApiProblem && error.code === CUSTOMERS_ONLY) {
-          // It became a show for customers while we were here.
+        if (error instanceof ApiProblem && error.status === 403) {
+          // It became a show for customers while we were here, or its rehearsal is over.
           this.state = null;
           this.drop();
           this.failed(error);
