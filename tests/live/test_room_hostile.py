@@ -316,6 +316,35 @@ async def test_a_megabyte_a_second_holds_nobody_up(server: RoomServer, piece: by
         await asyncio.wait({reading})
 
 
+async def test_one_address_cannot_take_every_place() -> None:
+    """What comes from it beyond its share is sent away at once; others do not notice."""
+    share, tries = 60, 240
+    settings = RealtimeSettings(connections_per_address=share)
+    async with room_server(settings=settings, trusted_proxies=1) as server:
+        server.bouncer.tokens = {"ada": GUEST}
+        async with contextlib.AsyncExitStack() as stack:
+            swarm = [
+                await stack.enter_async_context(raw(server, X_Forwarded_For="203.0.113.9"))
+                for _ in range(tries)
+            ]
+            await until(lambda: server.hub.connections == share)
+            codes = await asyncio.gather(*(one.code() for one in swarm[share:]))
+            assert set(codes) == {CloseCode.CROWDED}
+            # What is further left in the header, callers can invent.
+            lie = "198.51.100.1, 203.0.113.9"
+            async with raw(server, X_Forwarded_For=lie) as one:
+                assert await one.code() == CloseCode.CROWDED
+            async with server.connect(
+                additional_headers={"X-Forwarded-For": "203.0.113.10"}
+            ) as other:
+                await read(other)
+                await server.say(1)
+                assert (await read(other))["o"] == 1
+        await until(lambda: server.hub.connections == 0)
+        async with raw(server, X_Forwarded_For="203.0.113.9") as again:
+            assert (await again.frames(1))[0]["t"] == "hello"
+
+
 async def test_a_crowd_that_never_reads_is_let_go_and_its_memory_freed(
     server: RoomServer, innocent: Innocent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
