@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import builders
 import camera_ways
+import chat
 import fanout
 import holds
 import purchase
@@ -140,6 +141,11 @@ async def simulcasts(_: Liveshop) -> None:
     await simulcast.simulcast(figure)
 
 
+async def chat_messages(_: Liveshop) -> None:
+    """In this process: it is our own work that is measured."""
+    await chat.chat(figure)
+
+
 async def fan_out(_: Liveshop) -> None:
     """Servers of their own, one after the other, and viewers in C."""
     await fanout.fanout(figure)
@@ -163,6 +169,7 @@ BENCHES: dict[str, Callable[[Liveshop], Awaitable[None]]] = {
     "drift": drift,
     "replay": replays,
     "simulcast": simulcasts,
+    "chat": chat_messages,
     "fanout": fan_out,
     "join": joining,
 }
