@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -143,6 +144,12 @@ async def test_what_is_wrong_with_one_message_harms_no_other(
     outcomes = await at_once(chat.service, said)
     assert [type(one) for one in outcomes] == [str, AssertionError, str]
     assert await chat.texts() == ["one", "two"]
+
+
+async def test_shows_in_which_nobody_writes_any_more_are_not_kept(chat: Chat) -> None:
+    await at_once(chat.service, [(who, "hello") for who in guests(chat, 70)])
+    gc.collect()
+    assert len(chat.service._posting._shows) == 0
 
 
 async def test_a_loud_show_does_not_hold_up_a_quiet_one(chat: Chat) -> None:

@@ -1,5 +1,6 @@
 """How many statements a cart costs. Exact numbers, so that one more is noticed and has a reason."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from liveshop.checkout.waitlist import Joining
 from liveshop.kernel.ids import LineId, VariantId
 from liveshop.orders.model import Order
 from liveshop.payments.model import ChargeAnswer
+from liveshop.web.access import Principal
 
 ADA = viewer(1)
 
@@ -146,6 +148,20 @@ async def test_many_who_look_where_they_stand_cost_as_many_statements_as_one(
     seen = await shop.waitlist._look([viewer(20 + number) for number in range(viewers)])
     assert [one.places[0].position for one in seen] == list(range(1, viewers + 1))
     assert len(counter.sent) == 2, counter.sent
+
+
+@pytest.mark.parametrize("people", [1, 16, 64])
+async def test_a_crowd_that_chats_costs_as_many_statements_as_one_guest(
+    shop: Liveshop, counter: Counter, people: int
+) -> None:
+    show_id = await builders.live_show(shop)
+    guests = [Principal("guest", viewer(number), "Ada") for number in range(people)]
+    counter.sent.clear()
+    await asyncio.gather(
+        *(shop.chat.post_message(show_id, who, "hello", address="8.8.4.4") for who in guests)
+    )
+    # The show, the names, the authors, the rules, what is in force, what they said, the messages.
+    assert len(counter.sent) == 7, counter.sent
 
 
 SQLITE = {

@@ -48,6 +48,9 @@ export class LsChat extends Part {
         font-size: var(--ls-text-sm);
         line-height: 1.45;
       }
+      .pinned b {
+        unicode-bidi: isolate;
+      }
       .pinned .icon {
         color: var(--ls-accent);
         margin-top: 1px;
@@ -295,6 +298,8 @@ export class LsChat extends Part {
   }
 
   private toBottom(): void {
+    // The room was closed to who is here, and nothing of it is drawn any more.
+    if (!this.list) return;
     this.list.scrollTop = this.list.scrollHeight;
     this.atBottom = true;
     this.level();
