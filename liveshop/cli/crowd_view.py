@@ -122,7 +122,7 @@ def print_report(console: Console, report: crowd.Report) -> None:
     figures.add_row(
         "joins",
         _facts(
-            f"{joins.peak_per_second:,} in the busiest second",
+            f"{joins.peak_per_second:,}/s at most",
             f"p50 {_ms(joins.ms.p50)}",
             f"p99 {_ms(joins.ms.p99)}",
             f"all in after {joins.all_in_s or 0} s",
@@ -135,7 +135,9 @@ def print_report(console: Console, report: crowd.Report) -> None:
             f"p95 {_ms(delivery.p95)}",
             f"p99 {_ms(delivery.p99)}",
             f"slowest {_ms(delivery.max)}",
-        ),
+        )
+        if delivery.count
+        else Text("nothing was said"),
     )
     figures.add_row(
         "log",
@@ -155,12 +157,13 @@ def print_report(console: Console, report: crowd.Report) -> None:
             f"{sum(chat.refused.values()):,} refused",
         ),
     )
+    away = (f"away p95 {_ms(lines.away_ms.p95)}", f"at most {_ms(lines.away_ms.max)}")
     figures.add_row(
         "lines",
         _facts(
             f"{lines.reconnects:,} lost and found again",
-            f"away p95 {_ms(lines.away_ms.p95)}",
-            f"at most {_ms(lines.away_ms.max)}",
+            *(away if lines.reconnects else ()),
+            _bad(lines.away_at_end, "lost for good"),
             _bad(sum(joins.failed_tries.values()), "failed tries"),
         ),
     )

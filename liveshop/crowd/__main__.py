@@ -1,7 +1,6 @@
 """A process of a crowd that is shared among several; `liveshop.crowd.processes` starts it."""
 
 import asyncio
-import signal
 import sys
 
 import msgspec
@@ -13,12 +12,13 @@ from liveshop.crowd.tally import Tick
 
 
 def main() -> None:
-    # Ctrl-C goes to all processes of a terminal; the first one says when it is over.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _say(Said())
     # Unbuffered: what comes after the line is for the loop to hear.
     with open(sys.stdin.fileno(), "rb", buffering=0, closefd=False) as told:
-        share = msgspec.json.decode(told.readline(), type=Share)
+        line = told.readline()
+    if not line:
+        return
+    share = msgspec.json.decode(line, type=Share)
     allow_files(len(share.plan.mine))
     uvloop.run(_take_part(share))
 

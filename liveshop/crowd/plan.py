@@ -15,7 +15,7 @@ PER_ADDRESS = 1000
 """Viewers from one source address: fewer than a server lets in from one by default."""
 BUYERS_PER_ADDRESS = 60
 """Half of what a server takes in a minute from one address by default."""
-PER_PROCESS = 1500
+PER_PROCESS = 2500
 
 
 class BadPlan(Exception):
@@ -69,8 +69,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
             )
         if not 0 <= self.hearts_per_minute <= 300:
             raise BadPlan("a thumb taps at most 300 hearts a minute")
-        if not 1 <= self.orders_each <= 20:
-            raise BadPlan("a buyer orders between once and 20 times")
+        if not 1 <= self.orders_each <= 100:
+            raise BadPlan("a buyer orders between once and 100 times")
         if self.arrival not in ARRIVALS:
             raise BadPlan(f"people arrive {', '.join(ARRIVALS)}")
 

@@ -130,7 +130,11 @@ async def _process(
 ) -> Tally:
     """Raises CannotStart."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "liveshop.crowd", stdin=PIPE, stdout=PIPE, limit=_LINE_BYTES
+        *(sys.executable, "-m", "liveshop.crowd"),
+        stdin=PIPE,
+        stdout=PIPE,
+        limit=_LINE_BYTES,
+        start_new_session=True,  # Ctrl-C goes to all of a terminal: here one says when it is over
     )
     stopping: asyncio.Task[None] | None = None
     try:

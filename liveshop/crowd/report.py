@@ -328,8 +328,8 @@ def _remarks(report: Report) -> list[str]:
         ),
         (
             chat.unanswered,
-            f"{_many(chat.unanswered, 'message')} left unanswered when a connection "
-            f"ended, of which {chat.arrived_unanswered} arrived",
+            f"{_many(chat.unanswered, 'message')} without an answer in time, of which "
+            f"{chat.arrived_unanswered} arrived",
         ),
         (
             report.orders.refused,

@@ -1,6 +1,7 @@
 """The server over HTTP, as its viewers use it: what was answered, or why there is no answer."""
 
 import socket
+import ssl
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -150,6 +151,10 @@ def in_short(error: BaseException) -> str:
     """A reason that many failures share, so that it can be counted."""
     if isinstance(error, TimeoutError):
         return "no answer in time"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):
+        return "its certificate is not trusted"
+    if isinstance(error, aiohttp.ClientConnectorSSLError | ssl.SSLError):
+        return "it speaks no https"
     if isinstance(error, aiohttp.ClientConnectorError):
         error = error.os_error
     if isinstance(error, ConnectionRefusedError):

@@ -198,7 +198,7 @@ def test_processes_share_everybody_and_agree_on_who_does_what() -> None:
     assert sorted(person for share in shares for person in share.mine) == list(range(103))
     assert {share.chatting() for share in shares} == {plan.chatting()}
     assert (len(plan.chatting()), len(plan.buying())) == (11, 7)
-    assert [processes_for(viewers, 8) for viewers in (1, 1500, 1501, 50_000)] == [1, 1, 2, 7]
+    assert [processes_for(viewers, 8) for viewers in (1, 2500, 2501, 50_000)] == [1, 1, 2, 7]
     assert processes_for(9000, 1) == 1
 
 
