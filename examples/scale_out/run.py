@@ -278,7 +278,7 @@ def _redis(setup: Setup) -> Part:
     port, password = setup.ports["redis"], setup.secrets["redis"]
     config = folder / "redis.conf"
     config.touch(mode=0o600)
-    # A log that was written is there again after a crash, but for the last second.
+    # The last second may be lost, so viewers reload when it was killed; `always` spares them that.
     config.write_text(
         f"bind 127.0.0.1\nport {port}\nrequirepass {password}\ndir {folder}\n"
         'save ""\nappendonly yes\nappendfsync everysec\n',
