@@ -35,6 +35,7 @@ _JOINERS = int(os.environ.get("BENCH_JOINERS", "10000"))
 _SECONDS = float(os.environ.get("BENCH_SECONDS", "15"))
 _ROUNDS = int(os.environ.get("BENCH_ROUNDS", "2"))
 _RATE = 20.0
+_WARM_SECONDS = 5.0
 _JOIN_RATE = 5.0
 _SMALL_ROOM = 20
 _TALKERS = 4
@@ -255,8 +256,9 @@ async def join(figure: Figure) -> None:
         viewers = fanout_crowd.compiled(Path(folder))
         async with _house(viewers, mine) as house:
             snapshot = request_bytes("GET", f"/api/shows/{house.loud}/snapshot")
-            snapshots = await served.run(house.port, house.pid, [sending(snapshot)] * _SNAPSHOTS)
             async with house.talkers(house.loud) as talkers:
+                acts = [sending(snapshot)] * _SNAPSHOTS
+                snapshots = await served.run(house.port, house.pid, acts)
                 talking = asyncio.create_task(_talk(talkers, _JOIN_RATE, 3600))
                 before, started = cpu_seconds(house.pid), time.monotonic()
                 async with (
@@ -312,5 +314,5 @@ async def _house(viewers: Path, cores: list[int]) -> AsyncIterator[House]:
             await served.until_ready(port)
             house = House(pid, port, loud, quiet, keys, viewers)
             async with house.talkers(loud) as talkers:  # so that what is loaded once is loaded
-                await _talk(talkers, 10, 0.5)
+                await _talk(talkers, _RATE, _WARM_SECONDS)
             yield house

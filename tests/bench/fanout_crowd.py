@@ -194,10 +194,9 @@ def cpu_seconds(pid: int) -> float:
 
 
 def resident_kb(pid: int) -> int:
-    """Memory of a process."""
-    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    assert found is not None
-    return int(found[1])
+    """Memory of a process and its children."""
+    said = [Path(f"/proc/{one}/status").read_text() for one in (pid, *_children(pid))]
+    return sum(int(kb) for text in said for kb in re.findall(r"VmRSS:\s+(\d+) kB", text))
 
 
 def _children(pid: int) -> list[int]:

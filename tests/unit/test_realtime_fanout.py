@@ -1,0 +1,295 @@
+"""Laps round a room, on transports that a test can hold up and with costs that it sets."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import pytest
+from room_builders import GUEST, HOST, OTHER_GUEST, SHOW, FakeTransport, Note, unframe, until
+
+from liveshop.realtime import CloseCode, Event, Hub, MemoryBroker, RoomPublisher, frames
+from liveshop.realtime.fanout import SLICE, WINDOW_SECONDS, Outbox, Pace
+from liveshop.realtime.sampling import Sampler
+from liveshop.realtime.viewer import Viewer
+from liveshop.realtime.wire import HeartsChanged, ViewersChanged
+from liveshop.storage import Published
+from liveshop.web.access import ANONYMOUS, Principal
+
+NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+LARGE = 2 * SLICE + 88
+
+
+class SetPace(Pace):
+    """A visit costs what the test says."""
+
+    def __init__(self, visit_seconds: float = 1e-6) -> None:
+        super().__init__()
+        self.visit_seconds = visit_seconds
+
+    def learn(self, visits: int, seconds: float) -> None:
+        pass
+
+
+class Crowd:
+    """Level viewers of one room."""
+
+    def __init__(self, count: int, pace: Pace, sampler: Sampler | None = None) -> None:
+        self.outbox = Outbox(pace, sampler)
+        self.viewers: list[Viewer] = []
+        self.transports: list[FakeTransport] = []
+        for _ in range(count):
+            self.add()
+
+    def add(self, who: Principal = ANONYMOUS, *, offset: int = 0) -> FakeTransport:
+        transport = FakeTransport()
+        viewer = Viewer(
+            SHOW,
+            who,
+            transport,
+            buffer_bytes=10_000,
+            drain=transport.drain,
+            on_close=lambda: None,
+            now=0.0,
+        )
+        viewer.offset = offset
+        self.outbox.enter(viewer)
+        self.viewers.append(viewer)
+        self.transports.append(transport)
+        return transport
+
+    def have(self, *offsets: int) -> bool:
+        return all(transport.offsets == list(offsets) for transport in self.transports)
+
+    def served(self, offset: int) -> int:
+        return sum(viewer.offset >= offset for viewer in self.viewers)
+
+
+def event(offset: int, *, by: str = "") -> Event:
+    draft = frames.draft("note", Note(offset), NOON, sampled_by=by)
+    return frames.event(draft, offset)
+
+
+def events(first: int, last: int, *, by: str = "") -> Sequence[Event]:
+    return [event(offset, by=by) for offset in range(first, last + 1)]
+
+
+async def test_a_lone_message_in_a_quiet_room_waits_for_nothing() -> None:
+    small, large = Crowd(SLICE, SetPace(1.0)), Crowd(LARGE, SetPace(1.0))
+    small.outbox.deliver(events(1, 1))
+    assert small.have(1)  # before `deliver` returned
+    large.outbox.deliver(events(1, 1))
+    assert large.served(1) == SLICE
+    for _ in range(LARGE // SLICE):
+        await asyncio.sleep(0)
+    assert large.have(1)
+    small.outbox.clear()
+    large.outbox.clear()
+
+
+async def test_what_comes_within_a_window_is_one_write_of_shared_bytes() -> None:
+    crowd = Crowd(SLICE, SetPace(1e-4))
+    started = asyncio.get_running_loop().time()
+    for offset in range(1, 6):
+        crowd.outbox.deliver(events(offset, offset))
+    assert crowd.have(1)
+    await until(lambda: crowd.have(1, 2, 3, 4, 5))
+    assert {len(transport.written) for transport in crowd.transports} == {2}
+    assert len({id(transport.written[1]) for transport in crowd.transports}) == 1
+    waited = asyncio.get_running_loop().time() - started
+    assert waited >= WINDOW_SECONDS * 0.9
+    crowd.outbox.clear()
+
+
+async def test_a_small_room_never_waits() -> None:
+    crowd = Crowd(20, SetPace(5e-6))
+    for offset in range(1, 6):
+        crowd.outbox.deliver(events(offset, offset))
+    assert crowd.have(1, 2, 3, 4, 5)
+    assert SetPace(5e-6).rest(20) == 0.0
+    assert SetPace(5e-6).rest(1000) == pytest.approx(0.01)
+    assert SetPace(5e-6).rest(100_000) == WINDOW_SECONDS
+
+
+async def test_unlogged_frames_ride_along_and_the_latest_wins() -> None:
+    crowd = Crowd(SLICE, SetPace(1e-4))
+    crowd.outbox.deliver(events(1, 1))
+    for number in (1, 2, 3):
+        crowd.outbox.hear(frames.unlogged("viewers", ViewersChanged(count=number)))
+    crowd.outbox.hear(frames.unlogged("hearts", HeartsChanged(total=9, added=1)))
+    crowd.outbox.deliver(events(2, 2))
+    await until(lambda: crowd.have(1, 2))
+    for transport in crowd.transports:
+        assert len(transport.written) == 2
+        said = [(frame["t"], frame["d"]) for frame in unframe(transport.written[1])]
+        assert said == [
+            ("note", {"n": 2, "pad": ""}),
+            ("viewers", {"count": 3}),
+            ("hearts", {"total": 9, "added": 1}),
+        ]
+    crowd.outbox.clear()
+
+
+async def test_a_message_in_mid_lap_goes_along_with_those_not_visited_yet() -> None:
+    crowd = Crowd(LARGE, SetPace(1e-5))
+    crowd.outbox.deliver(events(1, 1))
+    crowd.outbox.deliver(events(2, 2))
+    await until(lambda: crowd.have(1, 2))
+    writes = [len(transport.written) for transport in crowd.transports]
+    assert writes == [2] * SLICE + [1] * (LARGE - SLICE)
+    crowd.outbox.clear()
+
+
+async def test_comings_and_goings_in_mid_lap_make_neither_gap_nor_repeat() -> None:
+    """Through the hub, with a room that is never still."""
+    chance = random.Random(8)
+    broker = MemoryBroker(log_size=1000)
+    hub = Hub(broker, buffer_bytes=10**6, idle_seconds=45.0)
+    publish = RoomPublisher(broker)
+    inside: list[tuple[Viewer, FakeTransport, int]] = []
+    gone: list[tuple[FakeTransport, int, int]] = []
+
+    async def come() -> None:
+        transport = FakeTransport()
+        viewer = hub.viewer(
+            SHOW, ANONYMOUS, transport, drain=transport.drain, on_close=lambda: None
+        )
+        joined = await hub.join(viewer)
+        if chance.random() < 0.5:
+            await asyncio.sleep(0)
+        await hub.catch_up(viewer)
+        inside.append((viewer, transport, joined.position.offset))
+
+    for _ in range(LARGE):
+        await come()
+    for number in range(1, 200):
+        await publish([Published(SHOW, "note", Note(number), NOON)])
+        for _ in range(chance.randrange(3)):
+            await asyncio.sleep(0)
+        if chance.random() < 0.5:
+            await come()
+        if chance.random() < 0.5:
+            viewer, transport, start = inside.pop(chance.randrange(len(inside)))
+            hub.leave(viewer)
+            gone.append((transport, start, len(transport.written)))
+    end = (await broker.position(SHOW)).offset
+    await until(lambda: all(viewer.offset == end for viewer, _, _ in inside))
+    for viewer, transport, start in inside:
+        assert viewer.code is None
+        assert transport.offsets == list(range(start + 1, end + 1))
+    for transport, start, writes in gone:
+        assert transport.offsets == list(range(start + 1, start + 1 + len(transport.offsets)))
+        assert len(transport.written) == writes, "it was written to after it had left"
+    for viewer, _, _ in inside:
+        hub.leave(viewer)
+    assert hub.rooms == 0
+
+
+async def test_nothing_of_a_lost_log_is_given_to_anybody_after_the_news() -> None:
+    crowd = Crowd(LARGE, SetPace())
+    crowd.outbox.deliver(events(1, 3))
+    assert crowd.served(3) == SLICE
+    crowd.outbox.clear()
+    for viewer in crowd.viewers:
+        viewer.close(CloseCode.LOG_LOST)
+    newcomer = crowd.add()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert newcomer.offsets == []
+    assert [t.offsets for t in crowd.transports[SLICE:-1]] == [[]] * (LARGE - SLICE)
+    crowd.outbox.deliver(events(1, 1))  # of the new log
+    await until(lambda: newcomer.offsets == [1])
+    assert crowd.transports[0].offsets == [1, 2, 3]
+
+
+async def test_a_loud_room_leaves_its_turn_to_others_after_each_slice() -> None:
+    loud, quiet = Crowd(20 * SLICE, SetPace(1e-5)), Crowd(20, SetPace(1e-5))
+    loud.outbox.deliver(events(1, 1))
+    seen: list[int] = []
+    for _ in range(5):
+        await asyncio.sleep(0)
+        seen.append(loud.served(1))
+        quiet.outbox.deliver(events(len(seen), len(seen)))
+        assert quiet.have(*range(1, len(seen) + 1))
+    steps = [after - before for before, after in zip([SLICE, *seen], seen, strict=False)]
+    assert max(steps) <= SLICE
+    loud.outbox.clear()
+    quiet.outbox.clear()
+
+
+async def test_a_lap_under_load_takes_a_third_of_the_time_it_could() -> None:
+    cost = 4e-5
+    crowd = Crowd(4 * SLICE, SetPace(cost))
+    crowd.outbox.deliver(events(1, 1))
+    await until(lambda: crowd.have(1))
+    crowd.outbox.deliver(events(2, 2))
+    loop = asyncio.get_running_loop()
+    await until(lambda: crowd.served(2) > 0)
+    begun = loop.time()
+    await until(lambda: crowd.have(1, 2))
+    assert loop.time() - begun >= 0.9 * 3 * 2 * SLICE * cost
+    crowd.outbox.clear()
+
+
+async def test_who_does_not_read_is_closed_in_mid_lap_and_nobody_waits_for_him() -> None:
+    crowd = Crowd(LARGE, SetPace())
+    stuck, transport = crowd.viewers[SLICE + 1], crowd.transports[SLICE + 1]
+    transport.reads_at_once = False
+    offset = 0
+    while stuck.code is None:
+        offset += 1
+        draft = frames.draft("note", Note(offset, "x" * 2000), NOON)
+        crowd.outbox.deliver([frames.event(draft, offset)])
+        await asyncio.sleep(0)
+    assert stuck.code is CloseCode.TOO_SLOW
+    others = [viewer for viewer in crowd.viewers if viewer is not stuck]
+    await until(lambda: all(viewer.offset == offset for viewer in others))
+    assert {viewer.code for viewer in others} == {None}
+    written = len(transport.written)
+    crowd.outbox.deliver([event(offset + 1)])
+    await until(lambda: crowd.served(offset + 1) == len(others))
+    assert len(transport.written) == written
+    crowd.outbox.clear()
+
+
+async def test_who_would_have_a_gap_is_sent_to_reload_and_who_is_ahead_is_passed_over() -> None:
+    crowd = Crowd(2, SetPace())
+    ahead = crowd.add(offset=5)
+    crowd.outbox.deliver(events(1, 2))
+    crowd.outbox.deliver(events(2, 3))  # one of them again
+    crowd.outbox.deliver(events(5, 6))
+    assert [viewer.code for viewer in crowd.viewers] == [
+        CloseCode.LOG_LOST,
+        CloseCode.LOG_LOST,
+        None,
+    ]
+    assert crowd.transports[0].offsets == [1, 2, 3]
+    assert ahead.offsets == [6]
+
+
+async def test_above_what_one_can_read_viewers_get_a_choice_and_hosts_everything() -> None:
+    crowd = Crowd(30, SetPace(), Sampler(2))
+    host, author = crowd.add(HOST), crowd.add(GUEST)
+    crowd.outbox.deliver([event(1, by=GUEST.id), event(2, by=OTHER_GUEST.id)])
+    assert crowd.have(1, 2)
+    for offset in range(3, 9):
+        crowd.outbox.deliver([event(offset, by=GUEST.id if offset == 6 else OTHER_GUEST.id)])
+    crowd.outbox.deliver([event(9)])  # of the shop itself: always shown
+    await until(lambda: crowd.served(9) == len(crowd.viewers))
+    assert host.offsets == list(range(1, 10))
+
+    def covered(transport: FakeTransport) -> list[tuple[int, int]]:
+        return [(frame.get("from", frame["o"]), frame["o"]) for frame in transport.events]
+
+    assert covered(crowd.transports[0]) == [(1, 1), (2, 2), (3, 8), (9, 9)]
+    assert crowd.transports[0].events[2]["d"] == {"count": 6}
+    assert covered(author) == [(1, 1), (2, 2), (3, 5), (6, 6), (7, 8), (9, 9)]
+    assert len({id(t.written[-1]) for t in crowd.transports[:30]}) == 1
+    crowd.outbox.clear()
+
+
+async def test_below_that_nothing_is_left_out() -> None:
+    crowd = Crowd(10, SetPace(), Sampler(25))
+    for offset in range(1, 21):
+        crowd.outbox.deliver([event(offset, by=f"gst_{offset % 3}")])
+    assert crowd.have(*range(1, 21))
