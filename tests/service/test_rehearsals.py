@@ -4,6 +4,7 @@ import random
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import builders
 import pytest
@@ -429,3 +430,28 @@ async def test_whatever_they_do_the_shop_is_as_if_nobody_practised(
         await audit(shop.database)
         expected = 5 - sold - sum(in_carts.values())
         assert await builders.available(shop, variant_id) == expected, step
+
+
+@ONE_KIND
+async def test_reminders_that_come_due_in_a_rehearsal_are_sent_after_it(
+    shop: Liveshop, clock: ManualClock, mug: Product
+) -> None:
+    made = await shop.shows.create_show(
+        shows_wire.ShowInput(title="Soon", starts_at=clock.now() + timedelta(hours=2))
+    )
+    await shop.shows.change_state(made.id, "scheduled")
+    asked = shows_wire.ReminderInput(email="ada@example.org", consent=True)
+    await shop.shows.sign_up_for_reminder(made.id, asked, builders.ALL_RIGHTS)
+    await shop.shows.change_state(made.id, "rehearsal")
+    with pytest.raises(WrongState):
+        await shop.shows.sign_up_for_reminder(made.id, asked, builders.ALL_RIGHTS)
+    clock.advance(timedelta(hours=1, minutes=50))
+
+    async def sent() -> int:
+        while await shop.reminder_worker.run_due():
+            pass
+        return len(list(Path(shop.settings.mail.folder).glob("*.eml")))
+
+    assert await sent() == 0
+    await shop.shows.change_state(made.id, "scheduled")
+    assert await sent() == 1
