@@ -460,7 +460,7 @@ def wire(
     )
 
     peaks: dict[str, int] = {}
-    database.listen(RehearsalEnded, lambda ended: peaks.pop(ended.show_id, None))
+    database.listen(RehearsalEnded, lambda ended: peaks.update({ended.show_id: 0}))
 
     async def on_viewers(show_id: str, viewers: int) -> None:
         if viewers <= peaks.get(show_id, 0):

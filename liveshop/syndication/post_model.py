@@ -154,6 +154,8 @@ def moment_of(
 
 def hindrance(post: PostRow, show: Show | None, now: datetime) -> Wait | Missed | None:
     """Why it would not be true, or not in time, if it were sent now; None: it may go out."""
+    if show is not None and show.state == "rehearsal":
+        return Wait("The show is in rehearsal. The post waits until that is over.")
     found = _hindrance_of_time(post, show, now)
     if found is None and show is not None and show.audience != "everyone":
         return Wait("The show is for customers. The post waits until it is for everyone.")
@@ -164,8 +166,6 @@ def _hindrance_of_time(post: PostRow, show: Show | None, now: datetime) -> Wait 
     if show is None:
         is_late = post.send_at is not None and now - post.send_at > LATE
         return Missed("It could not be sent for a day. Make a new one.") if is_late else None
-    if show.state == "rehearsal":
-        return Wait("The show is in rehearsal. The post waits until that is over.")
     if show.state == "draft":
         return Wait("The show is a draft. The post waits until the show is announced.")
     match post.kind:
