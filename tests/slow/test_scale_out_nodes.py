@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -391,6 +392,20 @@ async def test_varnish_keeps_nothing_that_is_somebodys(example: Example) -> None
             async with client.get(url, headers=headers) as answer:
                 assert answer.status == status, await answer.text()
                 assert int(answer.headers.get("Age", "0")) == 0
+
+
+def test_systemd_understands_the_units(tmp_path: Path) -> None:
+    need("systemd-analyze", "curl")
+    program = Path(sys.executable).parent / "liveshop"
+    for name in ("liveshop@.service", "liveshop-worker.service"):
+        text = (_START.parent / "systemd" / name).read_text(encoding="utf-8")
+        assert "/opt/liveshop/bin/liveshop" in text
+        unit = tmp_path / name.replace("@", "@1")
+        unit.write_text(text.replace("/opt/liveshop/bin/liveshop", str(program)), encoding="utf-8")
+        found = subprocess.run(
+            ["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False
+        )
+        assert (found.returncode, found.stderr) == (0, "")
 
 
 async def _until_ready(client: aiohttp.ClientSession, url: str) -> None:
