@@ -11,6 +11,7 @@ from typing import Any
 import builders
 import pytest
 from builders import Api
+from room_builders import until
 from websockets import Subprotocol
 from websockets.asyncio.client import connect
 
@@ -22,6 +23,8 @@ from liveshop.kernel.ids import LocationId, MessageId, ProductId, ShowId, Varian
 from liveshop.kernel.money import Money
 from liveshop.orders import wire as orders_wire
 from liveshop.promotions.wire import PercentOff
+from liveshop.realtime import Position
+from liveshop.realtime.model import BrokerAway
 from liveshop.shows import wire as shows_wire
 from liveshop.video.model import VideoStarted
 from liveshop.web import Principal
@@ -94,6 +97,9 @@ class Stage:
 
     async def say(self, text: str) -> MessageId:
         return await self.shop.chat.post_message(self.show, self.viewer, text, address="")
+
+    async def host_says(self, text: str) -> MessageId:
+        return await self.shop.chat.post_message(self.show, self.host, text, address="")
 
     async def set_stock(self, on_hand: int) -> None:
         place: LocationId = (await self.shop.catalog.locations())[0].id
@@ -201,3 +207,66 @@ async def test_a_snapshot_and_the_events_after_it_make_a_fresh_snapshot(
     for state in (result["reached"], result["fresh"]):
         state.pop("at")
     assert result["reached"] == result["fresh"]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("event", ["chat.message"])
+async def test_a_shared_snapshot_is_exact_although_it_is_not_the_newest(
+    stage: Stage, event: str, reducer: Callable[[dict[str, Any]], Any]
+) -> None:
+    """In a busy room many get one that is a second old: what they see is what is there."""
+    address = f"/api/shows/{stage.show}/snapshot"
+    base = stage.api.client.make_url(f"/live/{stage.show}").with_scheme("ws")
+    async with connect(str(base), subprotocols=[Subprotocol("liveshop.v1")], proxy=None):
+        await until(lambda: stage.shop.hub.viewers(stage.show) == 1)
+        for number in range(8):
+            await stage.host_says(f"message {number}")
+            _, before = await stage.api.call("GET", address)
+        end = (await stage.shop.hub.position(stage.show)).offset
+        assert before["offset"] < end
+        await asyncio.sleep(1.01)
+        _, after = await stage.api.call("GET", address)
+    assert after["offset"] == end
+    assert before["at"] == after["at"]  # the clock of the tests stands still
+    events = await missed(stage, before, until=end)
+    result = reducer({"before": before, "events": events, "after": after})
+    for state in (result["reached"], result["fresh"]):
+        state.pop("viewers")
+    assert result["reached"] == result["fresh"]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("event", [""])
+async def test_a_snapshot_that_others_share_is_not_given_to_who_may_not_see_the_show(
+    stage: Stage, event: str
+) -> None:
+    address = f"/api/shows/{stage.show}/snapshot"
+    base = stage.api.client.make_url(f"/live/{stage.show}").with_scheme("ws")
+    async with connect(str(base), subprotocols=[Subprotocol("liveshop.v1")], proxy=None):
+        await until(lambda: stage.shop.hub.viewers(stage.show) == 1)
+        for _ in range(8):
+            await stage.host_says("hello")
+            assert (await stage.api.call("GET", address))[0] == 200
+        closed = shows_wire.ShowChange(audience="customers")
+        await stage.shop.shows.change_show(stage.show, closed)
+        status, answer = await stage.api.call("GET", address)
+    assert (status, answer["code"]) == (403, "customers_only")
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("event", [""])
+async def test_without_the_rooms_logs_the_show_is_still_seen(
+    stage: Stage, event: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(_room: str) -> Position:
+        raise BrokerAway("The rooms' logs cannot be reached.")
+
+    monkeypatch.setattr(stage.shop.hub, "position", away)
+    status, seen = await stage.api.call("GET", f"/api/shows/{stage.show}/snapshot")
+    assert (status, seen["epoch"], seen["offset"]) == (200, "", 0)
+    assert seen["chat"]["messages"][0]["text"] == "hello"
+    base = stage.api.client.make_url(f"/live/{stage.show}").with_scheme("ws")
+    again = str(base.with_query(epoch=seen["epoch"], offset=seen["offset"]))
+    async with connect(again, subprotocols=[Subprotocol("liveshop.v1")], proxy=None) as socket:
+        frames = [json.loads(await socket.recv()) for _ in range(2)]
+    assert [frame["t"] for frame in frames] == ["hello", "resume_failed"]
