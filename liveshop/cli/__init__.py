@@ -39,6 +39,7 @@ from liveshop.kernel.errors import ShopError
 from liveshop.migrations import migrate as run_migrations
 from liveshop.migrations import pending_migrations
 from liveshop.realtime import brokers
+from liveshop.settings import Settings
 from liveshop.storage import Database, Jobs
 from liveshop.web import assets as web_assets
 from liveshop.web import logs
@@ -136,6 +137,24 @@ def migrate(config: Path | None) -> None:
     run_to_end(run())
 
 
+def lacks_of_several_nodes(settings: Settings) -> list[str]:
+    """What works with one node and not with several, in words."""
+    if settings.realtime.broker == "memory":
+        return []
+    told = {
+        "server.node_url": (
+            settings.server.node_url,
+            "no other node can show the video that is sent to this one",
+        ),
+        "media.folder": (settings.media.folder, "pictures of one node are missing on the others"),
+        "video.folder": (
+            settings.video.folder,
+            "what a node recorded that dies is missing from the replay",
+        ),
+    }
+    return [f"{name}: empty, so {why}" for name, (given, why) in told.items() if not given]
+
+
 @main.command()
 @click.pass_obj
 def doctor(config: Path | None) -> None:
@@ -185,6 +204,7 @@ def doctor(config: Path | None) -> None:
         )
     if not settings.server.embed_origins:
         problems.append("server.embed_origins: empty, so no storefront may embed a show")
+    problems.extend(lacks_of_several_nodes(settings))
     for problem in problems:
         out.print(f"[yellow]![/] {problem}", highlight=False)
     if problems:

@@ -6,6 +6,7 @@ from types import ModuleType
 
 import pytest
 
+from liveshop.cli import lacks_of_several_nodes
 from liveshop.settings import load
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples" / "scale_out"
@@ -33,8 +34,11 @@ def test_the_settings_beside_the_units_are_complete() -> None:
     assert (found.mode, found.realtime.broker) == ("production", "redis")
     assert found.server.node == "node-1"
     assert found.server.node_url.endswith(str(found.server.port))
-    assert found.media.folder
-    assert found.video.folder
+    assert lacks_of_several_nodes(found) == []
+    bare = {name: value for name, value in own.items() if "NODE_URL" not in name}
+    without = load(file=None, environ=SECRETS | bare | {"LIVESHOP_REALTIME__BROKER": "redis"})
+    lacks = [one.partition(":")[0] for one in lacks_of_several_nodes(without)]
+    assert lacks == ["server.node_url", "media.folder", "video.folder"]
 
 
 @pytest.mark.parametrize("unit", ["liveshop@.service", "liveshop-worker.service"])
