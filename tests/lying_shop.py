@@ -95,7 +95,7 @@ class LyingShop:
     async def live(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse(protocols=("liveshop.v1",))
         await socket.prepare(request)
-        since = int(request.query["offset"])
+        since = int(request.query.get("offset", self.offset))
         await socket.send_json(
             {"t": "hello", "epoch": "e", "offset": since, "at": "", "you": {"kind": "guest"}}
         )

@@ -82,13 +82,13 @@ class Buyer:
         world = self._world
         orders = world.tally.orders
         moments = sorted(
-            self._random.uniform(0.05, 0.9) * world.plan.seconds
+            self._random.uniform(0.05, 0.8) * world.plan.seconds
             for _ in range(world.plan.orders_each)
         )
         for number, moment in enumerate(moments):
             await world.until(moment)
             while not self._viewer.has_been_in and not world.closing.is_set():
-                await world.pause(0.5)
+                await world.pause(0.1)
             if world.closing.is_set():
                 return
             try:

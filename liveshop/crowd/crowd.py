@@ -6,12 +6,15 @@ import ssl
 import time
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from liveshop.crowd.arrivals import visits_of
 from liveshop.crowd.buyer import Buyer
 from liveshop.crowd.chatter import Chatter
+from liveshop.crowd.frames import Own
+from liveshop.crowd.line import NotOpened, open_line
 from liveshop.crowd.looking import Target
 from liveshop.crowd.plan import Plan
-from liveshop.crowd.shop import NoAnswer, Refused, Shop
 from liveshop.crowd.tally import Tally, Tick
 from liveshop.crowd.viewer import Viewer
 from liveshop.crowd.world import World
@@ -23,6 +26,7 @@ _LOOK_SECONDS = 0.05
 """How often it is looked whether everybody has come to the end of the log, and how late this
 process is at looking: its own slowness, which is in all it measures."""
 
+_GREETING_SECONDS = 5.0
 _ASK_SECONDS = 2.0
 """After which the end of the log is asked for again: it may have been begun anew."""
 
@@ -136,16 +140,32 @@ class _Crowd:
         ]
 
     async def _position(self) -> tuple[str, int] | None:
-        """Where the log is now, by the first address that says so."""
+        """Where the log is now, as the first address greets somebody who comes in. A snapshot may
+        be some time old."""
         world = self._world
-        shop: Shop = world.shop_of(0)
         token = next((viewer.token for viewer in self._viewers if viewer.token), "")
-        for number in range(len(world.plan.addresses)):
+        for base in world.plan.addresses:
             try:
-                found = await shop.snapshot(world.base(number), world.target.show_id, token)
-            except (NoAnswer, Refused):
+                line = await open_line(
+                    base,
+                    world.target.show_id,
+                    token=token,
+                    place=None,
+                    tls=world.tls,
+                    source=world.source_of(0),
+                )
+            except NotOpened:
                 continue
-            return found.epoch, found.offset
+            try:
+                async with asyncio.timeout(_GREETING_SECONDS):
+                    raw = await line.receive()
+                hello = world.frames.read(raw) if raw is not None else None
+            except (TimeoutError, msgspec.MsgspecError):
+                continue
+            finally:
+                await line.leave()
+            if isinstance(hello, Own) and hello.t == "hello":
+                return hello.epoch, hello.offset
         return None
 
     def _counted(self) -> Tally:

@@ -5,6 +5,7 @@ import contextlib
 import ssl
 import time
 from typing import Any
+from urllib.parse import urlencode
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import (
@@ -132,21 +133,21 @@ async def open_line(
     show_id: str,
     *,
     token: str,
-    epoch: str,
-    offset: int,
+    place: tuple[str, int] | None,
     tls: ssl.SSLContext | None,
     source: str | None,
 ) -> Line:
-    """Resuming after a position of the log. Raises NotOpened."""
+    """Resuming after a `place` (epoch, offset) of the log; None: wherever it is. Raises
+    NotOpened."""
     protocols = [Subprotocol(_SUBPROTOCOL)]
     if token:
         protocols.append(Subprotocol(f"bearer.{token}"))
+    query = "" if place is None else f"?{urlencode({'epoch': place[0], 'offset': place[1]})}"
     scheme, rest = base.split("://", 1)
     address: dict[str, Any] = {"local_addr": (source, 0)} if source else {}
     try:
         connection = await connect(
-            f"{'wss' if scheme == 'https' else 'ws'}://{rest}/live/{show_id}"
-            f"?epoch={epoch}&offset={offset}",
+            f"{'wss' if scheme == 'https' else 'ws'}://{rest}/live/{show_id}{query}",
             subprotocols=protocols,
             compression=None,
             user_agent_header=AGENT,

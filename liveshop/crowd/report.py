@@ -66,7 +66,8 @@ class ChatReport(msgspec.Struct):
 
 class Log(msgspec.Struct):
     """`missed`: events in all gaps together. `omitted`: left out by the server's choice, and said.
-    `behind`: viewers who lacked the end of the log when the crowd left."""
+    `behind`: viewers who lacked the end of the log when the crowd left. `reopened`: reloads by a
+    snapshot that was older than the line, which was opened anew to get what lies between."""
 
     frames: int
     gaps: int
@@ -76,7 +77,7 @@ class Log(msgspec.Struct):
     omitted: int
     caught_up: int
     reloads: int
-    stale_snapshots: int
+    reopened: int
     behind: int
 
 
@@ -228,7 +229,7 @@ def _log(tally: Tally) -> Log:
         omitted=tally.omitted,
         caught_up=tally.caught_up,
         reloads=tally.reloads,
-        stale_snapshots=tally.stale_snapshots,
+        reopened=tally.reopened,
         behind=len(tally.behind),
     )
 
@@ -274,7 +275,6 @@ def _problems(plan: Plan, report: Report, tally: Tally) -> list[str]:
         (log.repeats, f"{_many(log.repeats, 'event')} given twice"),
         (log.out_of_order, f"{_many(log.out_of_order, 'event')} out of order"),
         (log.behind, f"{_many(log.behind, 'viewer')} did not get the end of the log"),
-        (log.stale_snapshots, f"{log.stale_snapshots} snapshot(s) older than the log went on from"),
         (
             chat.lost,
             f"{_many(chat.lost, 'message')} acknowledged, but missing for a viewer who was there "

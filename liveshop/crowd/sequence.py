@@ -36,7 +36,7 @@ class Record(msgspec.Struct):
 
 
 class Sequence:
-    """Call `begin` where the server says that the log begins, `hear` for each logged frame."""
+    """Call `open` or `begin` where the log begins, `hear` for each logged frame."""
 
     __slots__ = ("_after", "epoch", "gaps", "last", "out_of_order", "repeats", "runs")
 
@@ -50,13 +50,18 @@ class Sequence:
         self.out_of_order = 0
         self._after = 0
 
-    def begin(self, epoch: str, offset: int) -> None:
-        """The next event is the one after `offset`: at first, or because a reload was asked for."""
+    def open(self, epoch: str, offset: int) -> None:
+        """The next event is the one after `offset`, to which a snapshot was loaded. It may be older
+        than what was given before: whoever opens the page anew has seen nothing."""
         self._end_run()
+        self.epoch, self.last, self._after = epoch, offset, offset
+
+    def begin(self, epoch: str, offset: int) -> None:
+        """The next event is the one after `offset`: the server asked for a reload."""
         if epoch == self.epoch and offset < self.last:
             # A log that goes back without a new epoch gives two events one number.
             self.out_of_order += 1
-        self.epoch, self.last, self._after = epoch, offset, offset
+        self.open(epoch, offset)
 
     def hear(self, first: int, last: int) -> None:
         """An event (`first == last`), or a frame that stands for all of these."""

@@ -81,7 +81,7 @@ class Tally(msgspec.Struct):
     turned_away: dict[str, int] = {}
     reconnects: int = 0
     reloads: int = 0
-    stale_snapshots: int = 0
+    reopened: int = 0
     away: Histogram = field(default_factory=Histogram)
     away_at_end: int = 0
     events: int = 0
@@ -114,7 +114,7 @@ _SUMS = (
     "most_at_once",  # an upper bound: the processes may have been fullest at different times
     "reconnects",
     "reloads",
-    "stale_snapshots",
+    "reopened",
     "away_at_end",
     "events",
     "omitted",

@@ -47,6 +47,7 @@ class Viewer:
         "_has_renewed",
         "_is_new",
         "_lost_at",
+        "_older",
         "_reload",
         "_takes_part",
         "_visits",
@@ -73,6 +74,7 @@ class Viewer:
         self._is_new = True
         """The page was just opened: it knows nothing of the room."""
         self._reload: asyncio.Task[None] | None = None
+        self._older: tuple[str, int] | None = None
         self.person = person
         self.token = ""
         self.was_expected = False
@@ -135,6 +137,11 @@ class Viewer:
         finally:
             self._is_out()
             await line.leave()
+        if self._older is not None:
+            self.sequence.open(*self._older)
+            self._older = None
+            self._world.tally.reopened += 1
+            return
         count(self._world.tally.closes, str(code))
         self._lost_at = self._world.now()
         self._world.away += 1
@@ -150,14 +157,13 @@ class Viewer:
                 self.token = (await shop.guest(self.base, world.plan.invitation)).token
             if self._is_new:
                 snapshot = await self._load()
-                self.sequence.begin(snapshot.epoch, snapshot.offset)
+                self.sequence.open(snapshot.epoch, snapshot.offset)
                 self._is_new = False
             line = await open_line(
                 self.base,
                 world.target.show_id,
                 token=self.token,
-                epoch=self.sequence.epoch,
-                offset=self.sequence.last,
+                place=(self.sequence.epoch, self.sequence.last),
                 tls=world.tls,
                 source=world.source_of(self.person),
             )
@@ -245,8 +251,10 @@ class Viewer:
             count(self._world.tally.tries, f"page: {error}")
             line.lose()
             return
-        if snapshot.epoch == hello.epoch and snapshot.offset < hello.offset:
-            self._world.tally.stale_snapshots += 1
+        if snapshot.epoch != hello.epoch or snapshot.offset < hello.offset:
+            # It is older than where this line begins; what lies between comes to who resumes there.
+            self._older = (snapshot.epoch, snapshot.offset)
+            line.lose()
 
     async def _load(self) -> Snapshot:
         world = self._world

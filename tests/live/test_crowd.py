@@ -134,7 +134,7 @@ async def test_a_host_practises_with_a_crowd_that_takes_no_real_stock(house: Hou
     vase = await builders.product(shop, title="Vase", stock=2)
     created = await shop.shows.create_show(ShowInput(title="Soon", product_ids=[vase.id]))
     await shop.shows.change_state(created.id, "rehearsal")
-    plan = plan_for(house.url, chatters=5, buyers=3, buy=True, seconds=1.2)
+    plan = plan_for(house.url, chatters=5, buyers=3, buy=True, seconds=2)
     async with aiohttp.ClientSession() as client:
         host = {"Authorization": f"Bearer {await builders.staff_key(shop, 'host')}"}
         path = f"{house.url}/api/shows/{created.id}/rehearsal/invite"

@@ -94,14 +94,16 @@ def test_a_reload_that_was_asked_for_is_no_gap_but_the_log_may_not_go_back() -> 
     assert record.runs == [Span("e", 11, 11), Span("e", 41, 41), Span("f", 3, 3)]
     assert record.is_complete
     backwards = Sequence()
-    backwards.begin("e", 10)
-    backwards.begin("e", 9)
+    backwards.open("e", 10)
+    backwards.open("e", 9)
+    assert backwards.end(0).is_complete, "a page opened anew may begin earlier"
+    backwards.begin("e", 8)
     assert not backwards.end(0).is_complete
 
 
 def test_what_the_end_of_the_log_lacks_is_known_without_a_later_event() -> None:
     sequence = Sequence()
-    sequence.begin("e", 10)
+    sequence.open("e", 10)
     sequence.hear(11, 12)
     assert sequence.missing_until("e", 12) is None
     assert sequence.missing_until("e", 14) == Span("e", 13, 14)
