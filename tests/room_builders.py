@@ -127,6 +127,7 @@ async def room_server(
     embed_origins: frozenset[str] = frozenset(),
     trusted_proxies: int = 0,
     clock: Clock | None = None,
+    readable_per_second: int = 0,
 ) -> AsyncIterator[RoomServer]:
     settings = settings or RealtimeSettings()
     clock = clock or SystemClock()
@@ -136,6 +137,7 @@ async def room_server(
         broker,
         buffer_bytes=settings.buffer_bytes,
         idle_seconds=settings.idle_seconds,
+        readable_per_second=readable_per_second,
         **ports,
     )
     bouncer = Bouncer()
