@@ -14,6 +14,7 @@ from redis_server import RedisServer, redis_server
 from room_builders import until
 
 from liveshop.realtime import Position
+from liveshop.realtime import redis_scripts as scripts
 from liveshop.realtime.brokers import broker_of, problems_of
 from liveshop.realtime.model import BrokerAway
 from liveshop.realtime.redis_broker import RedisBroker
@@ -136,6 +137,25 @@ async def test_only_a_redis_that_was_known_to_keep_everything_is_believed(
         assert (await position(node)).epoch != before.epoch
 
 
+async def test_a_redis_that_comes_back_with_an_old_copy_begins_new_epochs(
+    redis: RedisServer,
+) -> None:
+    """Nobody needs to remember more than it does."""
+    before = broker_on(redis)
+    await before.append(ROOM, notes(1))
+    redis.cli("SAVE")
+    seen = await before.append(ROOM, notes(2))
+    await before.close()
+    redis.restart()
+    assert redis.cli("HGET", f"test:room:{ROOM}", "offset") == "$1"  # one character long: it is 1
+    after = broker_on(redis)
+    assert await after.since(ROOM, seen, limit=1) is None
+    place = await after.append(ROOM, notes(3))
+    assert place.epoch != seen.epoch
+    assert place.offset == 1
+    await after.close()
+
+
 async def test_a_pause_ends_an_epoch_only_where_an_append_is_in_doubt(redis: RedisServer) -> None:
     async with nodes(redis, 1) as (node,):
         ear = Ear()
@@ -209,6 +229,29 @@ async def test_an_evicted_log_is_not_taken_for_a_short_one(redis: RedisServer) -
         redis.cli("DEL", f"test:room:{ROOM}")
         await until(lambda: ear.lost == [ROOM])
         assert (await node.position(ROOM)).epoch != start.epoch
+
+
+async def test_what_was_evicted_before_it_was_delivered_is_told_as_a_loss(
+    redis: RedisServer,
+) -> None:
+    node, ear = broker_on(redis), Ear()
+    await node.subscribe(ROOM, ear)
+    place = await node.append(ROOM, notes(1, 2))
+    redis.cli("DEL", f"test:log:{ROOM}:{place.epoch}")
+    await node.append(ROOM, notes(3))
+    async with running(node):  # it begins to read only now
+        await until(lambda: bool(ear.heard))
+    assert ear.heard == [(ROOM, 3)]
+    assert ear.lost == [ROOM]
+
+
+async def test_an_append_that_arrives_after_its_renewal_is_not_done(redis: RedisServer) -> None:
+    node = broker_on(redis)
+    late = f"{node.node}.1"
+    await node._link.call(scripts.RENEW, ROOM, "new", node.node, 0, 1, 0, late)
+    assert await node.append(ROOM, notes(1)) == Position("new", 0)
+    assert await node.append(ROOM, notes(2)) == Position("new", 1)
+    await node.close()
 
 
 async def test_a_log_set_back_behind_what_was_seen_ends_its_epoch(redis: RedisServer) -> None:
