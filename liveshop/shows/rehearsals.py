@@ -72,7 +72,7 @@ class Rehearsals:
         self._public_url = settings.public_url
         self._key = hmac.digest(settings.server.secret.encode(), _PURPOSE, hashlib.sha256)
         self.notes: list[Note] = [_last_pin]
-        self.clears: list[Clear] = [_unpin, _take_down]
+        self.clears: list[Clear] = [_unpin]
 
     # Inside the transaction that changes the show's state
 
@@ -187,10 +187,6 @@ async def _last_pin(conn: AsyncConnection, show_id: ShowId) -> Mapping[str, Any]
 async def _unpin(tx: Tx, rehearsal: Rehearsal) -> None:
     if "pins" in rehearsal.before:
         await store.remove_pins_after(tx.conn, rehearsal.show_id, rehearsal.before["pins"])
-
-
-async def _take_down(tx: Tx, rehearsal: Rehearsal) -> None:
-    await rehearsing.take_down(tx.conn, rehearsal.shelf)
 
 
 def _qr(url: str) -> str:

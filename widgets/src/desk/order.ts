@@ -40,14 +40,15 @@ export class OrderDetail extends LoadingView<OrderProgress> {
     const { order, fulfilments, returns } = progress;
     const { words } = this.app;
     const isStuck = order.state === "pending" && order.payment.problem !== null;
-    const canCancel = (order.state === "confirmed" || isStuck) && this.app.can("orders:write") && fulfilments.every(({ state }) => state === "open" || state === "ready");
+    const canCancel = !order.is_rehearsal && (order.state === "confirmed" || isStuck) && this.app.can("orders:write") && fulfilments.every(({ state }) => state === "open" || state === "ready");
     return html`<article class="order-detail" data-testid="order-detail" data-state=${order.state}>
       <header class="page-bar"><a class="icon-btn" href=${ordersHash()} aria-label=${this.t("studio.back")}>${icon("back")}</a>
         <h1>${order.number}</h1>${orderBadge(order, words)}
-        ${order.state === "confirmed" || order.state === "cancelled" ? html`<a class="btn btn-outline" href="${this.path}/invoice" target="_blank" rel="noopener" data-testid="invoice">${icon("external")}${order.invoice_number ?? this.t("orders.invoice")}</a>` : nothing}
+        ${!order.is_rehearsal && (order.state === "confirmed" || order.state === "cancelled") ? html`<a class="btn btn-outline" href="${this.path}/invoice" target="_blank" rel="noopener" data-testid="invoice">${icon("external")}${order.invoice_number ?? this.t("orders.invoice")}</a>` : nothing}
         ${canCancel ? html`<button class="btn btn-outline" data-testid="cancel-order" @click=${() => (this.cancelling = true)}>${icon("close")}${this.t("orders.act_cancel")}</button>` : nothing}</header>
       <p class="quiet"><time datetime=${order.placed_at}>${words.date(order.placed_at, { dateStyle: "full", timeStyle: "short" })}</time>
         ${order.show_id ? html` · <a class="link" href="/studio#/shows/${order.show_id}">${this.t("desk.from_show")}</a>` : nothing}</p>
+      ${order.is_rehearsal ? html`<p class="note note-warn" data-testid="order-fate">${icon("info")}<span>${this.t("orders.rehearsal")}</span></p>` : nothing}
       ${order.state === "cancelled" ? html`<p class="note" data-testid="order-fate">${icon("info")}<span>${this.t("desk.fate_cancelled")}</span></p>` : nothing}
       ${order.state === "payment_failed" ? html`<p class="note" data-testid="order-fate">${icon("info")}<span>${this.t("orders.fate_payment_failed")}</span></p>` : nothing}
       <div class="order-columns"><div class="order-main">
