@@ -576,6 +576,7 @@ def wire(
         kinds=HEARD_EVERYWHERE,
         on_missed=(stock_board.doubt, syndication.planner.doubt),
     )
+    stage.video.ahead_seconds = lambda: nodes.leases.skew_seconds
 
     shop: Liveshop
     endpoints = [

@@ -121,6 +121,8 @@ class VideoService:
         """Somebody has begun to send."""
         self.is_elsewhere: Callable[[ShowId], bool] = _never
         """Whether another node has the show's video."""
+        self.ahead_seconds: Callable[[], float] = float
+        """How far this machine's clock is ahead of the one that counts for all nodes."""
 
     # -- publishers
 
@@ -456,11 +458,13 @@ class VideoService:
 
     def _numbers(self, stream: Stream, now: datetime) -> Numbers:
         """Asked for once for a show by each process, since what is on air is forgotten only when
-        it has ended.
+        it has ended, or when another node has it: that one's are higher than ours, and ours are
+        higher again if it comes back, by one clock for all nodes.
 
         Timelines begin with the age of the show in seconds: higher after each restart, and small
         as Packager wants it.
         """
+        now -= timedelta(seconds=self.ahead_seconds())
         age_seconds = (now - _NUMBERS_COUNT_FROM).total_seconds()
         started_at = self._opened.get(stream.show_id)
         if stream.publishing is not None:

@@ -37,6 +37,13 @@ SECRET = "x" * 40
 PATIENCE = 15.0
 
 
+class Slow(SystemClock):
+    """Of a machine that nobody keeps in time."""
+
+    def now(self) -> datetime:
+        return super().now() - timedelta(seconds=30)
+
+
 @dataclass
 class Shared:
     """The database's part in it, by a clock of its own."""
@@ -291,6 +298,7 @@ async def test_a_show_goes_on_from_the_node_that_its_encoder_comes_to_and_back(
 ) -> None:
     seen: list[Playlist] = []
     async with AsyncExitStack() as stack:
+        b.video._clock, b.video.ahead_seconds = Slow(), lambda: -30.0
         for origin, other in ((a, b), (b, a), (a, b)):
             # Whoever sent to the other one has not noticed that his line is dead.
             await stack.enter_async_context(origin.film(film))
