@@ -61,6 +61,8 @@ export class RoomClient extends EventTarget {
   private nextId = 1;
   private readonly waiting = new Map<number, Waiting>();
   private buffer: RoomEvent[] | null = null;
+  /** How far this line has told: where its events began, then the last one. */
+  private told: { epoch: string; offset: number } | null = null;
   private loading: Promise<void> | null = null;
   private renewed = false;
   private changing: ReturnType<typeof setTimeout> | undefined;
@@ -183,6 +185,7 @@ export class RoomClient extends EventTarget {
   private greeted(hello: Hello): void {
     this.clock.heard(hello.at);
     this.you = hello.you;
+    this.told = { epoch: hello.epoch, offset: hello.offset };
     this.live = true;
     this.failures = 0;
     this.renewed = false;
@@ -204,12 +207,13 @@ export class RoomClient extends EventTarget {
       this.buffer.push(event);
       return;
     }
-    if ((event.t === "more" ? event.from : event.o) > this.state.offset + 1) {
+    if (firstOf(event) > this.state.offset + 1) {
       // An event is missing. Never guess: take the whole room again, and keep this one for after it.
       this.reload();
       this.buffer = [event];
       return;
     }
+    if (this.told) this.told.offset = event.o;
     if (event.o <= this.state.offset) return;
     this.applied(event);
   }
@@ -232,8 +236,12 @@ export class RoomClient extends EventTarget {
       () => {
         const later = this.buffer ?? [];
         this.buffer = null;
+        if (!this.hasWhatWasTold()) return this.lost();
         for (const event of later) {
-          if (this.state && event.o > this.state.offset) this.applied(event);
+          if (!this.state || event.o <= this.state.offset) continue;
+          if (firstOf(event) > this.state.offset + 1) return this.lost();
+          if (this.told) this.told.offset = event.o;
+          this.applied(event);
         }
       },
       (error: unknown) => {
@@ -246,6 +254,12 @@ export class RoomClient extends EventTarget {
         } else this.lost();
       },
     );
+  }
+
+  /** A snapshot may be some time old, and this line does not tell twice; another one begins where the snapshot ends. */
+  private hasWhatWasTold(): boolean {
+    const { state, told } = this;
+    return !state || !told || (state.epoch === told.epoch && state.offset >= told.offset);
   }
 
   private failed(error: unknown): void {
@@ -354,6 +368,10 @@ export class RoomClient extends EventTarget {
     this.status = status;
     this.dispatchEvent(new Event("status"));
   }
+}
+
+function firstOf(event: RoomEvent): number {
+  return event.t === "more" ? event.from : event.o;
 }
 
 function offline(): CommandFailed {
