@@ -1636,14 +1636,14 @@ export interface Simulcast {
 export interface Snapshot {
   epoch: string;
   offset: number;
-  at: string;
   show: Show;
   products: Product[];
   pins: Pin[];
   video: VideoState;
   chat: ChatSnapshot;
-  viewers: number;
   hearts: number;
+  at: string;
+  viewers: number;
 }
 
 /** One picture with `columns` small ones in each row; number n shows the moment `offsets_ms[n]` after `starts_at`. */
