@@ -24,7 +24,7 @@ from liveshop.settings import BadSettings, RealtimeSettings
 def broker_on(redis: RedisServer, log_size: int = 100) -> RedisBroker:
     """It is quicker than others, so that tests need not wait for it."""
     return RedisBroker(
-        redis.url, prefix="test", log_size=log_size, beat_seconds=0.2, answer_seconds=0.5
+        redis.url, prefix="test", log_size=log_size, beat_seconds=0.25, answer_seconds=1.0
     )
 
 
