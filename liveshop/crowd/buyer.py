@@ -90,6 +90,7 @@ class Buyer:
             while not self._viewer.has_been_in and not world.closing.is_set():
                 await world.pause(0.1)
             if world.closing.is_set():
+                orders.untried += len(moments) - number
                 return
             try:
                 await self._order(number)

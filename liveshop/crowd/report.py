@@ -91,9 +91,11 @@ class Lines(msgspec.Struct):
 
 
 class OrderReport(msgspec.Struct):
-    """`lost`: acknowledged, and not there when read back; `unread`: could not be read back."""
+    """`untried`: over before it came to that. `lost`: acknowledged, and not there when read back;
+    `unread`: could not be read back."""
 
     placed: int
+    untried: int
     refused: dict[str, int]
     failed: dict[str, int]
     requests: int
@@ -238,6 +240,7 @@ def _orders(tally: Tally) -> OrderReport:
     orders = tally.orders
     return OrderReport(
         placed=orders.placed,
+        untried=orders.untried,
         refused=dict(orders.refused),
         failed=dict(orders.failed),
         requests=orders.tries,
@@ -334,6 +337,10 @@ def _remarks(report: Report) -> list[str]:
         (
             report.orders.refused,
             f"orders refused by the shop: {_named(report.orders.refused)}",
+        ),
+        (
+            report.orders.untried,
+            f"{_many(report.orders.untried, 'order')} not tried: it was over before",
         ),
         (
             report.lines.reconnects,

@@ -14,11 +14,12 @@ Outcome = Literal["right", "lost", "wrong_total", "unread"]
 
 
 class Orders(msgspec.Struct):
-    """`refused`: by the shop, which may refuse (sold out is an outcome); `failed`: by reason, where
-    after all tries there was no answer or one that makes no sense. `twice`: one key gave two
-    orders."""
+    """`untried`: their buyers were not in yet when the show was over. `refused`: by the shop, which
+    may refuse (sold out is an outcome); `failed`: by reason, where after all tries there was no
+    answer or one that makes no sense. `tries`: requests. `twice`: one key gave two orders."""
 
     placed: int = 0
+    untried: int = 0
     refused: dict[str, int] = {}
     failed: dict[str, int] = {}
     tries: int = 0
@@ -28,6 +29,7 @@ class Orders(msgspec.Struct):
 
     def add(self, other: "Orders") -> None:
         self.placed += other.placed
+        self.untried += other.untried
         self.tries += other.tries
         self.twice += other.twice
         add_counts(self.refused, other.refused)

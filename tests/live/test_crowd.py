@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import queue
 import shutil
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,11 @@ import aiohttp
 import builders
 import msgspec
 import pytest
+from click.testing import CliRunner
 from lying_shop import SHOW, lying_shop
 
 from liveshop.app import Liveshop, listening, wire
+from liveshop.cli.crowd import crowd_command
 from liveshop.crowd import CannotStart, Plan, Report, Tick, run_crowd
 from liveshop.kernel.clock import SystemClock
 from liveshop.shows.wire import ShowInput
@@ -45,7 +49,7 @@ async def lied_to(**lies: Any) -> Report:
             stop.set()
 
     async with lying_shop(**lies) as shop:
-        plan = plan_for(shop.url, chatters=5, seconds=20, settle_seconds=0.5)
+        plan = plan_for(shop.url, chatters=5, seconds=20)
         return await run_crowd(plan, look, stop=stop)
 
 
@@ -60,7 +64,7 @@ async def lied_to_at_the_end() -> Report:
             if shop.drop and shop.offset >= shop.drop:
                 stop.set()
 
-        plan = plan_for(shop.url, chatters=5, seconds=20, settle_seconds=0.5)
+        plan = plan_for(shop.url, chatters=5, seconds=20, settle_seconds=1.0)
         return await run_crowd(plan, look, stop=stop)
 
 
@@ -207,10 +211,11 @@ async def test_what_a_room_does_wrong_is_noticed_whatever_it_is() -> None:
 async def test_orders_that_are_forgotten_or_placed_twice_are_noticed() -> None:
     async with lying_shop(forget_orders=True) as one, lying_shop(order_twice=True) as two:
         forgotten, twice = await asyncio.gather(
-            run_crowd(plan_for(one.url, buyers=5, buy=True, seconds=1.2)),
-            run_crowd(plan_for(two.url, buyers=5, orders_each=4, buy=True, seconds=1.2)),
+            run_crowd(plan_for(one.url, buyers=5, buy=True, seconds=1.5)),
+            run_crowd(plan_for(two.url, buyers=5, orders_each=8, buy=True, seconds=1.5)),
         )
-    assert (forgotten.orders.placed, forgotten.orders.lost, forgotten.ok) == (5, 5, False)
+    assert forgotten.orders.placed == forgotten.orders.lost > 0
+    assert not forgotten.ok
     assert twice.orders.twice > 0
     assert "placed twice under one key" in twice.verdict
 
@@ -241,9 +246,41 @@ async def test_why_a_crowd_cannot_start_is_said_in_words(unused_tcp_port: int) -
 
 async def test_a_crowd_of_two_processes_counts_as_one() -> None:
     async with lying_shop() as shop:
-        plan = plan_for(shop.url, viewers=6, chatters=6, seconds=1.2)
+        plan = plan_for(shop.url, viewers=6, chatters=6, seconds=2)
         report = await run_crowd(plan, processes=2)
     assert report.ok, report.verdict
     assert (report.processes, report.joins.came_in, len(report.records)) == (2, 6, 6)
     # What a chatter of one process says is measured in the other one too.
-    assert report.delivery_ms.count == 6 * report.chat.acknowledged > 0
+    assert report.delivery_ms.count > 3 * report.chat.acknowledged > 0
+
+
+@pytest.fixture
+def lying_url() -> Iterator[str]:
+    """Of a shop in another thread, that drops its first event: the command runs a loop itself."""
+    address: queue.Queue[str] = queue.Queue()
+    loop = asyncio.new_event_loop()
+    over = asyncio.Event()
+
+    async def serve() -> None:
+        async with lying_shop(drop=1) as shop:
+            address.put(shop.url)
+            await over.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
+    thread.start()
+    yield address.get(timeout=10)
+    loop.call_soon_threadsafe(over.set)
+    thread.join()
+    loop.close()
+
+
+def test_the_command_reports_one_json_object_and_ends_with_1_when_it_was_not_good(
+    lying_url: str,
+) -> None:
+    people = ["--viewers", "5", "--chatters", "100%", "--chat-per-minute", "28"]
+    how = ["--seconds", "2.2", "--arrival", "at-once", "--processes", "1", "--json"]
+    told = CliRunner().invoke(crowd_command, [lying_url, *people, *how])
+    report = msgspec.json.decode(told.stdout)
+    assert (told.exit_code, report["ok"], report["log"]["gaps"]) == (1, False, 1)
+    assert report["verdict"] in told.stderr
+    assert "records" not in report

@@ -5,9 +5,11 @@ from random import Random
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from liveshop.cli.crowd import crowd_command
 from liveshop.crowd.arrivals import ARRIVALS, visits_of
 from liveshop.crowd.frames import Frames, Logged, Marks, Own
 from liveshop.crowd.histogram import Histogram, merged
@@ -290,3 +292,18 @@ def test_tallies_and_ticks_of_processes_add_up() -> None:
     tick = Tick(here=2, elapsed=3.0)
     tick.add(Tick(here=5, elapsed=4.0, is_settling=True))
     assert (tick.here, tick.elapsed, tick.is_settling) == (7, 4.0, True)
+
+
+# -- the command
+
+
+def test_the_command_ends_with_2_and_says_why_when_nothing_could_be_measured() -> None:
+    for arguments, words in (
+        (["http://127.0.0.1:1"], "does not answer: connection refused"),
+        (["ftp://shop.example"], "no address of a server"),
+        (["http://127.0.0.1:1", "--chatters", "200%"], "no share of the viewers"),
+        (["http://127.0.0.1:1", "--processes", "many"], "auto or a number"),
+    ):
+        told = CliRunner().invoke(crowd_command, arguments)
+        assert (told.exit_code, told.stdout) == (2, ""), told.stderr
+        assert words in told.stderr
