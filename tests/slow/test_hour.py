@@ -33,7 +33,10 @@ pytestmark = pytest.mark.slow
 CHATTERS, BUYERS, DOORS = 100, 6, 12
 LOOKS = 8
 LOG_SIZE = 2000
-_SAID = b'"ok":{"message_id"'
+_ANSWER = re.compile(rb'\{"id":\d+,"(?:ok|error)":\{("message_id")?')
+_TAIL_BYTES = 300
+_UNANSWERED = 3
+"""What a chatter says before he waits for answers."""
 GONE_WITH_THE_VIEWERS = (
     "liveshop.realtime.viewer.Viewer",
     "liveshop.realtime.commands.Session",
@@ -182,7 +185,7 @@ class Show:
             directing.cancel()
 
     async def chat(self, number: int) -> None:
-        """As fast as one connection may, without waiting for anybody. Comes back now and then."""
+        """As fast as one connection may and is answered. Comes back now and then."""
         while self.messages < self.goal.messages:
             line = await self.enter()
             line.on_said = self.count
@@ -194,6 +197,8 @@ class Show:
                     said = {"id": id_, "t": "reaction.send", "count": 3}
                 line.send(json.dumps(said).encode())
                 await asyncio.sleep(0.105)
+                while id_ - line.answers > _UNANSWERED and not line.is_closed:
+                    await asyncio.sleep(0.02)
             self.others["chatter cut"] += line.is_closed
             line.close()
 
@@ -293,6 +298,7 @@ class Line(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.is_closed = False
+        self.answers = 0
         self.on_said: Callable[[int], None] = lambda _: None
         self._tail = b""
         self._hello: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()
@@ -307,11 +313,13 @@ class Line(asyncio.Protocol):
             found = re.search(rb'"epoch":"([^"]+)","offset":(\d+)', data)
             if found is not None:
                 self._hello.set_result((found[1].decode(), int(found[2])))
-        answers = data.count(_SAID)
-        if answers:
-            self.on_said(answers)
-        end = data.rfind(_SAID)
-        self._tail = data[max(end + 1, len(data) - 500) :]
+        end = 0
+        for answer in _ANSWER.finditer(data):
+            end = answer.end()
+            self.answers += 1
+            if answer[1]:
+                self.on_said(1)
+        self._tail = data[max(end, len(data) - _TAIL_BYTES) :]
 
     def connection_lost(self, _: Exception | None) -> None:
         self.is_closed = True
