@@ -215,19 +215,14 @@ class AudienceChanged:
 def check_transition(show: Show, to: ShowState) -> None:
     """Raises WrongState, NoStart or NoRecording."""
     allowed = TRANSITIONS[show.state]
+    if show.rehearsal is not None:
+        allowed = frozenset({show.rehearsal.came_from, "live"})
     if to not in allowed:
         raise WrongState(
             f"A show that is {show.state} cannot become {to}; "
             f"it can become {' or '.join(sorted(allowed))}.",
             data={"state": show.state, "allowed": sorted(allowed)},
         )
-    if show.rehearsal is not None and to in ("draft", "scheduled"):
-        came_from = show.rehearsal.came_from
-        if to != came_from:
-            raise WrongState(
-                f"This rehearsal ends with the show as it was before: {came_from}.",
-                data={"state": show.state, "allowed": sorted({came_from, "live"})},
-            )
     if to == "scheduled" and show.starts_at is None:
         raise NoStart("Give the show a start time before you announce it.")
     if to == "replay" and not show.replay_url and not show.is_recorded:

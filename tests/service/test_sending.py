@@ -260,6 +260,42 @@ async def test_old_posts_are_no_longer_asked_for(posting: Posting) -> None:
 # Moments
 
 
+async def test_posts_wait_for_the_end_of_a_rehearsal(posting: Posting) -> None:
+    mug = await posting.mug()
+    show_id = await posting.show(state="draft", product_ids=[mug.id])
+    await posting.posts.plan_show(
+        show_id,
+        [posting.connection.id],
+        ["announce", "reminder", "live_now", "product_moment"],
+        reminder_minutes=20,
+    )
+
+    async def kinds() -> list[str]:
+        await posting.turn()
+        return [one.post.kind for one in posting.channel.made]
+
+    async def rehearse() -> None:
+        await posting.shop.shows.change_state(show_id, "rehearsal")
+        await posting.shop.shows.pin_product(show_id, mug.id)
+        await posting.turn()
+        posting.clock.advance(MINUTE)
+
+    await rehearse()
+    assert await kinds() == []
+    await posting.shop.shows.change_state(show_id, "draft")
+    await posting.shop.shows.change_state(show_id, "scheduled")
+    assert await kinds() == ["announce"]
+    posting.clock.advance(START - 22 * MINUTE)
+    await rehearse()
+    posting.clock.advance(MINUTE)
+    assert await kinds() == ["announce"]
+    await posting.shop.shows.change_state(show_id, "scheduled")
+    posting.clock.advance(MINUTE)
+    assert await kinds() == ["announce", "reminder"]
+    await posting.shop.shows.change_state(show_id, "live")
+    assert await kinds() == ["announce", "reminder", "live_now"]
+
+
 async def test_the_posts_of_a_show_go_out_when_it_comes_to_them(posting: Posting) -> None:
     mug = await posting.mug()
     show_id = await posting.show(
