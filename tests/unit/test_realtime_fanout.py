@@ -245,12 +245,11 @@ async def test_who_does_not_read_is_closed_in_mid_lap_and_nobody_waits_for_him()
     crowd = Crowd(LARGE, SetPace())
     stuck, transport = crowd.viewers[SLICE + 1], crowd.transports[SLICE + 1]
     transport.reads_at_once = False
-    offset = 0
-    while stuck.code is None:
-        offset += 1
+    for offset in range(1, 21):
         draft = frames.draft("note", Note(offset, "x" * 2000), NOON)
         crowd.outbox.deliver([frames.event(draft, offset)])
         await asyncio.sleep(0)
+    await until(lambda: crowd.served(offset) >= LARGE - 1)
     assert stuck.code is CloseCode.TOO_SLOW
     others = [viewer for viewer in crowd.viewers if viewer is not stuck]
     await until(lambda: all(viewer.offset == offset for viewer in others))
