@@ -83,6 +83,7 @@ class Made:
 class _Kept:
     version: int
     news: int
+    log: int | None
     begun: float
     made: "asyncio.Future[Made]"
     left: float
@@ -91,11 +92,18 @@ class _Kept:
 
 class Sharing:
     """By room. `news`: another number whenever something happens there; None: that cannot be
-    told, so that nothing is shared."""
+    told, so that nothing is shared. `log`: another number when its log is lost: what was made
+    before has no place in the new one, and everybody asks at once."""
 
-    def __init__(self, news: Callable[[str], int | None], monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        news: Callable[[str], int | None],
+        monotonic: Callable[[], float],
+        log: Callable[[str], int | None] = lambda _: None,
+    ) -> None:
         self._news = news
         self._monotonic = monotonic
+        self._log = log
         self._kept: dict[str, _Kept] = {}
 
     async def get(self, room: str, version: int, make: Callable[[], Awaitable[Made]]) -> Made:
@@ -105,7 +113,8 @@ class Sharing:
             return await make()
         now = self._monotonic()
         kept = self._kept.get(room)
-        if kept is None or kept.version != version or not self._is_good(kept, news, now):
+        is_of_now = kept is not None and (kept.version, kept.log) == (version, self._log(room))
+        if kept is None or not is_of_now or not self._is_good(kept, news, now):
             kept = self._begin(room, kept, now, make, version=version, news=news)
         # Shielded: one who goes away must not take the others' answer along.
         return await asyncio.shield(kept.made)
@@ -131,7 +140,8 @@ class Sharing:
         elif len(self._kept) >= _MAX_ROOMS:
             self._kept.clear()
         made = asyncio.ensure_future(make())
-        kept = self._kept[room] = _Kept(version, news, now, made, max(0.0, left - 1))
+        log = self._log(room)
+        kept = self._kept[room] = _Kept(version, news, log, now, made, max(0.0, left - 1))
         made.add_done_callback(lambda _: self._forget_failed(room, kept))
         return kept
 
@@ -144,7 +154,7 @@ class Sharing:
 def endpoints(
     database: Database, shows: ShowService, chat: ChatService, hub: Hub, doors: Doors[Show]
 ) -> list[Endpoint]:
-    sharing = Sharing(hub.news, hub.monotonic)
+    sharing = Sharing(hub.news, hub.monotonic, hub.log)
 
     async def show_snapshot(call: Call) -> msgspec.Raw:
         show_id = ShowId(call.params["show_id"])

@@ -42,6 +42,7 @@ class _Room:
         "catching_up",
         "hearts",
         "lock",
+        "log",
         "mark",
         "news",
         "outbox",
@@ -54,6 +55,7 @@ class _Room:
         self.outbox = outbox
         self.mark = next(_marks)
         self.news = self.mark
+        self.log = self.mark
         self.viewers: set[Viewer] = set()
         self.catching_up: set[Viewer] = set()
         """Those whose `waiting` keeps the events they are to get after older ones."""
@@ -271,7 +273,7 @@ class Hub:
     def log_lost(self, room: str) -> None:
         place = self._rooms.get(room)
         if place is not None:
-            place.mark = place.news = next(_marks)
+            place.mark = place.news = place.log = next(_marks)
             place.outbox.clear()
             for viewer in place.viewers:
                 viewer.close(CloseCode.LOG_LOST)
@@ -303,6 +305,11 @@ class Hub:
         """The same for whatever happens there."""
         place = self._rooms.get(room)
         return place.news if place is not None and place.subscribed else None
+
+    def log(self, room: str) -> int | None:
+        """Another number when its log is lost."""
+        place = self._rooms.get(room)
+        return place.log if place is not None else None
 
     async def position(self, room: str) -> Position:
         """The end of the log. For a snapshot: ask this before reading the database, not after."""

@@ -78,9 +78,10 @@ class Maker:
 
     def __init__(self) -> None:
         self.news: int | None = 1
+        self.log = 1
         self.now = 0.0
         self.made = 0
-        self.sharing = Sharing(lambda _: self.news, lambda: self.now)
+        self.sharing = Sharing(lambda _: self.news, lambda: self.now, lambda _: self.log)
 
     async def make(self) -> Made:
         self.made += 1
@@ -103,6 +104,18 @@ async def test_a_snapshot_is_shared_while_nothing_happens_and_never_between_vers
     assert await maker.ask(version=2) == [4]
     maker.news = None
     assert await maker.ask(3, version=2) == [5, 6, 7]
+
+
+async def test_what_was_made_before_the_log_was_lost_is_given_to_nobody() -> None:
+    """However often one was made shortly before."""
+    maker = Maker()
+    for step in range(10):
+        maker.news = step
+        await maker.ask()
+    made = maker.made
+    assert await maker.ask() == [made]
+    maker.log = 2
+    assert await maker.ask(20) == [made + 1] * 20
 
 
 async def test_where_something_always_happens_it_is_made_about_once_a_second() -> None:
