@@ -138,6 +138,7 @@ class Leases:
         """As seen last, with the process of each."""
         self._on_lost: list[OnLost] = []
         self._draining = False
+        self._has_looked = False
         self.skew_seconds = 0.0
         """How far this machine's clock is ahead of the database's."""
 
@@ -205,6 +206,7 @@ class Leases:
                 await tx.conn.execute(self._sign_of_life())
             now = (await tx.conn.execute(sa.select(_db_now()))).scalar_one()
             free = await self._free(tx.conn)
+        self._has_looked = True
         self._note_skew(began, now, self._clock.now())
         if free:
             await self._take(free)
@@ -229,8 +231,9 @@ class Leases:
             _log.warning("leases_not_given_back", reason=error.detail)
 
     async def close(self) -> None:
-        """The process ends. Raises nothing, as `drain`."""
-        if self.is_alone:
+        """The process ends. Raises nothing, as `drain`. A command by a node's settings was never
+        a node, and leaves that one alone."""
+        if self.is_alone or not self._has_looked:
             return
         await self.drain()
         gone = sa.func.clock_timestamp() - timedelta(seconds=self._seconds)

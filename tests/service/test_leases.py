@@ -105,6 +105,20 @@ async def test_a_node_that_drains_gives_its_jobs_up_at_once(database: Database) 
             assert lost == [], "it said goodbye"
 
 
+async def test_a_command_by_a_nodes_settings_leaves_that_node_alone(database: Database) -> None:
+    lost: list[str] = []
+    async with party(database, "a") as one, party(database, "b") as other:
+        other.leases.on_lost(lost.append)
+        await holds(lambda: len(other.leases.nodes()) == 2)
+        command = Leases(database, SystemClock(), "a", alone=False, seconds=SECONDS)
+        await command.close()
+        for _ in range(3):
+            await other.leases.look()
+            await one.leases.look()
+        assert lost == []
+        assert {node.name for node in other.leases.nodes()} == {"a", "b"}
+
+
 async def test_a_holder_that_cannot_renew_stops_before_others_may_begin(
     database: Database,
 ) -> None:
