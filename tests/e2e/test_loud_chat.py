@@ -35,6 +35,7 @@ async def test_a_crowd_is_sampled_and_the_chat_says_how_many_more_there_were(
     crowd = [await house.someone() for _ in range(CROWD)]
     viewer = await arrive("390")
     await viewer.visit(house, show=show)
+    await expect(viewer.see("viewer-count")).to_contain_text("1")  # told by the line
     await viewer.say("Good evening")
     await expect(viewer.see("chat-message")).to_have_count(1)
 
