@@ -21,6 +21,7 @@ import builders
 import camera_ways
 import chat
 import fanout
+import fanout_crowd
 import holds
 import purchase
 import replay
@@ -183,6 +184,7 @@ def main() -> int:
             f"no such figure: {', '.join(unknown)}; known are {', '.join(BENCHES)}", file=sys.stderr
         )
         return 2
+    missing = False
     for name in wanted:
         with tempfile.TemporaryDirectory() as folder:
             url = f"sqlite+aiosqlite:///{folder}/bench.sqlite3"
@@ -193,8 +195,12 @@ def main() -> int:
                 None,
                 SystemClock(),
             )
-            asyncio.run(_run(shop, BENCHES[name]))
-    return 0
+            try:
+                asyncio.run(_run(shop, BENCHES[name]))
+            except fanout_crowd.ProgramMissing as error:
+                print(f"{name} is not measured: {error}", file=sys.stderr)
+                missing = True
+    return 1 if missing else 0
 
 
 async def _run(shop: Liveshop, bench: Callable[[Liveshop], Awaitable[None]]) -> None:

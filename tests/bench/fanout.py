@@ -43,6 +43,8 @@ _SNAPSHOTS = 2000
 _WORDS = (
     "Hallo zusammen! Gibt es die Jacke auch in Gr. 42 und in Dunkelblau? Danke und liebe Gruesse"
 )
+_ENVIRON = {"LIVESHOP_REALTIME__IDLE_SECONDS": "600"}
+"""The viewers in C answer no ping."""
 _AS_LONG = (
     '{"t":"chat.message","o":12345,"at":"2026-11-22T18:40:00.000Z","d":{"message":{'
     '"id":"msg_01K00000000000000000000000","author_id":"key_01K00000000000000000000000",'
@@ -310,7 +312,7 @@ async def _house(viewers: Path, cores: list[int]) -> AsyncIterator[House]:
                 await builders.key_with(shop, "shows:read", "shows:write", "chat:moderate")
                 for _ in range(_TALKERS)
             ]
-        with served.server(settings.data_path, {}, cores=cores) as (pid, port):
+        with served.server(settings.data_path, _ENVIRON, cores=cores) as (pid, port):
             await served.until_ready(port)
             house = House(pid, port, loud, quiet, keys, viewers)
             async with house.talkers(loud) as talkers:  # so that what is loaded once is loaded
