@@ -29,10 +29,10 @@ async def problems_of(settings: RealtimeSettings) -> list[str]:
         return [f"realtime.redis_url: Redis cannot be reached or refuses what rooms need ({words})"]
     finally:
         await redis.aclose()
-    return _problems(info, config)
+    return problems_in(info, config)
 
 
-def _problems(info: dict[str, str], config: dict[str, str]) -> list[str]:
+def problems_in(info: dict[str, str], config: dict[str, str]) -> list[str]:
     found = []
     if version_of(info) < LEAST_VERSION:
         least = ".".join(map(str, LEAST_VERSION))
