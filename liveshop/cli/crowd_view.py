@@ -161,9 +161,9 @@ def print_report(console: Console, report: crowd.Report) -> None:
     figures.add_row(
         "lines",
         _facts(
-            f"{lines.reconnects:,} lost and found again",
+            f"{lines.reconnects:,} lost and back",
             *(away if lines.reconnects else ()),
-            _bad(lines.away_at_end, "lost for good"),
+            *((_bad(lines.away_at_end, "lost for good"),) if lines.away_at_end else ()),
             _bad(sum(joins.failed_tries.values()), "failed tries"),
         ),
     )
