@@ -24,6 +24,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from liveshop.app import Liveshop, wire
 from liveshop.kernel.clock import ManualClock
 from liveshop.kernel.errors import RateLimited
+from liveshop.realtime import MemoryBroker
+from liveshop.realtime.model import BrokerAway
 from liveshop.storage import Database
 from liveshop.web import PERMISSIONS, Access, Principal, RateLimit, RateLimiter, logs, permission
 from liveshop.web.access import NotSignedIn
@@ -355,7 +357,34 @@ async def test_metrics_count_routes_and_not_addresses(site: Api, site_shop: Live
 async def test_alive_and_ready_are_two_questions(site: Api) -> None:
     assert (await site.fetch("GET", "/healthz")).json == {"status": "ok"}
     ready = await site.fetch("GET", "/readyz")
-    assert (ready.status, ready.json) == (200, {"status": "ok", "checks": {"database": "ok"}})
+    checks = {"database": "ok", "rooms": "ok", "clock": "ok"}
+    assert (ready.status, ready.json) == (200, {"status": "ok", "checks": checks})
+
+
+@pytest.fixture
+def rooms_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(_: MemoryBroker) -> None:
+        raise BrokerAway("The rooms are away.")
+
+    monkeypatch.setattr(MemoryBroker, "ping", away)
+
+
+async def test_a_server_whose_rooms_are_away_is_ready_and_one_that_is_to_stop_is_not(
+    rooms_away: None, site_shop: Liveshop, site: Api
+) -> None:
+    """Without the rooms' logs there is no chat, and every node is without; people still buy."""
+    site_shop.nodes.leases.skew_seconds = -7.2
+    ready = await site.fetch("GET", "/readyz")
+    assert (ready.status, ready.json["status"]) == (200, "degraded")
+    assert ready.json["checks"] == {
+        "database": "ok",
+        "rooms": "The rooms are away.",
+        "clock": "This machine's clock is 7 s behind the database's.",
+    }
+    site_shop.is_draining = True
+    ready = await site.fetch("GET", "/readyz")
+    assert (ready.status, ready.json["status"]) == (503, "draining")
+    assert (await site.fetch("GET", "/healthz")).status == 200
 
 
 async def served(shop: Liveshop, look: Callable[[Api], Awaitable[None]]) -> None:
