@@ -141,6 +141,7 @@ class Viewer:
             self.sequence.open(*self._older)
             self._older = None
             self._world.tally.reopened += 1
+            await self._wait(None)
             return
         count(self._world.tally.closes, str(code))
         self._lost_at = self._world.now()
