@@ -265,6 +265,7 @@ async def test_who_would_have_a_gap_is_sent_to_reload_and_who_is_ahead_is_passed
     crowd = Crowd(2, SetPace())
     ahead = crowd.add(offset=5)
     crowd.outbox.deliver(events(1, 2))
+    crowd.outbox.hear(frames.unlogged("viewers", ViewersChanged(count=3)))
     crowd.outbox.deliver(events(2, 3))  # one of them again
     crowd.outbox.deliver(events(5, 6))
     assert [viewer.code for viewer in crowd.viewers] == [
