@@ -202,6 +202,8 @@ def doctor(config: Path | None) -> None:
             "company.iban: empty, so neither invoices nor mails say where to transfer to "
             "(unless company.address or company.bank does)"
         )
+    if settings.realtime.broker == "redis":
+        problems.extend(_among_nodes(settings))
     if not settings.server.embed_origins:
         problems.append("server.embed_origins: empty, so no storefront may embed a show")
     problems.extend(lacks_of_several_nodes(settings))
@@ -210,6 +212,22 @@ def doctor(config: Path | None) -> None:
     if problems:
         sys.exit(1)
     out.print("[green]nothing wrong found[/]")
+
+
+def _among_nodes(settings: Settings) -> list[str]:
+    """What one node does not miss, and several do."""
+    found: list[str] = []
+    if not settings.media.folder:
+        found.append(
+            "media.folder: empty, so pictures that one node takes are not there on the others; "
+            "name a folder that all nodes share"
+        )
+    if not settings.server.node_url:
+        found.append(
+            "server.node_url: empty, so the other nodes cannot pass on video that is sent to this "
+            "one"
+        )
+    return found
 
 
 @main.command("create-staff")
