@@ -12,7 +12,7 @@ GSTREAMER := gstreamer1.0-tools+gstreamer1.0-plugins-base+gstreamer1.0-plugins-g
 GSTREAMER := $(GSTREAMER)+gstreamer1.0-plugins-bad+gstreamer1.0-plugins-ugly+gstreamer1.0-libav
 COUNTERPARTS := obs=obs-studio Xvfb=xvfb ffmpeg=ffmpeg gst-launch-1.0=$(GSTREAMER) \
 	varnishd=varnish varnishstat=varnish firefox-esr=firefox-esr pulseaudio=pulseaudio \
-	nginx=nginx-light+libnginx-mod-rtmp
+	nginx=nginx-light+libnginx-mod-rtmp+libnginx-mod-stream
 
 .PHONY: demo test test-slow check bench types chromium counterparts clean
 
