@@ -146,10 +146,13 @@ def lacks_of_several_nodes(settings: Settings) -> list[str]:
             settings.server.node_url,
             "no other node can show the video that is sent to this one",
         ),
-        "media.folder": (settings.media.folder, "pictures of one node are missing on the others"),
+        "media.folder": (
+            settings.media.folder,
+            "pictures of one node are missing on the others; name a folder that all share",
+        ),
         "video.folder": (
             settings.video.folder,
-            "what a node recorded that dies is missing from the replay",
+            "what a node recorded that dies is missing from the replay; name a folder that all share",
         ),
     }
     return [f"{name}: empty, so {why}" for name, (given, why) in told.items() if not given]
@@ -202,8 +205,6 @@ def doctor(config: Path | None) -> None:
             "company.iban: empty, so neither invoices nor mails say where to transfer to "
             "(unless company.address or company.bank does)"
         )
-    if settings.realtime.broker == "redis":
-        problems.extend(_among_nodes(settings))
     if not settings.server.embed_origins:
         problems.append("server.embed_origins: empty, so no storefront may embed a show")
     problems.extend(lacks_of_several_nodes(settings))
@@ -212,22 +213,6 @@ def doctor(config: Path | None) -> None:
     if problems:
         sys.exit(1)
     out.print("[green]nothing wrong found[/]")
-
-
-def _among_nodes(settings: Settings) -> list[str]:
-    """What one node does not miss, and several do."""
-    found: list[str] = []
-    if not settings.media.folder:
-        found.append(
-            "media.folder: empty, so pictures that one node takes are not there on the others; "
-            "name a folder that all nodes share"
-        )
-    if not settings.server.node_url:
-        found.append(
-            "server.node_url: empty, so the other nodes cannot pass on video that is sent to this "
-            "one"
-        )
-    return found
 
 
 @main.command("create-staff")
