@@ -152,7 +152,7 @@ def lacks_of_several_nodes(settings: Settings) -> list[str]:
         ),
         "video.folder": (
             settings.video.folder,
-            "what a node recorded that dies is missing from the replay; name a folder that all share",
+            "what a node recorded that dies is missing from the replay; name one that all share",
         ),
     }
     return [f"{name}: empty, so {why}" for name, (given, why) in told.items() if not given]
