@@ -189,6 +189,7 @@ return events
 BEAT = _script(
     """
 -- node, fresh epoch, after how many milliseconds of silence a node is dead; how many were found
+-- that left something behind: a worker is only heard of when it has something to say
 local alive = tonumber(ARGV[3])
 local seen = tonumber(redis.call('HGET', P .. ':server', 'beat') or 0)
 local patience = tonumber(server[3] or 0)
@@ -200,16 +201,19 @@ end
 redis.call('HSET', P .. ':server', 'beat', now)
 redis.call('ZADD', P .. ':nodes', now, ARGV[1])
 if now < patience then return 0 end
+local found_dead = 0
 local dead = redis.call('ZRANGEBYSCORE', P .. ':nodes', '-inf', now - alive)
 for _, node in ipairs(dead) do
   -- Whether these commits were done nobody can tell any more: viewers load what there is.
   for _, room in ipairs(redis.call('HKEYS', P .. ':intents:' .. node)) do
     renew(room, ARGV[2])
   end
-  redis.call('DEL', P .. ':intents:' .. node, P .. ':counts:' .. node)
+  if redis.call('DEL', P .. ':intents:' .. node, P .. ':counts:' .. node) > 0 then
+    found_dead = found_dead + 1
+  end
   redis.call('ZREM', P .. ':nodes', node)
 end
-return #dead
+return found_dead
 """
 )
 
