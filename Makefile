@@ -22,8 +22,7 @@ demo: $(STAMP) widgets/dist/manifest.json
 # As many workers as cores, at most four. Tests in a browser run after the others: first those that
 # look at times, with nothing beside them, then the rest two at a time. Files go out in the order of
 # their names: by the number of their tests, the few long ones would come last and one core would
-# wait for them. With paths in ARGS it is one
-# plain run.
+# wait for them. With paths in ARGS it is one plain run.
 ifneq ($(wildcard $(foreach arg,$(ARGS),$(firstword $(subst ::, ,$(arg))))),)
 test: $(STAMP) widgets/dist/manifest.json chromium
 	$(BIN)/pytest $(ARGS)

@@ -34,7 +34,11 @@ class Receiver(Protocol):
 
 
 class Broker(Protocol):
-    """Whatever needs the logs raises BrokerAway while they cannot be reached."""
+    """Whatever needs the logs raises BrokerAway while they cannot be reached.
+
+    Whoever has been told of a new epoch is delivered nothing of the one before, or viewers would
+    get a wrong event under a right number.
+    """
 
     @property
     def is_shared(self) -> bool:
