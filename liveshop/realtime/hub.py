@@ -385,6 +385,12 @@ class Hub:
         silent = now - viewer.heard_at
         if silent > self._idle_seconds:
             viewer.close(CloseCode.IDLE)
-        elif silent > self._idle_seconds / 3 and not viewer.pinged:
+        elif not viewer.pinged and silent > self._idle_seconds / 3 * _patience(viewer):
             viewer.pinged = True
             viewer.send(frames.PING)
+
+
+def _patience(viewer: Viewer) -> float:
+    """From 2/3 to 1, by where it lies in memory: a crowd that came in one second is not pinged in
+    one second, which would hold up what is said then."""
+    return 1 - (id(viewer) >> 6) % 64 / 192

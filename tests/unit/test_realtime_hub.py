@@ -4,6 +4,7 @@ import asyncio
 import gc
 import weakref
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -310,6 +311,19 @@ async def test_the_silent_are_pinged_and_the_dead_are_closed(stage: Stage) -> No
     await stage.hub.tick()
     assert dead.code is CloseCode.IDLE
     assert alive.code is None
+
+
+async def test_a_crowd_that_came_at_once_is_not_pinged_at_once(stage: Stage) -> None:
+    transports = [(await stage.enter())[1] for _ in range(200)]
+    pinged = []
+    for second in range(1, 16):
+        stage.now = second + 0.01
+        await stage.hub.tick()
+        pinged.append(sum(frames.PING in transport.written for transport in transports))
+    most_in_a_second = max(after - before for before, after in pairwise(pinged))
+    assert pinged[9] < 20
+    assert most_in_a_second < 100
+    assert pinged[-1] == 200
 
 
 async def test_a_person_is_disconnected_everywhere_or_in_one_room(stage: Stage) -> None:
