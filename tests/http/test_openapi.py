@@ -688,7 +688,12 @@ def test_each_operation_does_what_the_document_says(running: Running) -> None:
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 @pytest.mark.parametrize(
     ("database_url", "caller"),
-    [("sqlite", "admin"), ("postgres", "admin"), ("sqlite", "host"), ("sqlite", "guest")],
+    [
+        ("sqlite", "admin"),
+        pytest.param("postgres", "admin", marks=pytest.mark.slow),
+        ("sqlite", "host"),
+        ("sqlite", "guest"),
+    ],
     indirect=["database_url"],
 )
 def test_no_case_breaks_the_document(running: Running, caller: str) -> None:

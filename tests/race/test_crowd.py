@@ -8,6 +8,7 @@ from typing import Any
 
 import builders
 import pipe
+import postgres_cluster
 import pytest
 import sqlalchemy as sa
 from builders import ADDRESS, Api
@@ -66,6 +67,7 @@ def order_of(quote: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+@postgres_cluster.slow_there
 async def test_five_thousand_buyers_get_five_hundred_units_and_everybody_else_a_clear_answer(
     api: Api, shop: Liveshop
 ) -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import msgspec
+import postgres_cluster
 import pytest
 import sqlalchemy as sa
 from catalog_builders import EUR, csv_of, euros, pieces, run_import, shop, write_feed
@@ -68,6 +69,7 @@ class Memory:
         os.close(self._file)
 
 
+@postgres_cluster.slow_there
 async def test_twenty_thousand_rows_land_but_for_two_hundred_and_a_second_run_changes_nothing(
     database: Database, catalog: CatalogService, tmp_path: Path
 ) -> None:
