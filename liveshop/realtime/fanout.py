@@ -9,7 +9,7 @@ bytes that all who are equally far share.
   `deliver` returns. A room of a slice or less has then been served.
 - After a lap a room rests for twice the time a lap takes, at most `WINDOW_SECONDS`; what comes in
   that time goes with the next lap. Below a millisecond there is no rest, so small rooms never wait.
-- A lap that had to wait is one of many: it is paced, so that the room leaves two thirds of the
+- A lap that had to wait is one of many: it is paced, so that the room leaves three quarters of the
   loop's time to everything else: other rooms, commands, requests for video. Each slice also takes
   its turn among all other callbacks, so nobody waits behind a loud room for longer than a slice.
 - An event that comes in mid-lap goes along for those not visited yet, and begins another lap for
@@ -36,7 +36,7 @@ from liveshop.realtime.viewer import Viewer
 
 WINDOW_SECONDS = 0.05
 SLICE = 256
-_SHARE = 3.0
+_SHARE = 4.0
 """A paced lap takes so many times as long as its work."""
 _LEAST_REST = 0.001
 """libuv counts milliseconds."""
