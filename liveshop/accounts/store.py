@@ -203,19 +203,21 @@ async def key_by_hash(
     conn: AsyncConnection, secret_hash: str, now: datetime
 ) -> tuple[ApiKey, Staff] | None:
     """A key that is neither revoked nor expired, with the staff member it acts for."""
-    row = (
-        await conn.execute(
-            sa.select(*_KEY, *_STAFF)
-            .join_from(api_key, staff)
-            .where(
-                api_key.c.secret_hash == secret_hash,
-                api_key.c.revoked_at.is_(None),
-                sa.or_(api_key.c.expires_at.is_(None), api_key.c.expires_at > now),
-                staff.c.active,
-            )
-        )
-    ).one_or_none()
+    row = (await conn.execute(_KEY_BY_HASH, {"secret_hash": secret_hash, "now": now})).one_or_none()
     return None if row is None else (_key(row), _staff(row))
+
+
+_KEY_BY_HASH = (
+    sa.select(*_KEY, *_STAFF)
+    .join_from(api_key, staff)
+    .where(
+        api_key.c.secret_hash == sa.bindparam("secret_hash"),
+        api_key.c.revoked_at.is_(None),
+        sa.or_(api_key.c.expires_at.is_(None), api_key.c.expires_at > sa.bindparam("now")),
+        staff.c.active,
+    )
+)
+"""Made once: every command of an API key asks this, and making it costs more than its answer."""
 
 
 async def key_by_id(conn: AsyncConnection, key_id: str) -> ApiKey | None:

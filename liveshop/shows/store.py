@@ -74,8 +74,11 @@ async def by_id(conn: AsyncConnection, show_id: ShowId, *, for_update: bool = Fa
 
 
 async def state_of(conn: AsyncConnection, show_id: ShowId) -> ShowState | None:
-    state: ShowState | None = await conn.scalar(sa.select(show.c.state).where(show.c.id == show_id))
+    state: ShowState | None = await conn.scalar(_STATE_OF, {"show_id": show_id})
     return state
+
+
+_STATE_OF = sa.select(show.c.state).where(show.c.id == sa.bindparam("show_id"))
 
 
 @dataclass(frozen=True, slots=True)

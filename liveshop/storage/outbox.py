@@ -45,6 +45,17 @@ _LONGEST_DELAY = timedelta(hours=1)
 MAX_ATTEMPTS = 20
 
 
+_DUE = (
+    sa.select(job)
+    .where(job.c.state == "queued", job.c.not_before <= sa.bindparam("now"))
+    .order_by(job.c.not_before)
+    .limit(sa.bindparam("at_most"))
+    .with_for_update(skip_locked=True)
+)
+"""Made once: each worker asks every second."""
+_DUE_OF_TOPICS = _DUE.where(job.c.topic.in_(sa.bindparam("topics", expanding=True)))
+
+
 class Jobs:
     """Statements on the job table."""
 
@@ -79,16 +90,9 @@ class Jobs:
         conn: AsyncConnection, now: datetime, limit: int, topics: Collection[str] | None = None
     ) -> list[sa.Row[Any]]:
         """Take due jobs; they come back by themselves if they are not finished in time."""
-        due = (
-            sa.select(job)
-            .where(job.c.state == "queued", job.c.not_before <= now)
-            .order_by(job.c.not_before)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        if topics is not None:
-            due = due.where(job.c.topic.in_(topics))
-        rows = list((await conn.execute(due)).all())
+        due = _DUE if topics is None else _DUE_OF_TOPICS
+        asked = {"now": now, "at_most": limit, "topics": topics}
+        rows = list((await conn.execute(due, asked)).all())
         if rows:
             await conn.execute(
                 sa.update(job)

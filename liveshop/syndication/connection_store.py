@@ -65,16 +65,27 @@ async def all_of(
     states: Iterable[ConnectionState] = ("active", "paused", "attention"),
 ) -> list[Connection]:
     """In the order in which they were made."""
-    rows = await conn.execute(
-        sa.select(connection).where(connection.c.state.in_(list(states))).order_by(connection.c.id)
-    )
+    rows = await conn.execute(_IN_STATES, {"states": list(states)})
     found = [_connection(row) for row in rows]
     return [one for one in found if role is None or role in one.roles]
 
 
+_IN_STATES = (
+    sa.select(connection)
+    .where(connection.c.state.in_(sa.bindparam("states", expanding=True)))
+    .order_by(connection.c.id)
+)
+
+
 async def due(conn: AsyncConnection, now: datetime) -> list[Connection]:
     """Active ones whose turn it is; also those whose turn broke off with its process."""
-    rows = await conn.execute(
+    return [_connection(row) for row in await conn.execute(_DUE, {"now": now})]
+
+
+def _due() -> sa.Select[Any]:
+    """Made once: it is asked every second."""
+    now: sa.BindParameter[datetime] = sa.bindparam("now")
+    return (
         sa.select(connection)
         .where(
             connection.c.state == "active",
@@ -87,7 +98,9 @@ async def due(conn: AsyncConnection, now: datetime) -> list[Connection]:
         )
         .order_by(connection.c.id)
     )
-    return [_connection(row) for row in rows]
+
+
+_DUE = _due()
 
 
 async def is_active(conn: AsyncConnection, id_: str) -> bool:

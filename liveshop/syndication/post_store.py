@@ -102,20 +102,22 @@ async def next_due(conn: AsyncConnection, connection_id: ConnectionId) -> dateti
 
 async def following_shows(conn: AsyncConnection) -> list[PostRow]:
     """Those that wait for something to happen in their show."""
-    rows = await conn.execute(
-        sa.select(post).where(post.c.state == "scheduled", post.c.timing != "at")
-    )
-    return [_post(row) for row in rows]
+    return [_post(row) for row in await conn.execute(_FOLLOWING)]
+
+
+_FOLLOWING = sa.select(post).where(post.c.state == "scheduled", post.c.timing != "at")
 
 
 async def without_connection(conn: AsyncConnection) -> list[PostRow]:
     """Those to be sent on connections that were removed."""
-    rows = await conn.execute(
-        sa.select(post)
-        .join(connection, connection.c.id == post.c.connection_id)
-        .where(post.c.state == "scheduled", connection.c.state == "removed")
-    )
-    return [_post(row) for row in rows]
+    return [_post(row) for row in await conn.execute(_WITHOUT_CONNECTION)]
+
+
+_WITHOUT_CONNECTION = (
+    sa.select(post)
+    .join(connection, connection.c.id == post.c.connection_id)
+    .where(post.c.state == "scheduled", connection.c.state == "removed")
+)
 
 
 async def pins_of(

@@ -162,44 +162,59 @@ async def promotions_turning(
     conn: AsyncConnection, after: datetime, until: datetime, *, ahead: timedelta
 ) -> list[str]:
     """Automatic promotions for all shows that start or end in this time, or begin to be near."""
+    given = {"after": after, "until": until}
+    given |= {"far_after": after + ahead, "far_until": until + ahead}
+    return list((await conn.execute(_TURNING, given)).scalars())
+
+
+def _turning() -> sa.Select[Any]:
+    """Made once: it is asked every second."""
+
+    def within(moment: sa.Column[datetime], after: str, until: str) -> sa.ColumnElement[bool]:
+        return sa.and_(moment > sa.bindparam(after), moment <= sa.bindparam(until))
+
     starts, ends = promotion.c.starts_at, promotion.c.ends_at
-    rows = await conn.execute(
-        sa.select(promotion.c.id).where(
-            promotion.c.is_automatic,
-            promotion.c.show_id.is_(None),
-            sa.or_(
-                sa.and_(starts > after, starts <= until),
-                sa.and_(ends > after, ends <= until),
-                sa.and_(starts > after + ahead, starts <= until + ahead),
-            ),
-        )
+    return sa.select(promotion.c.id).where(
+        promotion.c.is_automatic,
+        promotion.c.show_id.is_(None),
+        sa.or_(
+            within(starts, "after", "until"),
+            within(ends, "after", "until"),
+            within(starts, "far_after", "far_until"),
+        ),
     )
-    return list(rows.scalars())
+
+
+_TURNING = _turning()
 
 
 async def next_turn(conn: AsyncConnection, after: datetime, *, ahead: timedelta) -> datetime | None:
     """The first moment after this at which `promotions_turning` finds something."""
+    row = (await conn.execute(_NEXT_TURN, {"after": after, "far_after": after + ahead})).one()
+    moments = [row[0], row[1], None if row[2] is None else row[2] - ahead]
+    return min((one for one in moments if one is not None), default=None)
 
-    def first(moment: sa.Column[datetime], bound: datetime) -> sa.ScalarSelect[datetime]:
+
+def _next_turn() -> sa.Executable:
+    """Made once: it is asked every second."""
+
+    def first(moment: sa.Column[datetime], bound: str) -> sa.ScalarSelect[datetime]:
         return (
             sa.select(sa.func.min(moment))
             .where(
                 promotion.c.is_automatic,
                 promotion.c.show_id.is_(None),
                 promotion.c.state == "active",
-                moment > bound,
+                moment > sa.bindparam(bound),
             )
             .scalar_subquery()
         )
 
     starts, ends = promotion.c.starts_at, promotion.c.ends_at
-    row = (
-        await conn.execute(
-            sa.select(first(starts, after), first(ends, after), first(starts, after + ahead))
-        )
-    ).one()
-    moments = [row[0], row[1], None if row[2] is None else row[2] - ahead]
-    return min((one for one in moments if one is not None), default=None)
+    return sa.select(first(starts, "after"), first(ends, "after"), first(starts, "far_after"))
+
+
+_NEXT_TURN = _next_turn()
 
 
 async def product_ids_after(conn: AsyncConnection, after: str | None, limit: int) -> list[str]:

@@ -69,9 +69,12 @@ class Talker:
         text = f"t={time.monotonic_ns()} {_WORDS}"
         await self._socket.send(json.dumps({"id": self._last_id, "t": "chat.send", "text": text}))
 
+    async def leave(self) -> None:
+        await self._socket.close()
+
     async def listen(self) -> None:
         async for frame in self._socket:
-            if b'"error"' in frame[:40]:
+            if '"error"' in str(frame)[:40]:
                 self.refused.append(str(frame))
 
 
@@ -109,9 +112,9 @@ class House:
             try:
                 yield talkers
             finally:
-                for task in listening:
-                    task.cancel()
-                await asyncio.gather(*listening, return_exceptions=True)
+                # While they listen: a goodbye waits behind what was not read.
+                await asyncio.gather(*(talker.leave() for talker in talkers))
+                await asyncio.gather(*listening)
             for talker in talkers:
                 assert not talker.refused, talker.refused[:3]
 

@@ -4,12 +4,22 @@ import asyncio
 import random
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 from room_builders import GUEST, HOST, OTHER_GUEST, SHOW, FakeTransport, Note, unframe, until
 
 from liveshop.realtime import CloseCode, Event, Hub, MemoryBroker, RoomPublisher, frames
-from liveshop.realtime.fanout import SLICE, WINDOW_SECONDS, Outbox, Pace
+from liveshop.realtime.fanout import (
+    LAP_SECONDS,
+    SLICE,
+    WINDOW_SECONDS,
+    Outbox,
+    Pace,
+    Savings,
+    rest_after,
+    spread,
+)
 from liveshop.realtime.sampling import Sampler
 from liveshop.realtime.viewer import Viewer
 from liveshop.realtime.wire import HeartsChanged, ViewersChanged
@@ -61,6 +71,9 @@ class Crowd:
     def have(self, *offsets: int) -> bool:
         return all(transport.offsets == list(offsets) for transport in self.transports)
 
+    def all_have(self, offset: int) -> bool:
+        return self.served(offset) == len(self.viewers)
+
     def served(self, offset: int) -> int:
         return sum(viewer.offset >= offset for viewer in self.viewers)
 
@@ -90,12 +103,12 @@ async def test_a_lone_message_in_a_quiet_room_waits_for_nothing() -> None:
 async def test_what_comes_within_a_window_is_one_write_of_shared_bytes() -> None:
     crowd = Crowd(SLICE, SetPace(1e-4))
     started = asyncio.get_running_loop().time()
-    for offset in range(1, 6):
+    for offset in range(1, 7):
         crowd.outbox.deliver(events(offset, offset))
-    assert crowd.have(1)
-    await until(lambda: crowd.have(1, 2, 3, 4, 5))
-    assert {len(transport.written) for transport in crowd.transports} == {2}
-    assert len({id(transport.written[1]) for transport in crowd.transports}) == 1
+    assert crowd.have(1, 2)  # what is saved up lasts for two
+    await until(lambda: crowd.have(1, 2, 3, 4, 5, 6))
+    assert {len(transport.written) for transport in crowd.transports} == {3}
+    assert len({id(transport.written[2]) for transport in crowd.transports}) == 1
     waited = asyncio.get_running_loop().time() - started
     assert waited >= WINDOW_SECONDS * 0.9
     crowd.outbox.clear()
@@ -106,24 +119,63 @@ async def test_a_small_room_never_waits() -> None:
     for offset in range(1, 6):
         crowd.outbox.deliver(events(offset, offset))
     assert crowd.have(1, 2, 3, 4, 5)
-    assert SetPace(5e-6).rest(20) == 0.0
-    assert SetPace(5e-6).rest(1000) == pytest.approx(0.01)
-    assert SetPace(5e-6).rest(100_000) == WINDOW_SECONDS
+    assert rest_after(1e-4) == 0.0
+
+
+def test_rest_and_lap_grow_with_the_work_up_to_what_a_message_may_wait() -> None:
+    assert rest_after(0.005) == pytest.approx(0.01)
+    assert rest_after(0.5) == WINDOW_SECONDS
+    assert spread(0.005) == pytest.approx(0.02)
+    assert spread(0.05) == LAP_SECONDS
+    assert spread(0.5) == pytest.approx(1.0)
+
+
+def test_a_quiet_hour_saves_two_laps_up_and_a_second_under_load_none() -> None:
+    savings, work = Savings(), 0.05
+    for _ in range(2):
+        assert savings.last(work, 3600.0)
+        savings.spend()
+    now = 3600.0
+    for _ in range(20):
+        assert not savings.last(work, now)
+        savings.spend()
+        now += spread(work) + rest_after(work)
+    assert savings.last(work, now + 1.0)
+
+
+def test_a_visit_costs_what_most_do_however_long_a_few_were_held_up() -> None:
+    pace = Pace()
+    for number in range(400):
+        pace.learn(SLICE, SLICE * (8e-6 if number % 4 else 1e-3))
+    assert pace.work(1000) == pytest.approx(8e-3, rel=0.1)
+
+
+async def test_a_count_of_viewers_leaves_time_to_others_until_a_message_hurries_it_on() -> None:
+    crowd = Crowd(LARGE, SetPace(1e-4))
+    crowd.outbox.hear(frames.unlogged("viewers", ViewersChanged(count=9)))
+    await asyncio.sleep(SLICE * 1e-4 / 2)
+    assert sum(bool(transport.written) for transport in crowd.transports) == SLICE
+    begun = asyncio.get_running_loop().time()
+    crowd.outbox.deliver(events(1, 1))
+    await until(lambda: crowd.have(1))
+    assert asyncio.get_running_loop().time() - begun < WINDOW_SECONDS / 2
+    crowd.outbox.clear()
 
 
 async def test_unlogged_frames_ride_along_and_the_latest_wins() -> None:
     crowd = Crowd(SLICE, SetPace(1e-4))
-    crowd.outbox.deliver(events(1, 1))
+    for offset in (1, 2):
+        crowd.outbox.deliver(events(offset, offset))
     for number in (1, 2, 3):
         crowd.outbox.hear(frames.unlogged("viewers", ViewersChanged(count=number)))
     crowd.outbox.hear(frames.unlogged("hearts", HeartsChanged(total=9, added=1)))
-    crowd.outbox.deliver(events(2, 2))
-    await until(lambda: crowd.have(1, 2))
+    crowd.outbox.deliver(events(3, 3))
+    await until(lambda: crowd.have(1, 2, 3))
     for transport in crowd.transports:
-        assert len(transport.written) == 2
-        said = [(frame["t"], frame["d"]) for frame in unframe(transport.written[1])]
+        assert len(transport.written) == 3
+        said = [(frame["t"], frame["d"]) for frame in unframe(transport.written[2])]
         assert said == [
-            ("note", {"n": 2, "pad": ""}),
+            ("note", {"n": 3, "pad": ""}),
             ("viewers", {"count": 3}),
             ("hearts", {"total": 9, "added": 1}),
         ]
@@ -228,16 +280,18 @@ async def test_a_loud_room_leaves_its_turn_to_others_after_each_slice() -> None:
 
 
 async def test_a_lap_under_load_takes_a_quarter_of_the_time_it_could() -> None:
-    cost = 4e-5
+    cost = 2e-5
     crowd = Crowd(4 * SLICE, SetPace(cost))
-    crowd.outbox.deliver(events(1, 1))
-    await until(lambda: crowd.have(1))
-    crowd.outbox.deliver(events(2, 2))
+    for offset in (1, 2):
+        crowd.outbox.deliver(events(offset, offset))
+        await until(partial(crowd.all_have, offset))
+    crowd.outbox.deliver(events(3, 3))
     loop = asyncio.get_running_loop()
-    await until(lambda: crowd.served(2) > 0)
+    await until(lambda: crowd.served(3) > 0)
     begun = loop.time()
-    await until(lambda: crowd.have(1, 2))
-    assert loop.time() - begun >= 0.9 * 4 * 2 * SLICE * cost
+    await until(lambda: crowd.have(1, 2, 3))
+    # The first of four slices is at its beginning.
+    assert loop.time() - begun >= 0.9 * 4 * 3 * SLICE * cost
     crowd.outbox.clear()
 
 
