@@ -10,15 +10,7 @@ import msgspec
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from liveshop import __version__
-from liveshop.app import (
-    Browser,
-    Liveshop,
-    listening,
-    opened,
-    supervised,
-    taking_video,
-    until_stopped,
-)
+from liveshop.app import Browser, Liveshop, opened, supervised
 from liveshop.catalog.importer import ImportReport
 from liveshop.cli.connectors import connectors
 from liveshop.cli.console import (
@@ -39,6 +31,7 @@ from liveshop.kernel.errors import ShopError
 from liveshop.migrations import migrate as run_migrations
 from liveshop.migrations import pending_migrations
 from liveshop.realtime import brokers
+from liveshop.serving import listening, taking_video, until_stopped
 from liveshop.settings import Settings
 from liveshop.storage import Database, Jobs
 from liveshop.web import assets as web_assets

@@ -15,19 +15,12 @@ from typing import Any
 import jinja2
 from aiohttp import web
 
-from liveshop.app import (
-    Browser,
-    Liveshop,
-    listening,
-    opened,
-    supervised,
-    taking_video,
-    until_stopped,
-)
+from liveshop.app import Browser, Liveshop, opened, supervised
 from liveshop.demo import media, seed
 from liveshop.demo.autopilot import Autopilot
 from liveshop.demo.shop import CURRENCY, SHOP_NAME
 from liveshop.kernel.ids import ShowId, new_secret
+from liveshop.serving import listening, taking_video, until_stopped
 from liveshop.settings import Settings, load
 from liveshop.shows.model import ShowStarted
 from liveshop.video.ingest.loop import LoopSource

@@ -30,7 +30,7 @@ from schemathesis import Case, GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
 from schemathesis.core.failures import FailureGroup
 
-from liveshop.app import Liveshop, listening, wire
+from liveshop.app import Liveshop, wire
 from liveshop.connect import GROUP, Connectors
 from liveshop.kernel.clock import ManualClock
 from liveshop.kernel.ids import OrderId, ProductId, VariantId, ViewerId
@@ -39,6 +39,7 @@ from liveshop.mail.model import Letter
 from liveshop.mail.sending import MailRoom
 from liveshop.orders import wire as orders_wire
 from liveshop.promotions import wire as promotions_wire
+from liveshop.serving import listening
 from liveshop.shows import simulcast_wire
 from liveshop.shows import wire as shows_wire
 from liveshop.storage import Database

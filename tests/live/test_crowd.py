@@ -16,10 +16,11 @@ import pytest
 from click.testing import CliRunner
 from lying_shop import SHOW, lying_shop
 
-from liveshop.app import Liveshop, listening, wire
+from liveshop.app import Liveshop, wire
 from liveshop.cli.crowd import crowd_command
 from liveshop.crowd import CannotStart, Plan, Report, Tick, run_crowd
 from liveshop.kernel.clock import SystemClock
+from liveshop.serving import listening
 from liveshop.shows.wire import ShowInput
 from liveshop.storage import Database
 

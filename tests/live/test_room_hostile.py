@@ -29,7 +29,7 @@ from room_builders import (
     until,
 )
 
-from liveshop import app as liveshop_app
+from liveshop import serving
 from liveshop.kernel.clock import ManualClock
 from liveshop.realtime import CloseCode
 from liveshop.settings import RealtimeSettings
@@ -429,10 +429,10 @@ async def test_handshakes_that_are_never_finished_are_cut_off(
     server: RoomServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Through the listener that `liveshop serve` uses. Who is inside stays."""
-    monkeypatch.setattr(liveshop_app, "_IDLE_SECONDS", 0.4)
+    monkeypatch.setattr(serving, "_IDLE_SECONDS", 0.4)
     app = web.Application()
     app.router.add_get("/live/{show_id}", server.socket.handle)
-    async with liveshop_app.listening(app, "127.0.0.1", 0) as port:
+    async with serving.listening(app, "127.0.0.1", 0) as port:
         server.url = f"ws://127.0.0.1:{port}"
         async with server.connect() as inside:
             await read(inside)

@@ -8,8 +8,9 @@ import pytest
 from blockbuster import BlockBuster
 from smtp_server import certificate
 
-from liveshop.app import opened, taking_video
+from liveshop.app import opened
 from liveshop.cli.console import Fault, in_words, run_to_end
+from liveshop.serving import taking_video
 from liveshop.settings import load
 
 
@@ -74,7 +75,7 @@ def test_an_unreadable_certificate_is_not_the_data_folders_fault(
         raise PermissionError(13, "Permission denied", str(path))
 
     # Whoever runs the tests may be allowed to read everything.
-    monkeypatch.setattr("liveshop.app._open_once", guarded)
+    monkeypatch.setattr("liveshop.serving._open_once", guarded)
     words = said(folder, rtmps_port=1)
     assert f"video.rtmps_certificate: {refused} cannot be read (Permission denied)" in words
     assert "data folder" not in words
