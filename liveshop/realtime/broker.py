@@ -87,7 +87,8 @@ class Broker(Protocol):
     async def subscribe(self, room: str, receiver: Receiver) -> None:
         """Deliver every event that is appended after this returns. Once per receiver."""
 
-    def unsubscribe(self, room: str, receiver: Receiver) -> None: ...
+    def unsubscribe(self, room: str, receiver: Receiver) -> None:
+        """Deliver nothing more; whoever subscribes again is not told what was on its way then."""
 
 
 @dataclass(slots=True)

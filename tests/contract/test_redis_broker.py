@@ -7,17 +7,19 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import pytest
 from broker_builders import OTHER_ROOM, ROOM, Ear, notes, running
 from redis_server import RedisServer, redis_server
-from room_builders import until
+from room_builders import unframe, until
 
 from liveshop.realtime import Position
 from liveshop.realtime import redis_scripts as scripts
 from liveshop.realtime.brokers import broker_of, problems_of
 from liveshop.realtime.model import BrokerAway
 from liveshop.realtime.redis_broker import RedisBroker
+from liveshop.realtime.redis_link import Reading
 from liveshop.settings import BadSettings, RealtimeSettings
 
 
@@ -342,6 +344,36 @@ async def test_rooms_left_alone_are_forgotten_and_those_with_viewers_are_not(
         assert await node.since(ROOM, old, limit=10) is None
         assert (await node.position(ROOM)).epoch != old.epoch
         assert await node.position(OTHER_ROOM) == kept
+
+
+async def test_what_was_read_for_who_left_is_not_for_him_once_he_is_back(
+    redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be an event of the old epoch under a number of the new one."""
+    read = Reading.read
+    has_read, is_back = asyncio.Event(), asyncio.Event()
+
+    async def held_up(self: Reading, after: dict[bytes, bytes], **how: Any) -> Any:
+        found = await read(self, after, **how)
+        if any(b":log:" in key for key, _ in found):
+            has_read.set()
+            await is_back.wait()
+        return found
+
+    monkeypatch.setattr(Reading, "read", held_up)
+    async with nodes(redis, 1) as (node,), asyncio.timeout(10):
+        ear = Ear()
+        await node.subscribe(ROOM, ear)
+        await node.append(ROOM, notes(1))
+        await has_read.wait()
+        node.unsubscribe(ROOM, ear)
+        await node.renew(ROOM)
+        await node.subscribe(ROOM, ear)
+        assert (await node.position(ROOM)).offset == 0
+        is_back.set()
+        await node.append(ROOM, notes(2))
+        await until(lambda: bool(ear.frames))
+        assert [event["d"]["n"] for event in unframe(b"".join(ear.frames))] == [2]
 
 
 async def test_two_shops_share_a_redis(redis: RedisServer) -> None:

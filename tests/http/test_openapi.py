@@ -692,7 +692,7 @@ def test_each_operation_does_what_the_document_says(running: Running) -> None:
     [
         ("sqlite", "admin"),
         pytest.param("postgres", "admin", marks=pytest.mark.slow),
-        ("sqlite", "host"),
+        pytest.param("sqlite", "host", marks=pytest.mark.slow),
         ("sqlite", "guest"),
     ],
     indirect=["database_url"],

@@ -255,9 +255,11 @@ class Line:
         self._put(room, lambda one: one.hear(room, frame))
 
     def _put(self, room: str, tell: Callable[[Receiver], None], *, is_loss: bool = False) -> None:
+        receivers = self._receivers.get(room, [])
+
         def arrive() -> None:
             self.losses -= is_loss
-            for receiver in tuple(self._receivers.get(room, ())):
+            for receiver in tuple(receivers):  # nobody who has left since, even if he is back
                 tell(receiver)
 
         if not self.is_dead:
