@@ -63,6 +63,8 @@ async def fill(
 
 async def take_down(conn: AsyncConnection, shelf: LocationId) -> None:
     """The shelf with all that lies or is held there. May be repeated."""
+    lying = sa.select(stock.c.variant_id).where(stock.c.location_id == shelf)
+    await conn.execute(lying.order_by(stock.c.variant_id).with_for_update())
     await conn.execute(sa.delete(hold).where(hold.c.location_id == shelf))
     await conn.execute(sa.delete(stock).where(stock.c.location_id == shelf))
     await conn.execute(

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from liveshop.catalog.store import in_chunks
 from liveshop.catalog.tables import (
     bundle_part,
     hold,
@@ -267,12 +268,13 @@ async def carts_of_show(
 
 
 async def forget_rehearsed(conn: AsyncConnection, rehearsal_id: RehearsalId) -> None:
-    """The carts of its guests."""
+    """The carts of its guests. Those that come meanwhile are left for the next time."""
     whose = cart.c.viewer_id.like(guests_pattern(rehearsal_id), escape="\\")
-    carts = sa.select(cart.c.id).where(whose)
-    await conn.execute(sa.delete(cart_code).where(cart_code.c.cart_id.in_(carts)))
-    await conn.execute(sa.delete(cart_line).where(cart_line.c.cart_id.in_(carts)))
-    await conn.execute(sa.delete(cart).where(whose))
+    theirs = sa.select(cart.c.id).where(whose).order_by(cart.c.id).with_for_update()
+    for ids in in_chunks(await conn.scalars(theirs)):
+        await conn.execute(sa.delete(cart_code).where(cart_code.c.cart_id.in_(ids)))
+        await conn.execute(sa.delete(cart_line).where(cart_line.c.cart_id.in_(ids)))
+        await conn.execute(sa.delete(cart).where(cart.c.id.in_(ids)))
 
 
 def _first_picture(*conditions: sa.ColumnElement[bool]) -> sa.ScalarSelect[str]:

@@ -364,7 +364,8 @@ async def bought(
 async def forget_rehearsed(conn: AsyncConnection, rehearsal_id: RehearsalId) -> None:
     """What its guests ordered, with all that belongs to it."""
     whose = shop_order.c.viewer_id.like(guests_pattern(rehearsal_id), escape="\\")
-    ids = [OrderId(one) for one in await conn.scalars(sa.select(shop_order.c.id).where(whose))]
+    theirs = sa.select(shop_order.c.id).where(whose).order_by(shop_order.c.id).with_for_update()
+    ids = [OrderId(one) for one in await conn.scalars(theirs)]
     for chunk in in_chunks(ids):
         await payments.forget(conn, [OrderId(one) for one in chunk])
         for table in (order_event, order_feedback, order_line):

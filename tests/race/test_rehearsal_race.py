@@ -6,10 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 import builders
-from checkout_builders import audit, viewer, wish_of
+import sqlalchemy as sa
+from checkout_builders import audit, somebody_waits_for_a_lock, viewer, wish_of
 from rehearsal_builders import bought, differing, everything, guest_of, rehearsed
 
 from liveshop.app import Liveshop
+from liveshop.checkout import store
+from liveshop.checkout.tables import cart_line
 from liveshop.kernel.clock import ManualClock
 from liveshop.kernel.errors import ShopError
 from liveshop.kernel.ids import VariantId
@@ -62,3 +65,20 @@ async def test_it_ends_while_everybody_buys(shop: Liveshop, clock: ManualClock) 
     assert of_guests == {}
     assert not [row for row in found["shop_order"] if str(row[0]).startswith("rho_")]
     assert differing(found, await everything(shop)) == {}
+
+
+async def test_it_ends_while_a_guest_changes_his_cart(shop: Liveshop, clock: ManualClock) -> None:
+    """Whoever takes away what is in a cart locks the cart first, or both wait for each other."""
+    mug = await builders.product(shop)
+    show_id = await rehearsed(shop, [mug.id])
+    guest = await guest_of(shop, show_id)
+    await shop.carts.add_to_cart(guest, VariantId(mug.variants[0].id), 1, show_id)
+    async with shop.database.write() as tx:
+        await store.lock(tx.conn, [guest], clock.now())
+        ending = asyncio.create_task(shop.shows.change_state(show_id, "draft"))
+        if not shop.database.is_sqlite:  # which has one writer
+            await somebody_waits_for_a_lock(shop)
+        theirs = cart_line.c.cart_id == store.cart_id_of(guest)
+        await tx.conn.execute(sa.delete(cart_line).where(theirs))
+    assert (await ending).state == "draft"
+    assert not [rows for rows in (await everything(shop))["cart"] if "reh_" in str(rows)]
