@@ -1,5 +1,6 @@
 """Everything between the happy moments: before, after, broken, gone, declined, by keyboard."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -11,7 +12,7 @@ import pytest_asyncio
 from e2e.conftest import Arrive
 from e2e.house import ROOT, House, Refused
 from e2e.people import DECLINED_CARD, GOOD_CARD, Person, eventually
-from playwright.async_api import Error, Route, expect
+from playwright.async_api import Error, Route, WebSocketRoute, expect
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -124,6 +125,28 @@ async def test_a_server_that_does_not_answer_can_be_tried_again(
         await viewer.see("retry").click(timeout=2000)
     await viewer.film_runs()
     await expect(viewer.see("show-error")).to_have_count(0)
+
+
+async def test_who_writes_before_the_line_is_there_is_heard_once_it_is(
+    house: House, arrive: Arrive
+) -> None:
+    show = await house.new_show("Quick", state="live")
+    viewer = await arrive("390")
+    let_through = asyncio.Event()
+
+    async def line(socket: WebSocketRoute) -> None:
+        await let_through.wait()
+        socket.connect_to_server()
+
+    await viewer.page.route_web_socket("**/live/**", line)
+    await viewer.visit(house, show=show)
+    await viewer.say("First!")
+    await expect(viewer.see("chat-send")).to_be_disabled()
+    assert await viewer.messages() == []
+    let_through.set()
+    await expect(viewer.see("chat-message").filter(has_text="First!")).to_have_count(1)
+    assert await viewer.see("chat-input").input_value() == ""
+    await house.move(show, "ended")
 
 
 # kill -9

@@ -109,11 +109,11 @@ export class RoomClient extends EventTarget {
     void this.open();
   }
 
-  command<T extends keyof Commands>(t: T, args: Commands[T]["args"]): Promise<Commands[T]["ok"]> {
+  /** Who is quicker than the first connection waits for it; on a broken one he is told at once. */
+  async command<T extends keyof Commands>(t: T, args: Commands[T]["args"]): Promise<Commands[T]["ok"]> {
+    if (this.status === "connecting") await this.settled();
     const socket = this.socket;
-    if (!socket || !this.live) {
-      return Promise.reject(offline());
-    }
+    if (!socket || !this.live) throw offline();
     const id = this.nextId++;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
@@ -122,6 +122,18 @@ export class RoomClient extends EventTarget {
       }, ANSWER_WITHIN_MS);
       this.waiting.set(id, { resolve: resolve as (ok: never) => void, reject, timer });
       socket.send(JSON.stringify({ ...args, id, t }));
+    });
+  }
+
+  private settled(): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        this.removeEventListener("status", done);
+        resolve();
+      };
+      const timer = setTimeout(done, ANSWER_WITHIN_MS);
+      this.addEventListener("status", done);
     });
   }
 
