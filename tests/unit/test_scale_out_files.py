@@ -1,6 +1,7 @@
 """What operators start from, for several nodes: settings that load, configuration that is known."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -57,7 +58,8 @@ def test_the_configuration_of_nginx_is_the_one_the_example_knows(
     settings_of_example: ModuleType,
 ) -> None:
     text = (FOLDER / "nginx.conf").read_text()
-    made = settings_of_example.nginx(
+    nginx = partial(
+        settings_of_example.nginx,
         text,
         folder=Path("/state/nginx"),
         listen="127.0.0.1:9000",
@@ -65,6 +67,8 @@ def test_the_configuration_of_nginx_is_the_one_the_example_knows(
         varnish=9002,
         nodes=[9003, 9004],
         rtmp_nodes=[9005, 9006],
+    )
+    made = nginx(
         rtmp_listen="127.0.0.1:9007",
         stream_module="/modules/ngx_stream_module.so",
         most_files=4096,
@@ -73,18 +77,7 @@ def test_the_configuration_of_nginx_is_the_one_the_example_knows(
         assert f":{port}" in made
     for line in ("worker_rlimit_nofile 4096;", "worker_connections 2048;"):
         assert line in made
-    without = settings_of_example.nginx(
-        text,
-        folder=Path("/state/nginx"),
-        listen="127.0.0.1:9000",
-        backend=9001,
-        varnish=9002,
-        nodes=[9003, 9004],
-        rtmp_nodes=[9005, 9006],
-        rtmp_listen="",
-        stream_module="",
-        most_files=-1,
-    )
+    without = nginx(rtmp_listen="", stream_module="", most_files=-1)
     assert "stream {" not in without
     with pytest.raises(settings_of_example.NoSuchLine):
         settings_of_example.vcl("backend liveshop {}", backend=9001)
