@@ -1,6 +1,8 @@
 """The processes of the example: started, looked after, ended. What was not started here stays."""
 
+import contextlib
 import ctypes
+import os
 import signal
 import subprocess
 import time
@@ -27,7 +29,8 @@ def _end_with_parent() -> None:
 @dataclass
 class Part:
     """A process. `is_well`: whether it does its work; raises Trouble, or returns what it lacks.
-    `is_restarted`: when it ends by itself it is started again, as systemd would."""
+    `is_restarted`: when it ends by itself it is started again, as systemd would. `user`: who runs
+    it, if not whoever runs this."""
 
     name: str
     command: Sequence[str | Path]
@@ -36,6 +39,7 @@ class Part:
     environ: Mapping[str, str] = field(default_factory=dict)
     is_restarted: bool = False
     stop_signal: signal.Signals = signal.SIGTERM
+    user: str | None = None
     _process: "subprocess.Popen[bytes] | None" = field(default=None, init=False)
     _started_at: float = field(default=0.0, init=False)
     _quick_ends: int = field(default=0, init=False)
@@ -58,6 +62,7 @@ class Part:
                     stderr=log,
                     # Ctrl-C is for this script, which ends the parts in their order.
                     start_new_session=True,
+                    user=self.user,
                     preexec_fn=_end_with_parent,  # noqa: PLW1509  # there are no threads yet
                 )
         except OSError as error:
@@ -85,6 +90,7 @@ class Part:
             if not self.is_restarted or self._quick_ends >= _MOST_QUICK_ENDS:
                 raise Trouble(f"{self.name} {why}.\n{self.last_words()}")
             self._told = "starting"
+            self._end_rest(process.pid)
             self.start()
             return [f"{self.name} {why}; it is started again."]
         lacks = self.is_well()
@@ -95,14 +101,16 @@ class Part:
 
     def end(self) -> None:
         process = self._process
-        if process is None or process.poll() is not None:
+        if process is None:
             return
-        process.send_signal(self.stop_signal)
+        if process.poll() is None:
+            process.send_signal(self.stop_signal)
         try:
             process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(_END_SECONDS)
+        self._end_rest(process.pid)
 
     def last_words(self) -> str:
         try:
@@ -111,6 +119,11 @@ class Part:
             return ""
         lines = text.strip().splitlines()[-8:]
         return "\n".join(["Its last words:", *(f"  {one}" for one in lines), f"More: {self.log}"])
+
+    def _end_rest(self, group: int) -> None:
+        """Workers that outlived it and keep its port; systemd ends them as well."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
 
     def _check_runs(self) -> None:
         if self._process is not None and self._process.poll() is not None:

