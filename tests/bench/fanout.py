@@ -194,7 +194,8 @@ def _tell(figure: Figure, loads: dict[str, Load], lone: Seen, beside: Seen) -> N
         "fanout_quiet_room_ms",
         beside.worst_ms,
         "ms",
-        f"the last viewer of a room of {_SMALL_ROOM} beside the loud one",
+        f"the last viewer of a room of {_SMALL_ROOM} beside the loud one, of the slowest message;"
+        f" in the middle {beside.p50_ms:.1f}",
     )
 
 
