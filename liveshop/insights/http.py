@@ -1,4 +1,4 @@
-"""A show's numbers, as the database knows them; viewers as this moment's open connections."""
+"""A show's numbers, as the database knows them; viewers as the people connected now."""
 
 from collections.abc import Awaitable, Callable
 
