@@ -130,6 +130,7 @@ class RoomSocket:
         try:
             await self._serve(request, ws, transport, writer.drain)
         finally:
+            _let_go(ws)
             self._open -= 1
             if not self._open:
                 self._nobody_left.set()
@@ -354,3 +355,11 @@ async def _finish(
     finally:
         if transport.get_write_buffer_size():
             transport.abort()
+
+
+def _let_go(ws: web.WebSocketResponse) -> None:
+    """Why it ended holds on to all of the connection, in a circle: kept, it would stay until the
+    collector walks through everything there is, and every room waits for that."""
+    why = ws.exception()
+    if why is not None:
+        why.__traceback__ = why.__context__ = None

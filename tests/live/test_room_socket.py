@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import logging
 from collections.abc import AsyncIterator
@@ -9,6 +10,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 from room_builders import (
     GUEST,
     HOST,
@@ -371,6 +373,32 @@ async def test_a_client_that_vanishes_is_forgotten(server: RoomServer) -> None:
         await read(client)
         client.transport.abort()
         await until(lambda: server.hub.rooms == 0)
+
+
+@pytest.mark.parametrize("how", ["vanishes", "says goodbye", "is banned", "breaks the rules"])
+async def test_nothing_of_who_left_waits_for_the_collector(server: RoomServer, how: str) -> None:
+    """Which stops all rooms for as long as it takes to walk through everything there is."""
+
+    def connections() -> int:
+        return sum(type(one) is web.WebSocketResponse for one in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert connections() == 0
+        async with server.connect("ada") as client:
+            await read(client)
+            assert connections() == 1
+            if how == "vanishes":
+                client.transport.abort()
+            elif how == "is banned":
+                server.hub.disconnect(GUEST.id, CloseCode.BANNED)
+            elif how == "breaks the rules":
+                await client.send(b"\xff")
+        await until(lambda: server.hub.rooms == 0)
+        await until(lambda: connections() == 0)
+    finally:
+        gc.enable()
 
 
 async def test_compression_is_not_negotiated(server: RoomServer) -> None:
